@@ -1,0 +1,112 @@
+package pipeline
+
+import "time"
+
+// Ref is a tracker's own handle of a record. The zero Ref means that none is known.
+type Ref struct {
+	ID  string `json:"id,omitempty"`  // opaque, stable: what the tracker finds the record by
+	Key string `json:"key,omitempty"` // what people call it: SEC-12, a file's name
+	URL string `json:"url,omitempty"`
+}
+
+// IsZero reports whether no record is known.
+func (r Ref) IsZero() bool { return r.ID == "" }
+
+// Fields are the values that docket writes into a tracker's record, one word a
+// field ("title", "priority", "state", …). They are what the three-way merge compares.
+type Fields map[string]string
+
+// Applied is what a sink answers after a write: the record, and what it held
+// when it was read back.
+type Applied struct {
+	Ref  Ref    `json:"ref"`
+	Held Fields `json:"held,omitempty"`
+	Twin Ref    `json:"twin,omitzero"` // a second record under the same key, met on the way
+}
+
+// Comment is what people should read about one delivered revision. EventID
+// (DK-1/r7) is on the written comment, so that it is looked for before it is written again.
+type Comment struct {
+	EventID string    `json:"event_id"`
+	Time    time.Time `json:"time"`
+	Lines   []string  `json:"lines"`
+}
+
+// TicketFinding is one row of a ticket's list of findings.
+type TicketFinding struct {
+	Fingerprint Fingerprint `json:"fingerprint"`
+	Title       string      `json:"title"`
+	Severity    Severity    `json:"severity"`
+	Status      string      `json:"status"` // open, resolved, suppressed
+	Account     string      `json:"account,omitempty"`
+	Region      string      `json:"region,omitempty"`
+	Resource    string      `json:"resource,omitempty"`
+	Products    []string    `json:"products,omitempty"`
+}
+
+// TicketFindings is how many findings a ticket lists; the rest is a number and a link.
+const TicketFindings = 50
+
+// Reason is one step of an explanation: a risk factor and its points, a rule, a route.
+type Reason struct {
+	What   string `json:"what"`
+	Points int    `json:"points,omitempty"`
+	Why    string `json:"why,omitempty"`
+}
+
+// Explanation says how a priority came about.
+type Explanation struct {
+	Priority Priority `json:"priority"`
+	Score    int      `json:"score"`
+	Rule     string   `json:"rule,omitempty"` // the rule that decided, when one did
+	Reasons  []Reason `json:"reasons,omitempty"`
+	Errors   []string `json:"errors,omitempty"` // expressions that failed on this finding and counted as false
+}
+
+// Ticket is what a sink should make its record match, by value: everything that
+// the text needs, so that a worker reads nothing else.
+type Ticket struct {
+	Key  string   `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
+	Case string   `json:"case"` // DK-1
+	Rev  uint64   `json:"rev"`
+	Gen  int      `json:"gen"`
+	Open bool     `json:"open"`           // wanted open or closed
+	Why  string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
+	Ref  Ref      `json:"ref"`            // the record, once known
+	Last Fields   `json:"last,omitempty"` // what the tracker held when read back after our last write
+	Sent []Fields `json:"sent,omitempty"` // what attempts without a known outcome may have written
+	Twin Ref      `json:"twin,omitzero"`  // a second record to link and close
+
+	Team        string          `json:"team,omitempty"`
+	Route       string          `json:"route,omitempty"`
+	Group       []GroupValue    `json:"group,omitempty"`
+	Title       string          `json:"title"`
+	Description string          `json:"description,omitempty"`
+	Remediation Remediation     `json:"remediation"`
+	Links       []string        `json:"links,omitempty"`
+	Compliance  []string        `json:"compliance,omitempty"`
+	Resource    Resource        `json:"resource"`
+	Account     Account         `json:"account"`
+	Region      string          `json:"region,omitempty"`
+	Severity    Severity        `json:"severity"`
+	Priority    Priority        `json:"priority"`
+	Explanation Explanation     `json:"explanation"`
+	Labels      []string        `json:"labels,omitempty"` // recurring, disputed, digest
+	Since       time.Time       `json:"since"`
+	Due         time.Time       `json:"due,omitzero"`
+	Findings    []TicketFinding `json:"findings,omitempty"`
+	Count       int             `json:"count"`              // open findings
+	Total       int             `json:"total"`              // all that ever joined
+	Comments    []Comment       `json:"comments,omitempty"` // those not yet delivered
+	Previous    Ref             `json:"previous,omitzero"`  // the ticket of an earlier case of this group
+	Acked       string          `json:"acked,omitempty"`    // who took it, until when
+	Assignees   []string        `json:"assignees,omitempty"`
+	CaseURL     string          `json:"case_url,omitempty"`
+	Settings    map[string]any  `json:"settings,omitempty"` // the team's settings for this sink (project, …)
+}
+
+// GroupValue is one part of what a case is grouped by.
+type GroupValue struct {
+	Name  string `json:"name"` // account, control, tag.owner
+	Value string `json:"value"`
+}

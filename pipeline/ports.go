@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+)
+
+// Record is one source record on its way in: still in the source's own words,
+// whole and by itself decodable by the decoder that Format names.
+type Record struct {
+	Format string // asff, ocsf, sarif, docket
+	Data   []byte // one JSON object; owned by the receiver from the call on
+	Origin string // where it was read: a file's path, "stdin", a request; for rejects
+	Index  int    // position in its origin, 0-based
+	// Scope and Observed come from the document round the record where the
+	// format says so (a scanner's run): the scope of absence it belongs to, and the run's time.
+	Scope    string
+	Observed time.Time
+}
+
+// Reject is a record that cannot be taken in. It is kept, counted and named;
+// the records beside it go on.
+type Reject struct {
+	Origin string    `json:"origin"`
+	Index  int       `json:"index"`
+	Line   int       `json:"line,omitempty"`
+	ID     string    `json:"id,omitempty"` // the record's own id, where it could be read
+	Reason string    `json:"reason"`
+	Data   []byte    `json:"data,omitempty"` // what was refused, masked, at most RejectBytes
+	Time   time.Time `json:"time"`
+	Source string    `json:"source,omitempty"`
+}
+
+// RejectBytes is how much of a rejected record is kept.
+const RejectBytes = 64 << 10
+
+// Scan is the end marker of one full read of a scope: it travels on the stream
+// behind its records. Only a Scan with Complete set proves absence.
+type Scan struct {
+	ID       string    `json:"id"`    // the same for the records and the marker of one read
+	Scope    string    `json:"scope"` // what was read whole: a scanner's target, an account, region and product
+	Filter   string    `json:"filter,omitempty"`
+	Count    int       `json:"count"` // records of this scope that were handed over
+	Time     time.Time `json:"time"`  // the report's own time; the newest decides
+	Complete bool      `json:"complete"`
+	Why      string    `json:"why,omitempty"` // why it is not complete
+}
+
+// Emitter is what a source hands things to. Each call returns once what it was
+// given is durable, or with an error after which the source must not move its watermark.
+type Emitter interface {
+	// Records takes records in; those that cannot be decoded become rejects and are counted, not errors.
+	Records(ctx context.Context, records []Record) (Taken, error)
+	// Reject keeps a record that the source itself could not read.
+	Reject(ctx context.Context, r Reject) error
+	// Scan ends a scope. The emitter itself clears Complete when a record of that scan was rejected.
+	Scan(ctx context.Context, s Scan) error
+}
+
+// Taken counts what became of the records of one call.
+type Taken struct {
+	Accepted int
+	Rejected []Reject
+}
+
+// Watermark is the point in a source up to which everything is durable here;
+// only the source that returned it can read it.
+type Watermark string
+
+// Request says what to read.
+type Request struct {
+	Since Watermark
+	Full  bool
+}
+
+// Result is what a poll reached.
+type Result struct {
+	Watermark Watermark
+	Records   int
+	Rejected  int
+	Notes     []string // one line each for people: files read, what was skipped and why
+}
+
+// Source reads one outside system. Poll hands every record that the request
+// asks for to emit and returns the new watermark; with an error it returns what was
+// reached. It is called by one goroutine at a time.
+type Source interface {
+	Poll(ctx context.Context, req Request, emit Emitter) (Result, error)
+}
+
+// Notifier is a Source that can say when a poll is worth while (a watched
+// folder). Watch sends to changed until ctx ends; it never blocks on a full channel.
+type Notifier interface {
+	Watch(ctx context.Context, changed chan<- struct{}) error
+}
+
+// Sink makes one outside record match the ticket. Applying the same ticket
+// twice leaves one record. It is called by several goroutines at a time, never for
+// one ticket key at once.
+type Sink interface {
+	Apply(ctx context.Context, t Ticket) (Applied, error)
+}
+
+// Finder is a Sink that can look a record up by ticket key, in every status.
+// Several refs mean twins, oldest first; none is an empty slice without error.
+type Finder interface {
+	Find(ctx context.Context, key string) ([]Ref, error)
+}
+
+// Repeater is a Sink whose write is idempotent by ticket key (file): an unsure
+// attempt is plainly repeated, it neither waits nor parks.
+type Repeater interface{ RepeatsSafely() }
+
+// Checker is a Sink or Source that can prove its settings without changing anything.
+type Checker interface {
+	Check(ctx context.Context) error
+}
