@@ -1,0 +1,465 @@
+package triage
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// Layer is a View with changes laid over a base: of one batch while it is
+// decided, or of a whole plan. It is not safe for concurrent use.
+type Layer struct {
+	base View
+
+	meta         Meta
+	hot          map[uint64]*Hot
+	prints       map[pipeline.Fingerprint]uint64
+	records      map[uint64]*Record
+	recordDirty  map[uint64]bool
+	cases        map[uint64]*Case
+	caseDirty    map[uint64]bool
+	newest       map[string]uint64
+	members      map[uint64]map[uint64]Member
+	memberDirty  map[SeenMember]bool
+	purgedCases  map[uint64]bool
+	purgedSeqs   map[uint64]bool
+	hotDirty     map[uint64]bool
+	touches      map[SeenKey]int64
+	seen         map[[2]string]*Seen
+	seenEnded    map[[2]string]bool
+	scopes       map[string]Scope
+	scopeReports map[ScopeReport]bool // true put, false deleted
+	teams        map[string]TeamState
+	suppressions map[string]*Suppression // nil: removed
+	holds        map[HoldChange]bool     // key with On false; value on or off
+	approvals    map[string]string
+	done         map[string]bool
+
+	outbox  []pipeline.Action
+	audit   []Audit
+	rejects []pipeline.Reject
+}
+
+// SeenMember names one member row.
+type SeenMember struct{ Case, Seq uint64 }
+
+// NewLayer lays nothing over base yet. A nil base is the empty state.
+func NewLayer(base View) *Layer {
+	if base == nil {
+		base = empty{}
+	}
+	return &Layer{
+		base: base, meta: base.Meta(),
+		hot: map[uint64]*Hot{}, prints: map[pipeline.Fingerprint]uint64{}, hotDirty: map[uint64]bool{},
+		records: map[uint64]*Record{}, recordDirty: map[uint64]bool{},
+		cases: map[uint64]*Case{}, caseDirty: map[uint64]bool{}, newest: map[string]uint64{},
+		members: map[uint64]map[uint64]Member{}, memberDirty: map[SeenMember]bool{},
+		purgedCases: map[uint64]bool{}, purgedSeqs: map[uint64]bool{},
+		touches: map[SeenKey]int64{}, seen: map[[2]string]*Seen{}, seenEnded: map[[2]string]bool{},
+		scopes: map[string]Scope{}, scopeReports: map[ScopeReport]bool{}, teams: map[string]TeamState{},
+		suppressions: map[string]*Suppression{}, holds: map[HoldChange]bool{},
+		approvals: map[string]string{}, done: map[string]bool{},
+	}
+}
+
+// Meta is the head with this layer's changes.
+func (l *Layer) Meta() Meta { return l.meta }
+
+// Hot implements View.
+func (l *Layer) Hot(print pipeline.Fingerprint) (Hot, bool) {
+	h := l.hotOf(print)
+	if h == nil {
+		return Hot{}, false
+	}
+	c := *h
+	c.Reports = slices.Clone(h.Reports)
+	return c, true
+}
+
+// hotOf is the layer's own copy, loaded from the base at first use; nil when unknown.
+func (l *Layer) hotOf(print pipeline.Fingerprint) *Hot {
+	if seq, ok := l.prints[print]; ok {
+		if seq == 0 {
+			return nil
+		}
+		return l.hot[seq]
+	}
+	h, ok := l.base.Hot(print)
+	if !ok || l.purgedSeqs[h.Seq] {
+		return nil
+	}
+	l.prints[print] = h.Seq
+	l.hot[h.Seq] = &h
+	return &h
+}
+
+// HotBySeq implements View.
+func (l *Layer) HotBySeq(seq uint64) (Hot, bool) {
+	if h := l.hotSeq(seq); h != nil {
+		c := *h
+		c.Reports = slices.Clone(h.Reports)
+		return c, true
+	}
+	return Hot{}, false
+}
+
+func (l *Layer) hotSeq(seq uint64) *Hot {
+	if l.purgedSeqs[seq] {
+		return nil
+	}
+	if h, ok := l.hot[seq]; ok {
+		return h
+	}
+	h, ok := l.base.HotBySeq(seq)
+	if !ok {
+		return nil
+	}
+	l.prints[h.Print] = seq
+	l.hot[seq] = &h
+	return &h
+}
+
+// Record implements View.
+func (l *Layer) Record(seq uint64) (*Record, error) {
+	r, err := l.record(seq)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	c := *r
+	c.Reports = slices.Clone(r.Reports)
+	c.Raw = slices.Clone(r.Raw)
+	return &c, nil
+}
+
+func (l *Layer) record(seq uint64) (*Record, error) {
+	if l.purgedSeqs[seq] {
+		return nil, nil
+	}
+	if r, ok := l.records[seq]; ok {
+		return r, nil
+	}
+	r, err := l.base.Record(seq)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	l.records[seq] = r
+	return r, nil
+}
+
+// Case implements View.
+func (l *Layer) Case(number uint64) (*Case, error) {
+	c, err := l.caseOf(number)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return c.clone(), nil
+}
+
+func (l *Layer) caseOf(number uint64) (*Case, error) {
+	if number == 0 || l.purgedCases[number] {
+		return nil, nil
+	}
+	if c, ok := l.cases[number]; ok {
+		return c, nil
+	}
+	c, err := l.base.Case(number)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	l.cases[number] = c
+	return c, nil
+}
+
+// clone copies what changes in place.
+func (c *Case) clone() *Case {
+	d := *c
+	d.Returns = slices.Clone(c.Returns)
+	d.Sinks = slices.Clone(c.Sinks)
+	d.Entries = make(map[string]*Entry, len(c.Entries))
+	for k, e := range c.Entries {
+		x := *e
+		x.Comments = slices.Clone(e.Comments)
+		x.Sent = slices.Clone(e.Sent)
+		d.Entries[k] = &x
+	}
+	if c.Ack != nil {
+		a := *c.Ack
+		d.Ack = &a
+	}
+	if c.Person != nil {
+		p := *c.Person
+		d.Person = &p
+	}
+	return &d
+}
+
+// Newest implements View.
+func (l *Layer) Newest(key string) uint64 {
+	if n, ok := l.newest[key]; ok {
+		return n
+	}
+	if n := l.base.Newest(key); n != 0 && !l.purgedCases[n] {
+		return n
+	}
+	return 0
+}
+
+// Members implements View.
+func (l *Layer) Members(number uint64, fn func(Member) bool) error {
+	if l.purgedCases[number] {
+		return nil
+	}
+	over := l.members[number]
+	seqs := slices.Sorted(maps.Keys(over))
+	i, stopped := 0, false
+	err := l.base.Members(number, func(m Member) bool {
+		for i < len(seqs) && seqs[i] < m.Seq {
+			if !fn(over[seqs[i]]) {
+				stopped = true
+				return false
+			}
+			i++
+		}
+		if i < len(seqs) && seqs[i] == m.Seq {
+			m = over[seqs[i]]
+			i++
+		}
+		if !fn(m) {
+			stopped = true
+			return false
+		}
+		return true
+	})
+	for ; err == nil && !stopped && i < len(seqs); i++ {
+		if !fn(over[seqs[i]]) {
+			break
+		}
+	}
+	return err
+}
+
+// Member implements View.
+func (l *Layer) Member(number, seq uint64) (Member, bool, error) {
+	if m, ok := l.members[number][seq]; ok {
+		return m, true, nil
+	}
+	if l.purgedCases[number] {
+		return Member{}, false, nil
+	}
+	return l.base.Member(number, seq)
+}
+
+// Due implements View.
+func (l *Layer) Due(now time.Time, limit int) []uint64 {
+	type due struct {
+		at time.Time
+		n  uint64
+	}
+	var list []due
+	for n := range l.caseDirty {
+		if c := l.cases[n]; c != nil && !l.purgedCases[n] {
+			if at := c.DueAt(); !at.IsZero() && !at.After(now) {
+				list = append(list, due{at, n})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b due) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.n, b.n))
+	})
+	var out []uint64
+	for _, d := range list {
+		out = append(out, d.n)
+	}
+	for _, n := range l.base.Due(now, limit+len(l.caseDirty)) {
+		if !l.caseDirty[n] && !l.purgedCases[n] {
+			out = append(out, n)
+		}
+	}
+	return out[:min(len(out), limit)]
+}
+
+// Ready implements View.
+func (l *Layer) Ready(limit int) []uint64 {
+	var out []uint64
+	for n := range l.caseDirty {
+		if c := l.cases[n]; c != nil && !l.purgedCases[n] && c.Ready() {
+			out = append(out, n)
+		}
+	}
+	for _, n := range l.base.Ready(limit + len(l.caseDirty)) {
+		if !l.caseDirty[n] && !l.purgedCases[n] {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out[:min(len(out), limit)]
+}
+
+// Held implements View.
+func (l *Layer) Held(team string) []uint64 {
+	var list []*Case
+	for n := range l.caseDirty {
+		if c := l.cases[n]; c != nil && !l.purgedCases[n] && c.Open && c.Held != "" && c.Team == team {
+			list = append(list, c)
+		}
+	}
+	for _, n := range l.base.Held(team) {
+		if l.caseDirty[n] || l.purgedCases[n] {
+			continue
+		}
+		if c, err := l.caseOf(n); err == nil && c != nil {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Case) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.Opened.Compare(b.Opened), cmp.Compare(a.Number, b.Number))
+	})
+	out := make([]uint64, len(list))
+	for i, c := range list {
+		out[i] = c.Number
+	}
+	return out
+}
+
+// HeldTeams implements View.
+func (l *Layer) HeldTeams() []string {
+	teams := map[string]bool{}
+	for _, t := range l.base.HeldTeams() {
+		if len(l.Held(t)) > 0 {
+			teams[t] = true
+		}
+	}
+	for n := range l.caseDirty {
+		if c := l.cases[n]; c != nil && c.Open && c.Held != "" {
+			teams[c.Team] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(teams))
+}
+
+// Team implements View.
+func (l *Layer) Team(name string) TeamState {
+	if t, ok := l.teams[name]; ok {
+		return t
+	}
+	t := l.base.Team(name)
+	t.Name = name
+	return t
+}
+
+// Scope implements View.
+func (l *Layer) Scope(name string) Scope {
+	if s, ok := l.scopes[name]; ok {
+		return s
+	}
+	s := l.base.Scope(name)
+	s.Name = name
+	return s
+}
+
+// ScopeReports implements View.
+func (l *Layer) ScopeReports(scope string, fn func(seq uint64, key [16]byte) bool) {
+	stopped := false
+	l.base.ScopeReports(scope, func(seq uint64, key [16]byte) bool {
+		if put, ok := l.scopeReports[ScopeReport{scope, seq, key}]; ok && !put || l.purgedSeqs[seq] {
+			return true
+		}
+		stopped = !fn(seq, key)
+		return !stopped
+	})
+	if stopped {
+		return
+	}
+	var own []ScopeReport
+	for r, put := range l.scopeReports {
+		if put && r.Scope == scope {
+			own = append(own, r)
+		}
+	}
+	slices.SortFunc(own, compareScopeReports)
+	for _, r := range own {
+		if !fn(r.Seq, r.Key) {
+			return
+		}
+	}
+}
+
+func compareScopeReports(a, b ScopeReport) int {
+	return cmp.Or(strings.Compare(a.Scope, b.Scope), cmp.Compare(a.Seq, b.Seq), slices.Compare(a.Key[:], b.Key[:]))
+}
+
+// Seen implements View.
+func (l *Layer) Seen(read, scope string) Seen {
+	k := [2]string{read, scope}
+	s := Seen{Read: read, Scope: scope, Keys: map[SeenKey]bool{}}
+	if !l.seenEnded[k] {
+		b := l.base.Seen(read, scope)
+		s.Count, s.Broken = b.Count, b.Broken
+		maps.Copy(s.Keys, b.Keys)
+	}
+	if o := l.seen[k]; o != nil {
+		s.Count += o.Count
+		s.Broken = cmp.Or(o.Broken, s.Broken)
+		maps.Copy(s.Keys, o.Keys)
+	}
+	return s
+}
+
+// Suppressions implements View, sorted by name.
+func (l *Layer) Suppressions() []Suppression {
+	var out []Suppression
+	for _, s := range l.base.Suppressions() {
+		if _, over := l.suppressions[s.Name]; !over {
+			out = append(out, s)
+		}
+	}
+	for _, s := range l.suppressions {
+		if s != nil {
+			out = append(out, *s)
+		}
+	}
+	slices.SortFunc(out, func(a, b Suppression) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// SuppressedBy implements View.
+func (l *Layer) SuppressedBy(name string, fn func(seq uint64) bool) {
+	stopped := false
+	l.base.SuppressedBy(name, func(seq uint64) bool {
+		if _, over := l.holds[HoldChange{Suppression: name, Seq: seq}]; over || l.purgedSeqs[seq] {
+			return true
+		}
+		stopped = !fn(seq)
+		return !stopped
+	})
+	if stopped {
+		return
+	}
+	var own []uint64
+	for h, on := range l.holds {
+		if on && h.Suppression == name {
+			own = append(own, h.Seq)
+		}
+	}
+	slices.Sort(own)
+	for _, seq := range own {
+		if !fn(seq) {
+			return
+		}
+	}
+}
+
+// Approval implements View.
+func (l *Layer) Approval(key string) string {
+	if p, ok := l.approvals[key]; ok {
+		return p
+	}
+	return l.base.Approval(key)
+}
+
+// Done implements View.
+func (l *Layer) Done(id string) bool { return l.done[id] || l.base.Done(id) }
