@@ -197,7 +197,7 @@ func (l *Layer) putMember(m Member) {
 		l.members[m.Case] = map[uint64]Member{}
 	}
 	l.members[m.Case][m.Seq] = m
-	l.memberDirty[SeenMember{m.Case, m.Seq}] = true
+	l.memberDirty[memberKey{m.Case, m.Seq}] = true
 }
 
 func (l *Layer) purge(seq uint64) {

@@ -24,7 +24,7 @@ type Layer struct {
 	caseDirty    map[uint64]bool
 	newest       map[string]uint64
 	members      map[uint64]map[uint64]Member
-	memberDirty  map[SeenMember]bool
+	memberDirty  map[memberKey]bool
 	purgedCases  map[uint64]bool
 	purgedSeqs   map[uint64]bool
 	hotDirty     map[uint64]bool
@@ -44,8 +44,8 @@ type Layer struct {
 	rejects []pipeline.Reject
 }
 
-// SeenMember names one member row.
-type SeenMember struct{ Case, Seq uint64 }
+// memberKey names one member row.
+type memberKey struct{ Case, Seq uint64 }
 
 // NewLayer lays nothing over base yet. A nil base is the empty state.
 func NewLayer(base View) *Layer {
@@ -57,7 +57,7 @@ func NewLayer(base View) *Layer {
 		hot: map[uint64]*Hot{}, prints: map[pipeline.Fingerprint]uint64{}, hotDirty: map[uint64]bool{},
 		records: map[uint64]*Record{}, recordDirty: map[uint64]bool{},
 		cases: map[uint64]*Case{}, caseDirty: map[uint64]bool{}, newest: map[string]uint64{},
-		members: map[uint64]map[uint64]Member{}, memberDirty: map[SeenMember]bool{},
+		members: map[uint64]map[uint64]Member{}, memberDirty: map[memberKey]bool{},
 		purgedCases: map[uint64]bool{}, purgedSeqs: map[uint64]bool{},
 		touches: map[SeenKey]int64{}, seen: map[[2]string]*Seen{}, seenEnded: map[[2]string]bool{},
 		scopes: map[string]Scope{}, scopeReports: map[ScopeReport]bool{}, teams: map[string]TeamState{},
@@ -184,6 +184,9 @@ func (c *Case) clone() *Case {
 		x := *e
 		x.Comments = slices.Clone(e.Comments)
 		x.Sent = slices.Clone(e.Sent)
+		x.Pending.JoinedSome = slices.Clone(e.Pending.JoinedSome)
+		x.Pending.GoneSome = slices.Clone(e.Pending.GoneSome)
+		x.Pending.Lines = slices.Clone(e.Pending.Lines)
 		d.Entries[k] = &x
 	}
 	if c.Ack != nil {

@@ -74,9 +74,10 @@ const (
 	Resolved          // gone, on evidence
 	Suppressed        // an accepted exception
 	Left              // it moved to another case
+	Watched           // a person closed its case: a source that looks again and still reports it counts
 )
 
-var statusWords = [...]string{"", "open", "resolved", "suppressed", "left"}
+var statusWords = [...]string{"", "open", "resolved", "suppressed", "left", "watched"}
 
 // String is the word for people.
 func (s Status) String() string {
@@ -121,15 +122,30 @@ type Entry struct {
 	St         Standing           `json:"st"`
 	Issued     time.Time          `json:"issued,omitzero"`     // of the action in flight
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
+	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
 	IsOpen     bool               `json:"is_open,omitempty"`   // the delivered revision left the record open
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
 	Last       pipeline.Fields    `json:"last,omitempty"`
 	Sent       []pipeline.Fields  `json:"sent,omitempty"`
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
-	Comments   []pipeline.Comment `json:"comments,omitempty"`    // not yet delivered
+	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
+	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
 	InComments int                `json:"in_comments,omitempty"` // how many of them the action in flight carries
 }
+
+// Pending gathers what happened since the last delivered revision, so that a
+// thousand findings that join during a slow call are one line.
+type Pending struct {
+	Joined     int      `json:"joined,omitempty"`
+	JoinedSome []string `json:"joined_some,omitempty"` // the first few, for people
+	Gone       int      `json:"gone,omitempty"`
+	GoneSome   []string `json:"gone_some,omitempty"`
+	Lines      []string `json:"lines,omitempty"`
+}
+
+// Empty reports that there is nothing to say.
+func (p *Pending) Empty() bool { return p.Joined == 0 && p.Gone == 0 && len(p.Lines) == 0 }
 
 // Settings are what the route says about a case; they follow the rules at once.
 type Settings struct {

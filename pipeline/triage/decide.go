@@ -1,0 +1,223 @@
+package triage
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// Verdict is what the rules say about one finding.
+type Verdict struct {
+	Explanation pipeline.Explanation
+	Team        string
+	Route       string
+	Why         []pipeline.Reason
+	Sinks       []string // sorted
+	Key         string   // group key
+	Group       []pipeline.GroupValue
+	Settings    Settings
+}
+
+// Limits bound what a team meets at once.
+type Limits struct {
+	PerHour      int  // new tickets per team and hour; 0 for no limit
+	HoldFirstRun bool // an empty state waits for apply
+	CloseRatio   float64
+	CloseMin     int
+}
+
+// Rules is the configuration as Decide needs it: pure functions of their
+// arguments, so that the same rules over the same view and inputs always decide the same.
+type Rules struct {
+	Config       string // hash of the configuration
+	Installation string
+	// Decode turns an item into its report: decoded, identified, with risk factors, masked.
+	Decode func(source string, item *pipeline.Item) (pipeline.Report, error)
+	// Judge works out priority, route and group.
+	Judge func(f *pipeline.Finding) Verdict
+	// Matches evaluates a suppression's expression; one that fails counts as false.
+	Matches func(when string, f *pipeline.Finding) (bool, error)
+	// Due is the SLA date of a priority that counts from start; zero for none.
+	Due func(p pipeline.Priority, start time.Time) time.Time
+	// SLAStart chooses the instant that the SLA counts from: first_observed, first_seen or ticketed.
+	SLAStart      string
+	Suppressions  []pipeline.Suppression // of the configuration
+	NeedsApproval bool
+	Teams         []string
+	Limits        Limits
+	Retain        time.Duration // closed cases and resolved findings; 0 keeps them
+	AckFor        time.Duration // how long an ack without an end lasts
+	AckMax        time.Duration
+	// Sinks names the sinks that may take actions; Renamed maps a former name to the present one.
+	Sinks    map[string]bool
+	Renamed  map[string]string
+	CaseURL  func(id string) string
+	Settings func(team, sink string) map[string]any // a team's settings for a sink
+	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
+}
+
+// ConfigChange says that another configuration applies from here on.
+type ConfigChange struct {
+	Hash string `json:"hash"`
+}
+
+// Approval says that a person approved what these groups need.
+type Approval struct {
+	Plan   string   `json:"plan"`
+	Groups []string `json:"groups"`
+}
+
+// Issue asks for the actions that are due. Only restricts them to the cases of these groups.
+type Issue struct {
+	Only map[string]bool
+}
+
+// Input is one thing that triage consumes. Exactly one of the pointers or flags
+// is set. Findings or Inputs is the stream position that it brings, 0 when it came by none.
+type Input struct {
+	Time     time.Time // the stream's time of the message, or the clock's
+	Findings uint64
+	Inputs   uint64
+
+	Envelope    *pipeline.Envelope
+	Outcome     *pipeline.Outcome
+	Interaction *pipeline.Interaction
+	Config      *ConfigChange
+	Approval    *Approval
+	Reissue     []Reissue
+	Issue       *Issue
+	Tick        bool
+	Sweep       int // look again at that many findings, after a change of rules
+}
+
+// Reissue names an action in flight of which no message is stored any more.
+type Reissue struct {
+	Case uint64
+	Sink string
+	N    uint64
+}
+
+// Summary counts what a batch did.
+type Summary struct {
+	Read, New, Changed, Unchanged, Older, Resolved, Rejected int
+	Opened, Updated, Closed, Reopened                        int
+	Issued                                                   int
+}
+
+// Add adds o to s.
+func (s *Summary) Add(o Summary) {
+	s.Read += o.Read
+	s.New += o.New
+	s.Changed += o.Changed
+	s.Unchanged += o.Unchanged
+	s.Older += o.Older
+	s.Resolved += o.Resolved
+	s.Rejected += o.Rejected
+	s.Opened += o.Opened
+	s.Updated += o.Updated
+	s.Closed += o.Closed
+	s.Reopened += o.Reopened
+	s.Issued += o.Issued
+}
+
+// ErrGap says that an input skips a position: triage must not go on before the
+// missing message was read or proven deleted.
+var ErrGap = errors.New("the stream skips a position")
+
+// Decide works out what a batch of inputs changes. It does no I/O beyond
+// reading view, reads no clock, and decides the batch as the sequence it is: each
+// input sees what the earlier ones changed. Inputs at or below the view's
+// position are dropped. With an error nothing is decided; deciding one input at
+// a time finds the one at fault.
+func Decide(r *Rules, view View, inputs []Input) (Changeset, Summary, error) {
+	d := &decider{r: r, l: NewLayer(view)}
+	d.l.meta = view.Meta()
+	for i := range inputs {
+		in := &inputs[i]
+		if d.dropped(in) {
+			continue
+		}
+		d.now = in.Time
+		if err := d.one(in); err != nil {
+			return Changeset{}, Summary{}, err
+		}
+		d.l.meta.Findings = max(d.l.meta.Findings, in.Findings)
+		d.l.meta.Inputs = max(d.l.meta.Inputs, in.Inputs)
+	}
+	return d.l.Changeset(), d.sum, nil
+}
+
+type decider struct {
+	r   *Rules
+	l   *Layer
+	now time.Time
+	sum Summary
+
+	approved   bool          // the envelope in hand was approved by a person
+	exceptions []Suppression // the active ones, loaded once a batch
+	loaded     bool
+}
+
+// dropped reports that an input was applied before. Several inputs may share
+// the position of one packed message: they come in one batch, so the view's position decides.
+func (d *decider) dropped(in *Input) bool {
+	base := d.l.base.Meta()
+	return in.Findings != 0 && in.Findings <= base.Findings || in.Inputs != 0 && in.Inputs <= base.Inputs
+}
+
+func (d *decider) one(in *Input) error {
+	switch {
+	case in.Envelope != nil:
+		return d.envelope(in.Envelope)
+	case in.Outcome != nil:
+		return d.outcome(in.Outcome)
+	case in.Interaction != nil:
+		return d.interaction(in.Interaction)
+	case in.Config != nil:
+		return d.config(in.Config)
+	case in.Approval != nil:
+		return d.approve(in.Approval)
+	case in.Reissue != nil:
+		return d.reissue(in.Reissue)
+	case in.Tick:
+		return d.tick()
+	case in.Sweep > 0:
+		return d.sweep(in.Sweep)
+	case in.Issue != nil:
+		return d.issue(in.Issue)
+	}
+	return nil
+}
+
+// mustCase is the case that state says is there.
+func (d *decider) mustCase(n uint64) (*Case, error) {
+	c, err := d.l.caseOf(n)
+	if err != nil {
+		return nil, fmt.Errorf("reading case %s: %w", CaseID(n), err)
+	}
+	if c == nil {
+		return nil, fmt.Errorf("case %s is named in state but missing: run `docket state verify`", CaseID(n))
+	}
+	return c, nil
+}
+
+func (d *decider) mustRecord(seq uint64) (*Record, error) {
+	r, err := d.l.record(seq)
+	if err != nil {
+		return nil, fmt.Errorf("reading finding number %d: %w", seq, err)
+	}
+	if r == nil {
+		return nil, fmt.Errorf("finding number %d is named in state but missing: run `docket state verify`", seq)
+	}
+	return r, nil
+}
+
+func (d *decider) auditCase(c *Case, kind, by, format string, args ...any) {
+	d.l.audit = append(d.l.audit, Audit{Time: d.now, Case: c.Number, Kind: kind, By: by, Text: fmt.Sprintf(format, args...)})
+}
+
+func (d *decider) auditFinding(seq, number uint64, kind, format string, args ...any) {
+	d.l.audit = append(d.l.audit, Audit{Time: d.now, Case: number, Finding: seq, Kind: kind, Text: fmt.Sprintf(format, args...)})
+}

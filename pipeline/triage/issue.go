@@ -1,0 +1,393 @@
+package triage
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// issueAtOnce bounds how many cases one Issue looks at.
+const issueAtOnce = 1000
+
+// The reasons why a first ticket waits for room.
+const (
+	heldLimit    = "limit"
+	heldFirstRun = "first_run"
+)
+
+// issue makes the actions that are due, worst first, within the limits.
+func (d *decider) issue(in *Issue) error {
+	var ready []*Case
+	teams := map[string]bool{}
+	for _, n := range d.l.Ready(issueAtOnce) {
+		c, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		if in.Only != nil && !in.Only[c.Key] {
+			continue
+		}
+		ready = append(ready, c)
+	}
+	if in.Only == nil {
+		for _, team := range d.l.HeldTeams() {
+			more, err := d.roomFor(team)
+			if err != nil {
+				return err
+			}
+			if len(more) > 0 {
+				teams[team] = true
+			}
+			ready = append(ready, more...)
+		}
+	}
+	slices.SortStableFunc(ready, func(a, b *Case) int {
+		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), a.Opened.Compare(b.Opened), cmp.Compare(a.Number, b.Number))
+	})
+	for _, c := range ready {
+		if err := d.issueCase(c, teams); err != nil {
+			return err
+		}
+	}
+	for _, team := range d.r.Teams {
+		t := d.l.Team(team)
+		if t.Digest == 0 || teams[team] {
+			continue
+		}
+		if c, err := d.l.caseOf(t.Digest); err == nil && c != nil && c.Open && len(d.l.Held(team)) != c.Total {
+			teams[team] = true
+		}
+	}
+	for _, team := range slices.Sorted(maps.Keys(teams)) {
+		if err := d.digest(team); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func urgency(c *Case) int {
+	if c.Priority == 0 {
+		return 9
+	}
+	return int(c.Priority)
+}
+
+// roomFor lists the held cases of a team that may have their ticket now.
+func (d *decider) roomFor(team string) ([]*Case, error) {
+	held := d.l.Held(team)
+	var out []*Case
+	free := len(held)
+	if d.r.Limits.PerHour > 0 {
+		free = d.r.Limits.PerHour - len(d.recent(team).Created)
+	}
+	firstRun := d.r.Limits.HoldFirstRun && !d.l.meta.Applied
+	for _, n := range held {
+		c, err := d.mustCase(n)
+		if err != nil {
+			return nil, err
+		}
+		released := c.Approved || c.Manual || c.Held == heldFirstRun && !firstRun ||
+			c.Held == heldLimit && (c.Priority == pipeline.P1 || len(out) < free)
+		if released {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// recent is the team's state with the tickets of the last hour only.
+func (d *decider) recent(team string) TeamState {
+	t := d.l.Team(team)
+	since := d.now.Add(-time.Hour).Unix()
+	t.Created = slices.DeleteFunc(slices.Clone(t.Created), func(at int64) bool { return at <= since })
+	return t
+}
+
+// issueCase issues what the case's sinks need, or holds its first ticket back.
+func (d *decider) issueCase(c *Case, teams map[string]bool) error {
+	if d.firstTicket(c) {
+		if why := d.noRoom(c); why != "" {
+			if c.Held != why {
+				c.Held = why
+				d.auditCase(c, "held", "", "its ticket waits: %s", heldWord(why))
+				d.l.putCase(c)
+			}
+			teams[c.Team] = true
+			return nil
+		}
+		if c.Held != "" {
+			teams[c.Team] = true
+			c.Held = ""
+		}
+		if !c.Digest {
+			t := d.recent(c.Team)
+			t.Created = append(t.Created, d.now.Unix())
+			d.l.teams[c.Team] = t
+		}
+	}
+	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
+		e := c.Entries[sink]
+		if !e.needsAction() || !d.sinkIs(sink) {
+			continue
+		}
+		e.N++
+		e.K = 0
+		if err := d.action(c, sink, e); err != nil {
+			return err
+		}
+	}
+	d.l.putCase(c)
+	return nil
+}
+
+func heldWord(why string) string {
+	if why == heldFirstRun {
+		return "the first run over an empty state waits for `docket apply` (limits.first_run: hold)"
+	}
+	return "its team has had limits.max_new_tickets_per_hour new tickets within the hour; it is a line of the team's digest"
+}
+
+func (d *decider) firstTicket(c *Case) bool {
+	wants := false
+	for _, e := range c.Entries {
+		if e.N > 0 || !e.Ref.IsZero() {
+			return false
+		}
+		wants = wants || e.WantOpen
+	}
+	return wants
+}
+
+// noRoom says why the first ticket of a case waits; "" when it need not. P1 is never held by the limit.
+func (d *decider) noRoom(c *Case) string {
+	if c.Approved || c.Manual || c.Digest {
+		return ""
+	}
+	if d.r.Limits.HoldFirstRun && !d.l.meta.Applied {
+		return heldFirstRun
+	}
+	if d.r.Limits.PerHour > 0 && c.Priority != pipeline.P1 && len(d.recent(c.Team).Created) >= d.r.Limits.PerHour {
+		return heldLimit
+	}
+	return ""
+}
+
+// action puts "make the ticket match this revision" into the outbox.
+func (d *decider) action(c *Case, sink string, e *Entry) error {
+	if !e.Pending.Empty() {
+		e.Comments = append(e.Comments, d.comment(c, e))
+		e.Pending = Pending{}
+	}
+	e.InComments = len(e.Comments)
+	e.St, e.Issued, e.Rev, e.RevOpen = Inflight, d.now, c.Rev, e.WantOpen
+	e.Wanted = c.Rev
+	t, err := d.ticket(c, sink, e)
+	if err != nil {
+		return err
+	}
+	d.l.outbox = append(d.l.outbox, pipeline.Action{Case: c.ID(), Sink: sink, N: e.N, K: e.K, Issued: d.now, Ticket: t})
+	d.sum.Issued++
+	return nil
+}
+
+// comment writes out what happened since the last revision that was delivered.
+func (d *decider) comment(c *Case, e *Entry) pipeline.Comment {
+	p := &e.Pending
+	var lines []string
+	if p.Joined > 0 {
+		lines = append(lines, fmt.Sprintf("%s joined; %d open now:", countWord(p.Joined), c.OpenCount()))
+		lines = append(lines, listSome(p.JoinedSome, p.Joined)...)
+	}
+	if p.Gone > 0 {
+		lines = append(lines, fmt.Sprintf("%s resolved; %d open now:", countWord(p.Gone), c.OpenCount()))
+		lines = append(lines, listSome(p.GoneSome, p.Gone)...)
+	}
+	lines = append(lines, p.Lines...)
+	return pipeline.Comment{EventID: fmt.Sprintf("%s/r%d", c.ID(), c.Rev), Time: d.now, Lines: lines}
+}
+
+func countWord(n int) string {
+	if n == 1 {
+		return "1 finding"
+	}
+	return fmt.Sprintf("%d findings", n)
+}
+
+func listSome(names []string, n int) []string {
+	var out []string
+	for _, s := range names {
+		out = append(out, "- "+s)
+	}
+	if n > len(names) {
+		out = append(out, fmt.Sprintf("- and %d more", n-len(names)))
+	}
+	return out
+}
+
+// ticket is the case by value, as the sink should show it.
+func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error) {
+	t := pipeline.Ticket{
+		Key: pipeline.TicketKey(d.r.Installation, c.Key, e.Gen), Case: c.ID(), Rev: c.Rev, Gen: e.Gen,
+		Open: e.WantOpen, Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
+		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
+		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
+		Comments: slices.Clone(e.Comments), Assignees: c.Settings.Assignee,
+	}
+	if c.Recurring {
+		t.Labels = append(t.Labels, "recurring")
+	}
+	if c.Disputed != "" {
+		t.Labels = append(t.Labels, "disputed")
+	}
+	if c.Ack != nil {
+		t.Acked = fmt.Sprintf("%s until %s", c.Ack.By, c.Ack.Until.Format("2006-01-02"))
+	}
+	if c.Assignee != "" {
+		t.Assignees = append([]string{c.Assignee}, t.Assignees...)
+	}
+	if d.r.CaseURL != nil {
+		t.CaseURL = d.r.CaseURL(c.ID())
+	}
+	if d.r.Settings != nil {
+		t.Settings = d.r.Settings(c.Team, sink)
+	}
+	if c.Previous != 0 {
+		if prev, err := d.l.caseOf(c.Previous); err == nil && prev != nil && prev.Entries[sink] != nil {
+			t.Previous = prev.Entries[sink].Ref
+		}
+	}
+	if c.Digest {
+		return t, d.digestText(c, &t)
+	}
+	return t, d.words(c, &t)
+}
+
+// words fills in what the leading finding says, and the list of findings.
+func (d *decider) words(c *Case, t *pipeline.Ticket) error {
+	if c.Lead != 0 {
+		rec, err := d.mustRecord(c.Lead)
+		if err != nil {
+			return err
+		}
+		f := rec.Finding()
+		t.Title, t.Description, t.Remediation, t.Links, t.Compliance = f.Title, f.Description, f.Remediation, f.Links, f.Compliance
+		t.Resource, t.Account, t.Region, t.Severity = f.Resource, f.Account, f.Region, f.Severity
+		if t.Title == "" {
+			t.Title = f.Control
+		}
+	}
+	var open, rest []pipeline.TicketFinding
+	err := d.l.Members(c.Number, func(m Member) bool {
+		if m.Status == Open || m.Status == Watched {
+			open = append(open, m.Line)
+		} else if len(rest) < pipeline.TicketFindings {
+			rest = append(rest, m.Line)
+		}
+		return len(open) < pipeline.TicketFindings
+	})
+	t.Findings = append(open, rest...)
+	t.Findings = t.Findings[:min(len(t.Findings), pipeline.TicketFindings)]
+	return err
+}
+
+// digest keeps a team's digest in step with the cases that wait for room.
+func (d *decider) digest(team string) error {
+	var waiting []uint64
+	for _, n := range d.l.Held(team) {
+		c, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		if c.Held == heldLimit {
+			waiting = append(waiting, n)
+		}
+	}
+	t := d.l.Team(team)
+	c, err := d.l.caseOf(t.Digest)
+	if err != nil {
+		return err
+	}
+	if len(waiting) == 0 {
+		if c != nil && c.Open {
+			d.close(c, ClosedEmpty, "")
+			return d.issueCase(c, map[string]bool{})
+		}
+		return nil
+	}
+	worst, err := d.mustCase(waiting[0])
+	if err != nil {
+		return err
+	}
+	if c == nil || !c.Open {
+		c = d.newDigest(team, c, worst)
+		t = d.l.Team(team)
+		t.Digest = c.Number
+		d.l.teams[team] = t
+	}
+	for _, n := range waiting {
+		w, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		for _, s := range w.Sinks {
+			if c.Entries[s] == nil {
+				c.Sinks = append(c.Sinks, s)
+				slices.Sort(c.Sinks)
+				c.Entries[s] = &Entry{Gen: c.Gen, St: Idle}
+			}
+		}
+	}
+	c.Priority, c.Total = worst.Priority, len(waiting)
+	d.changed(c)
+	return d.issueCase(c, map[string]bool{})
+}
+
+func (d *decider) newDigest(team string, previous *Case, worst *Case) *Case {
+	c := &Case{
+		Number: d.l.meta.NextCase, Key: "digest\x00" + team, Team: team, Route: "limits.max_new_tickets_per_hour",
+		Gen: 1, Settings: worst.Settings, Open: true, Opened: d.now, Changed: d.now, Since: d.now,
+		Digest: true, Entries: map[string]*Entry{},
+	}
+	d.l.meta.NextCase++
+	if previous != nil {
+		c.Previous, c.Gen = previous.Number, lastGen(previous)+1
+	}
+	d.l.newest[c.Key] = c.Number
+	d.l.putCase(c)
+	d.sum.Opened++
+	d.auditCase(c, "opened", "", "digest of team %s: its further cases wait for room", team)
+	return c
+}
+
+// digestText lists the waiting cases, worst first.
+func (d *decider) digestText(c *Case, t *pipeline.Ticket) error {
+	held := d.l.Held(c.Team)
+	t.Title = fmt.Sprintf("%d further cases of team %s wait for room", len(held), c.Team)
+	if !c.Open {
+		t.Title = fmt.Sprintf("Further cases of team %s: none waits any more", c.Team)
+	}
+	t.Description = "The team has had as many new tickets within the hour as limits.max_new_tickets_per_hour allows. " +
+		"These cases wait for theirs, worst first; each gets its ticket and leaves this list as room comes. " +
+		"`docket cases ticket DK-…` makes one at once."
+	t.Count, t.Total = len(held), c.Total
+	for _, n := range held[:min(len(held), pipeline.TicketFindings)] {
+		w, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		rec, err := d.mustRecord(w.Lead)
+		if err != nil {
+			return err
+		}
+		f := rec.Finding()
+		r := row(&f, Open)
+		r.Title = fmt.Sprintf("%s %s: %s (%s)", w.ID(), w.Priority, f.Title, countWord(w.OpenCount()))
+		t.Findings = append(t.Findings, r)
+	}
+	return nil
+}

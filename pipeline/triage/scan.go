@@ -1,0 +1,197 @@
+package triage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// see notes that a read reported this report, for the proof of absence.
+func (d *decider) see(read, scope string, seq uint64, key [16]byte) {
+	if read == "" {
+		return
+	}
+	s := d.l.seenOf(read, scope)
+	s.Count++
+	s.Keys[SeenKey{seq, key}] = true
+}
+
+// seeNothing counts a record of a read that names no finding known here.
+func (d *decider) seeNothing(read, scope string) {
+	if read != "" {
+		d.l.seenOf(read, scope).Count++
+	}
+}
+
+func (d *decider) breakScan(read, scope, why string) {
+	if read != "" && scope != "" {
+		s := d.l.seenOf(read, scope)
+		s.Count++
+		s.Broken = why
+	}
+}
+
+// scanEnd judges a whole read of a scope: what it did not report is gone, when
+// the read is complete, its count is what triage saw, and none is newer.
+func (d *decider) scanEnd(read string, s *pipeline.Scan) error {
+	seen := d.l.Seen(read, s.Scope)
+	delete(d.l.seen, [2]string{read, s.Scope})
+	d.l.seenEnded[[2]string{read, s.Scope}] = true
+	sc := d.l.Scope(s.Scope)
+	why := ""
+	switch {
+	case !s.Complete:
+		why = cmp.Or(s.Why, "the read did not reach its end")
+	case seen.Broken != "":
+		why = seen.Broken
+	case seen.Count != s.Count:
+		why = fmt.Sprintf("the marker counts %d records, %d arrived", s.Count, seen.Count)
+	case s.Time.IsZero():
+		why = "the report has no time of its own"
+	case s.Time.Before(sc.Time):
+		why = fmt.Sprintf("a newer scan of %s is known", sc.Time.Format("2006-01-02 15:04"))
+	case sc.ScanID != "" && sc.Filter != s.Filter:
+		// Another filter: what it leaves out is unwatched, not gone.
+		return d.refilter(sc, s, seen)
+	case s.Count == 0 && sc.Count > 0 && !d.emptyAgain(sc, s):
+		why = "the answer is empty where there was a full one: a second one must confirm it"
+	}
+	if why != "" {
+		d.auditScan(s, "proves nothing: "+why)
+		return nil
+	}
+	return d.absent(sc, s, seen)
+}
+
+// emptyAgain remembers a first empty answer; a later empty scan confirms it.
+func (d *decider) emptyAgain(sc Scope, s *pipeline.Scan) bool {
+	if sc.HeldWhy == heldEmpty && s.Time.After(sc.HeldTime) {
+		return true
+	}
+	if sc.HeldWhy != heldEmpty {
+		sc.HeldID, sc.HeldWhy, sc.HeldTime = s.ID, heldEmpty, s.Time
+		d.l.scopes[sc.Name] = sc
+	}
+	return false
+}
+
+const heldEmpty = "empty answer"
+
+func (d *decider) auditScan(s *pipeline.Scan, text string) {
+	d.l.audit = append(d.l.audit, Audit{Time: d.now, Kind: "scan", Text: "scan of " + s.Scope + " " + text})
+}
+
+// missing lists the open reports of the scope that the read did not report.
+func (d *decider) missing(s *pipeline.Scan, seen Seen) []SeenKey {
+	var gone []SeenKey
+	d.l.ScopeReports(s.Scope, func(seq uint64, key [16]byte) bool {
+		if !seen.Keys[SeenKey{seq, key}] {
+			if h := d.l.hotSeq(seq); h != nil {
+				if r := h.Find(key); r != nil && r.Observed <= s.Time.UnixMilli() {
+					gone = append(gone, SeenKey{seq, key})
+				}
+			}
+		}
+		return true
+	})
+	return gone
+}
+
+// absent resolves what a complete scan did not report, unless that would
+// close too much of the scope at once: then the scan is held and says so.
+func (d *decider) absent(sc Scope, s *pipeline.Scan, seen Seen) error {
+	gone := d.missing(s, seen)
+	if held := d.tooMuch(s, gone); held != "" && !d.approved {
+		sc.HeldID, sc.HeldWhy, sc.HeldTime = s.ID, held, s.Time
+		d.l.scopes[sc.Name] = sc
+		d.auditScan(s, "is held: "+held)
+		return nil
+	}
+	sc.ScanID, sc.Time, sc.Filter, sc.Count = s.ID, s.Time, s.Filter, s.Count
+	sc.HeldID, sc.HeldWhy, sc.HeldTime = "", "", s.Time
+	d.l.scopes[sc.Name] = sc
+	for _, g := range gone {
+		if err := d.gone(s, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tooMuch applies close.max_ratio: the cases that would close, of all open cases of the scope.
+func (d *decider) tooMuch(s *pipeline.Scan, gone []SeenKey) string {
+	if d.r.Limits.CloseRatio <= 0 || len(gone) < max(1, d.r.Limits.CloseMin) {
+		return ""
+	}
+	all, leaving := map[uint64]int{}, map[uint64]int{}
+	d.l.ScopeReports(s.Scope, func(seq uint64, _ [16]byte) bool {
+		if h := d.l.hotSeq(seq); h != nil && h.Case != 0 && h.Member == Open {
+			all[h.Case]++
+		}
+		return true
+	})
+	for _, g := range gone {
+		if h := d.l.hotSeq(g.Seq); h != nil && h.Case != 0 && h.Member == Open {
+			leaving[h.Case]++
+		}
+	}
+	closing := 0
+	for n, k := range leaving {
+		if c, err := d.l.caseOf(n); err == nil && c != nil && k >= c.OpenCount() {
+			closing++
+		}
+	}
+	if closing < max(1, d.r.Limits.CloseMin) || float64(closing) <= d.r.Limits.CloseRatio*float64(len(all)) {
+		return ""
+	}
+	return fmt.Sprintf("it would close %d of the scope's %d cases at once (close.max_ratio %g): apply a plan to let it",
+		closing, len(all), d.r.Limits.CloseRatio)
+}
+
+// gone resolves one report by proven absence.
+func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
+	h := d.l.hotSeq(g.Seq)
+	hr := h.Find(g.Key)
+	rec, err := d.mustRecord(g.Seq)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(rec.Reports, func(r pipeline.Report) bool { return pipeline.ReportKey(r.Product, r.ID) == g.Key })
+	if i < 0 {
+		return fmt.Errorf("finding number %d lost a report: run `docket state verify`", g.Seq)
+	}
+	hr.Status, hr.Observed, hr.Hash = pipeline.StatusResolved, s.Time.UnixMilli(), 0
+	rec.Reports[i].Status, rec.Reports[i].ObservedAt = pipeline.StatusResolved, s.Time
+	rec.Reports[i].StatusReason = "absent from the scan of " + s.Scope
+	d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
+	rec.LastChange = d.now
+	d.l.putRecord(rec)
+	d.l.putHot(h)
+	f := rec.Finding()
+	if f.Status == pipeline.StatusResolved {
+		d.sum.Resolved++
+	}
+	return d.settle(h, rec, &f)
+}
+
+// refilter: the scope is read under another filter from now on. What that
+// leaves out is listed as unwatched and never closed as fixed.
+func (d *decider) refilter(sc Scope, s *pipeline.Scan, seen Seen) error {
+	n := 0
+	for _, g := range d.missing(s, seen) {
+		rec, err := d.mustRecord(g.Seq)
+		if err != nil {
+			return err
+		}
+		rec.Unwatched = true
+		d.l.putRecord(rec)
+		d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
+		n++
+	}
+	sc.ScanID, sc.Time, sc.Filter, sc.Count = s.ID, s.Time, s.Filter, s.Count
+	d.l.scopes[sc.Name] = sc
+	d.auditScan(s, fmt.Sprintf("is read under another filter: %d findings are unwatched", n))
+	return nil
+}

@@ -1,0 +1,223 @@
+package triage
+
+import (
+	"fmt"
+	"time"
+)
+
+// dueAtOnce is how many cases one tick looks at; the next tick goes on.
+const dueAtOnce = 500
+
+// tick lets time do what it does: waits end, priorities follow down, acks and
+// exceptions end, quiet cases close, old ones are forgotten.
+func (d *decider) tick() error {
+	for _, s := range d.l.Suppressions() {
+		if !s.Ended.IsZero() {
+			continue
+		}
+		switch {
+		case !s.Until.After(d.now):
+			s.Ended = d.now
+			d.putSuppression(s)
+			if err := d.endSuppression(s.Name, fmt.Sprintf("suppression %s ended on %s", s.Name, s.Until.Format("2006-01-02"))); err != nil {
+				return err
+			}
+		case !s.Noticed && s.Until.Sub(d.now) <= noticeBefore && s.Until.Sub(s.Created) > noticeBefore:
+			s.Noticed = true
+			d.putSuppression(s)
+			if err := d.notice(s); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range d.l.Due(d.now, dueAtOnce) {
+		c, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		if err := d.caseDue(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notice tells the tickets of what it holds that an exception is about to end.
+func (d *decider) notice(s Suppression) error {
+	told := map[uint64]bool{}
+	var cases []uint64
+	d.l.SuppressedBy(s.Name, func(seq uint64) bool {
+		if h := d.l.hotSeq(seq); h != nil && h.Case != 0 && !told[h.Case] {
+			told[h.Case] = true
+			cases = append(cases, h.Case)
+		}
+		return true
+	})
+	for _, n := range cases {
+		c, err := d.mustCase(n)
+		if err != nil {
+			return err
+		}
+		d.say(c, fmt.Sprintf("The suppression %s (%s) ends on %s: what is still reported then counts again.",
+			s.Name, s.Reason, s.Until.Format("2006-01-02")))
+		d.auditCase(c, "notice", "", "suppression %s ends on %s", s.Name, s.Until.Format("2006-01-02"))
+		d.changed(c)
+	}
+	return nil
+}
+
+func (d *decider) caseDue(c *Case) error {
+	over := func(t time.Time) bool { return !t.IsZero() && !t.After(d.now) }
+	if !c.Open {
+		if over(c.PurgeAt) && c.AtRest() {
+			return d.forget(c)
+		}
+		if over(c.PurgeAt) {
+			c.PurgeAt = d.now.Add(quietDay) // something is still under way or stuck there: look again tomorrow
+			d.l.putCase(c)
+		}
+		return d.recheck(c)
+	}
+	if over(c.WaitTill) {
+		c.WaitTill = time.Time{}
+		d.tickets(c)
+	}
+	if c.Ack != nil && over(c.Ack.Until) {
+		d.auditCase(c, "unacked", "", "the ack of %s ended", c.Ack.By)
+		c.Ack = nil
+		c.Rev++
+		for _, e := range c.Entries {
+			e.Wanted = c.Rev
+		}
+	}
+	if over(c.Snooze) {
+		c.Snooze = time.Time{}
+	}
+	if over(c.LowerAt) {
+		if want := c.wanted(); want != 0 && c.PriorityBy == "" && c.Priority.Above(want) {
+			d.say(c, fmt.Sprintf("Priority falls from %s to %s after a quiet day.", c.Priority, want))
+			d.auditCase(c, "priority", "", "%s, was %s: a quiet day", want, c.Priority)
+			c.Priority = want
+			c.LowerAt = time.Time{}
+			changed := c.Changed
+			d.changed(c)
+			c.Changed = changed
+			if err := d.reprioritise(c); err != nil {
+				return err
+			}
+		}
+		c.LowerAt = time.Time{}
+	}
+	if c.Recurring && over(c.QuietAt) {
+		c.QuietAt = time.Time{}
+		if c.OpenCount() == 0 {
+			c.Recurring, c.Returns = false, nil
+			d.closeWhenDone(c)
+		}
+	}
+	d.l.putCase(c)
+	return nil
+}
+
+// lookedAgain: a source looked after a person's close and still reports the finding.
+func (d *decider) lookedAgain(h *Hot, at time.Time, threat bool) error {
+	c, err := d.mustCase(h.Case)
+	if err != nil {
+		return err
+	}
+	if c.Open || c.Person == nil || !at.After(c.Person.At) {
+		return nil
+	}
+	if c.Person.Seen.IsZero() {
+		c.Person.Seen = at
+		d.l.putCase(c)
+	}
+	if threat && !c.Person.WontFix {
+		return d.reopenPerson(c, "it happened again at "+at.Format(time.RFC3339))
+	}
+	if c.Person.WontFix || c.Person.Reopened {
+		return d.dispute(c)
+	}
+	return d.recheck(c)
+}
+
+// recheck reopens, once, a ticket that a person closed while the problem is still there.
+func (d *decider) recheck(c *Case) error {
+	p := c.Person
+	if p == nil || p.Seen.IsZero() || p.Reopened || p.WontFix || d.now.Before(p.At.Add(c.Settings.RecheckAfter)) {
+		return nil
+	}
+	return d.reopenPerson(c, fmt.Sprintf("%s closed it, and a source that looked again at %s still reports it", p.By, p.Seen.Format(time.RFC3339)))
+}
+
+func (d *decider) reopenPerson(c *Case, why string) error {
+	n := 0
+	var seqs []uint64
+	err := d.l.Members(c.Number, func(m Member) bool {
+		if m.Status == Open {
+			seqs = append(seqs, m.Seq)
+			n++
+		}
+		return true
+	})
+	if err != nil || n == 0 {
+		return err
+	}
+	if err := d.standing(seqs, Open); err != nil {
+		return err
+	}
+	d.reopen(c, why)
+	c.Person = &PersonClose{Reopened: true}
+	return d.reprioritise(c)
+}
+
+// dispute asks for an exception with an end, once.
+func (d *decider) dispute(c *Case) error {
+	if c.Disputed != "" {
+		return nil
+	}
+	c.Disputed = "closed by " + c.Person.By + ", still reported"
+	d.say(c, "Still reported after it was closed. If the risk is accepted, say so with an end: docket suppress add.")
+	d.auditCase(c, "disputed", "", "%s", c.Disputed)
+	d.changed(c)
+	return nil
+}
+
+// standing sets where findings stand without touching their case.
+func (d *decider) standing(seqs []uint64, s Status) error {
+	for _, seq := range seqs {
+		h := d.l.hotSeq(seq)
+		if h == nil {
+			continue
+		}
+		rec, err := d.mustRecord(seq)
+		if err != nil {
+			return err
+		}
+		h.Member = s
+		d.place(h, rec)
+	}
+	return nil
+}
+
+// forget removes a case past its retention, and the findings that are in no other.
+func (d *decider) forget(c *Case) error {
+	var seqs []uint64
+	err := d.l.Members(c.Number, func(m Member) bool {
+		seqs = append(seqs, m.Seq)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		if h := d.l.hotSeq(seq); h != nil && h.Case == c.Number && h.Member != Suppressed {
+			d.l.purge(seq)
+		}
+	}
+	if d.l.Newest(c.Key) == c.Number {
+		d.l.newest[c.Key] = 0
+	}
+	d.l.purgedCases[c.Number] = true
+	return nil
+}
