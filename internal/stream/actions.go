@@ -1,0 +1,280 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+const (
+	// batchMax is JetStream's limit of an atomic batch (server/stream.go,
+	// streamDefaultMaxAtomicBatchSize).
+	batchMax = 1000
+	// batchBytes keeps a batch within what a connection may have pending.
+	batchBytes = 16 << 20
+	// ackWait is the time after which an action that nobody finished is given to somebody else.
+	ackWait = 60 * time.Second
+	// fetchWait is how long one request for actions stays with the server.
+	fetchWait = 30 * time.Second
+
+	errCodeDuplicateInBatch = 10201 // server/errors.json, JSAtomicPublishContainsDuplicateMessageErr
+)
+
+// ActionMessage is one action on its way to a sink.
+type ActionMessage struct {
+	Sink string
+	Case string
+	ID   string // a repeat within two minutes is stored once; empty is never a repeat
+	Data []byte
+}
+
+func (m *ActionMessage) subject() string { return actionSubject(m.Sink, m.Case) }
+
+func actionSubject(sink, caseID string) string {
+	return actionsPrefix + token(sink) + "." + token(caseID)
+}
+
+// token makes any text one token of a subject, and part of a consumer's name:
+// letters, digits, - and _ stay, every other byte becomes % and two hex digits, the empty text %.
+func token(s string) string {
+	if s == "" {
+		return "%"
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// PublishActions stores the actions, in order, with one flush for up to 1,000 of
+// them, and returns once they are on disk. After an error some may be stored; publishing
+// all of them again is harmless to readers that bear repeats.
+func (s *Stream) PublishActions(ctx context.Context, actions []ActionMessage) error {
+	for len(actions) > 0 {
+		n, size := 0, 0
+		for n < len(actions) && n < batchMax && (n == 0 || size+len(actions[n].Data) <= batchBytes) {
+			size += len(actions[n].Data)
+			n++
+		}
+		if err := s.publishBatch(ctx, actions[:n]); err != nil {
+			return fmt.Errorf("store %d actions: %w", n, err)
+		}
+		actions = actions[n:]
+	}
+	return nil
+}
+
+func (s *Stream) publishBatch(ctx context.Context, actions []ActionMessage) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, publishTimeout, errPublishTimeout)
+	defer cancel()
+	for i := range actions {
+		if limit := s.MaxPayload(); len(actions[i].Data) > limit {
+			return fmt.Errorf("%w: action %s has %d bytes, at most %d travel", ErrTooLarge, actions[i].ID, len(actions[i].Data), limit)
+		}
+	}
+	if err := s.diskRoom(); err != nil {
+		return err
+	}
+	if len(actions) == 1 {
+		return s.publishSingly(ctx, actions)
+	}
+	err := s.publishAtomic(ctx, actions)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == errCodeDuplicateInBatch {
+		// One of them is stored already, and the whole batch was refused for it.
+		return s.publishSingly(ctx, actions)
+	}
+	return publishError(err)
+}
+
+// publishAtomic stores all or none. Only the last message is answered, for the
+// whole batch (NATS architecture decision 50).
+func (s *Stream) publishAtomic(ctx context.Context, actions []ActionMessage) error {
+	batch := nuid.Next()
+	for i := range actions {
+		msg := actionMsg(&actions[i])
+		msg.Header.Set("Nats-Batch-Id", batch)
+		msg.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
+		if i < len(actions)-1 {
+			if err := s.write.PublishMsg(msg); err != nil {
+				return err
+			}
+			continue
+		}
+		msg.Header.Set("Nats-Batch-Commit", "1")
+		reply, err := s.write.RequestMsgWithContext(ctx, msg)
+		if err != nil {
+			return withCause(ctx, err)
+		}
+		var answer struct {
+			Error *jetstream.APIError `json:"error"`
+			Count int                 `json:"count"`
+		}
+		if err := json.Unmarshal(reply.Data, &answer); err != nil {
+			return fmt.Errorf("read the answer to a batch: %w", err)
+		}
+		if answer.Error != nil {
+			return answer.Error
+		}
+		if answer.Count != len(actions) {
+			return fmt.Errorf("the server stored %d of a batch of %d", answer.Count, len(actions))
+		}
+	}
+	return nil
+}
+
+// publishSingly stores each by itself; those stored already are confirmed as such.
+func (s *Stream) publishSingly(ctx context.Context, actions []ActionMessage) error {
+	for i := range actions {
+		if _, err := s.writeJS.PublishMsg(ctx, actionMsg(&actions[i]), jetstream.WithRetryAttempts(0)); err != nil {
+			return publishError(withCause(ctx, err))
+		}
+	}
+	return nil
+}
+
+func actionMsg(a *ActionMessage) *nats.Msg {
+	msg := nats.NewMsg(a.subject())
+	msg.Data = a.Data
+	if a.ID != "" {
+		msg.Header.Set(jetstream.MsgIDHeader, a.ID)
+	}
+	return msg
+}
+
+// PendingActions reports whether an action of this case and sink is stored that no worker has finished.
+func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	reply, err := s.read.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+actionsName+"."+actionSubject(sink, caseID), nil)
+	if err != nil {
+		return false, fmt.Errorf("look for actions of %s at %s: %w", caseID, sink, withCause(ctx, err))
+	}
+	switch status := reply.Header.Get("Status"); status {
+	case "":
+		return true, nil
+	case "404":
+		return false, nil
+	default:
+		return false, fmt.Errorf("look for actions of %s at %s: the server answered %s %s", caseID, sink, status, reply.Header.Get("Description"))
+	}
+}
+
+// Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
+type Consumer struct {
+	sink string
+	c    jetstream.Consumer
+}
+
+// Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
+func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	c, err := s.readJS.CreateOrUpdateConsumer(ctx, actionsName, jetstream.ConsumerConfig{
+		Durable:       "sink-" + token(sink),
+		FilterSubject: actionsPrefix + token(sink) + ".*",
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		// No limit on deliveries, since the queue would fall silent at it, and no BackOff,
+		// since it would change the delays that NakWithDelay asks for.
+		MaxDeliver: -1,
+		// What a worker gave back with a delay counts as not finished; a limit here
+		// would let a tracker that is down hold up the actions that could go on.
+		MaxAckPending: -1,
+		// Finishing removes the action from the stream, on disk. Whatever else the
+		// consumer remembers may be forgotten in a restart, and costs no flushes in memory.
+		MemoryStorage: s.server != nil,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
+	}
+	return &Consumer{sink: sink, c: c}, nil
+}
+
+// Fetch returns at least one and at most n actions, oldest first, as soon as there
+// is one. It waits until ctx ends, and then returns its cause.
+func (c *Consumer) Fetch(ctx context.Context, n int) ([]Delivery, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		batch, err := c.c.FetchNoWait(max(1, n))
+		deliveries, err := c.collect(batch, err)
+		if err != nil || len(deliveries) > 0 {
+			return deliveries, err
+		}
+		wctx, cancel := context.WithTimeout(ctx, fetchWait)
+		batch, err = c.c.Fetch(1, jetstream.FetchContext(wctx))
+		deliveries, err = c.collect(batch, err)
+		waited := wctx.Err() != nil
+		cancel()
+		if len(deliveries) > 0 {
+			return deliveries, nil
+		}
+		if err != nil && !waited {
+			return nil, err
+		}
+	}
+}
+
+func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {
+	if err != nil {
+		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+	}
+	var out []Delivery
+	for msg := range batch.Messages() {
+		d := Delivery{Data: msg.Data(), Deliveries: 1, msg: msg}
+		if meta, err := msg.Metadata(); err == nil {
+			d.Deliveries = int(meta.NumDelivered)
+		}
+		out = append(out, d)
+	}
+	if err := batch.Error(); err != nil && len(out) == 0 {
+		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+	}
+	return out, nil
+}
+
+// Waiting is how many actions of the sink are stored: not yet taken, or taken and not finished.
+func (c *Consumer) Waiting(ctx context.Context) (int, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	info, err := c.c.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("look at the actions of sink %s: %w", c.sink, withCause(ctx, err))
+	}
+	return int(info.NumPending) + info.NumAckPending, nil
+}
+
+// Delivery is an action that was handed to this process. Unless InProgress is
+// called, it is handed out again 60 seconds later.
+type Delivery struct {
+	Data       []byte
+	Deliveries int // how often it was handed out since the server started; says nothing about what was tried
+	msg        jetstream.Msg
+}
+
+// Done removes the action from the queue. It does not wait for the server: an action
+// whose removal got lost comes again, and its claim says that it is done.
+func (d Delivery) Done() error { return d.msg.Ack() }
+
+// NakWithDelay gives the action back, to be handed out again after delay.
+func (d Delivery) NakWithDelay(delay time.Duration) error { return d.msg.NakWithDelay(delay) }
+
+// InProgress starts the 60 seconds anew.
+func (d Delivery) InProgress() error { return d.msg.InProgress() }
