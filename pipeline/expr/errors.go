@@ -115,3 +115,27 @@ func evalError(err error) error {
 	}
 	return fmt.Errorf("run expression: %w", err)
 }
+
+// PathError is one thing that is wrong with a configured value.
+type PathError struct {
+	Path string // "risk.factors[0].when", as in the configuration file
+	Err  error  // an *Error when the value is an expression
+}
+
+// Error is the path and what is wrong there.
+func (e *PathError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *PathError) Unwrap() error { return e.Err }
+
+// At puts the path before every error of a Compile; nil stays nil.
+func At(path string, err error) []error {
+	var all []error
+	for _, one := range All(err) {
+		all = append(all, &PathError{path, one})
+	}
+	if err != nil && all == nil {
+		all = append(all, &PathError{path, err})
+	}
+	return all
+}

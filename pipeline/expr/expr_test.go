@@ -367,3 +367,20 @@ func BenchmarkEval(b *testing.B) {
 		})
 	}
 }
+
+func TestFieldsCanBeRead(t *testing.T) {
+	env := testEnv(t)
+	for _, f := range Fields() {
+		p, err := env.Compile("type(" + f.Name + ") == type(" + f.Name + ") && dyn(" + f.Name + ") == " + f.Name)
+		if strings.HasPrefix(f.Type, "map") {
+			p, err = env.Compile("size(" + f.Name + ") >= 0")
+		}
+		if err != nil {
+			t.Errorf("Compile(%s) = %v", f.Name, err)
+			continue
+		}
+		if got, err := p.Eval(NewSubject(testFinding())); !got || err != nil {
+			t.Errorf("Eval(%s %s) = %t, %v; want true", f.Name, f.Type, got, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -185,4 +186,26 @@ func codeFields() []field {
 		text(o, "fingerprint", func(f *pipeline.Finding) string { return of(f).Fingerprint }),
 		number(o, "occurrence", func(f *pipeline.Finding) int { return of(f).Occurrence }),
 	}
+}
+
+// Field names one thing that an expression can read.
+type Field struct {
+	Name string // finding.account.id
+	Type string // string, int, double, bool, timestamp, list(string), map(string, string), dyn
+}
+
+// Fields lists everything that an expression can read, sorted by name; for documents and editors.
+func Fields() []Field {
+	var all []Field
+	for _, f := range fields() {
+		name := typeFinding + "." + f.name
+		if f.object != typeFinding {
+			name = typeFinding + "." + f.object + "." + f.name
+		}
+		if f.typ.Kind() != types.StructKind {
+			all = append(all, Field{name, f.typ.String()})
+		}
+	}
+	slices.SortFunc(all, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
