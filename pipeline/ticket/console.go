@@ -1,0 +1,101 @@
+package ticket
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// arn is an Amazon Resource Name cut at its colons
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html).
+type arn struct {
+	partition, service, region, account string
+	kind, name                          string // of the resource part: instance and i-0123; the kind is empty where the part has none
+}
+
+func parseARN(s string) (arn, bool) {
+	p := strings.SplitN(s, ":", 6)
+	if len(p) != 6 || p[0] != "arn" || p[2] == "" || p[5] == "" {
+		return arn{}, false
+	}
+	a := arn{partition: p[1], service: p[2], region: p[3], account: p[4], name: p[5]}
+	if i := strings.IndexAny(p[5], "/:"); i > 0 {
+		a.kind, a.name = p[5][:i], p[5][i+1:]
+	}
+	return a, true
+}
+
+// pages are the console pages that show one resource, by service and kind of
+// the ARN. {r} is the region, {n} the name, {b} the part of it behind the last slash, {a} the
+// whole ARN, all escaped. The paths are those of the console's own address bar.
+func pages() map[string]string {
+	return map[string]string{
+		"ec2/instance":                      "ec2/home?region={r}#InstanceDetails:instanceId={n}",
+		"ec2/security-group":                "ec2/home?region={r}#SecurityGroup:groupId={n}",
+		"ec2/volume":                        "ec2/home?region={r}#VolumeDetails:volumeId={n}",
+		"ec2/snapshot":                      "ec2/home?region={r}#SnapshotDetails:snapshotId={n}",
+		"ec2/image":                         "ec2/home?region={r}#ImageDetails:imageId={n}",
+		"ec2/vpc":                           "vpcconsole/home?region={r}#VpcDetails:VpcId={n}",
+		"ec2/subnet":                        "vpcconsole/home?region={r}#SubnetDetails:subnetId={n}",
+		"iam/user":                          "iam/home#/users/details/{b}",
+		"iam/role":                          "iam/home#/roles/details/{b}",
+		"iam/policy":                        "iam/home#/policies/details/{a}",
+		"iam/root":                          "iam/home#/security_credentials",
+		"s3/":                               "s3/buckets/{n}",
+		"lambda/function":                   "lambda/home?region={r}#/functions/{n}",
+		"rds/db":                            "rds/home?region={r}#database:id={n};is-cluster=false",
+		"rds/cluster":                       "rds/home?region={r}#database:id={n};is-cluster=true",
+		"kms/key":                           "kms/home?region={r}#/kms/keys/{n}",
+		"sns/":                              "sns/v3/home?region={r}#/topic/{a}",
+		"dynamodb/table":                    "dynamodbv2/home?region={r}#table?name={n}",
+		"cloudtrail/trail":                  "cloudtrailv2/home?region={r}#/trails/{a}",
+		"eks/cluster":                       "eks/home?region={r}#/clusters/{n}",
+		"ecs/cluster":                       "ecs/v2/clusters/{n}?region={r}",
+		"elasticloadbalancing/loadbalancer": "ec2/home?region={r}#LoadBalancer:loadBalancerArn={a}",
+	}
+}
+
+// ConsoleURL is the page of the AWS console that shows a resource, or "" when
+// the resource has no ARN. A kind without a page of its own gets the console's general look-up by
+// ARN. region is used where the ARN names none. The reader has to be signed in to the account.
+func ConsoleURL(r pipeline.Resource, region string) string {
+	a, ok := parseARN(r.ID)
+	if !ok {
+		return ""
+	}
+	host := ""
+	switch a.partition {
+	case "aws":
+		host = "console.aws.amazon.com"
+	case "aws-us-gov":
+		host = "console.amazonaws-us-gov.com"
+	case "aws-cn":
+		host = "console.amazonaws.cn"
+	default:
+		return ""
+	}
+	if a.region != "" {
+		region = a.region
+	}
+	if a.service == "iam" && (a.name == "root" || r.Type == "AwsAccount") {
+		a.kind, a.name = "root", ""
+	}
+	page, known := pages()[a.service+"/"+a.kind]
+	if !known || strings.Contains(page, "{r}") && !isRegion(region) {
+		return "https://" + host + "/go/view?arn=" + url.QueryEscape(r.ID)
+	}
+	if strings.Contains(page, "{r}") {
+		host = region + "." + host
+	}
+	return "https://" + host + "/" + strings.NewReplacer(
+		"{r}", region,
+		"{n}", url.PathEscape(a.name),
+		"{b}", url.PathEscape(a.name[strings.LastIndexByte(a.name, '/')+1:]),
+		"{a}", url.QueryEscape(r.ID),
+	).Replace(page)
+}
+
+func isRegion(s string) bool {
+	return strings.Count(s, "-") >= 2 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
