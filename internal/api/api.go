@@ -1,0 +1,323 @@
+// Package api is what docket's server answers and its commands ask: the
+// service and the values that travel as JSON. The field names are stable: they are what
+// `-o json` prints and what docs/api.md documents.
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// The errors that a caller branches on; the server maps them to 404, 409, 400, 429 and 503.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrRefused  = errors.New("refused") // the request is understood and does not apply now; the text says why
+	ErrInvalid  = errors.New("invalid request")
+	ErrBusy     = errors.New("busy") // the stream is full or another run is under way
+)
+
+// Filter selects findings or cases. Empty fields select all. Words of one field are alternatives.
+type Filter struct {
+	Team       []string  `json:"team,omitempty"`
+	Priority   []string  `json:"priority,omitempty"`
+	State      []string  `json:"state,omitempty"` // findings: open resolved unproven suppressed unwatched; cases: open closed held waiting disputed recurring acked
+	Account    []string  `json:"account,omitempty"`
+	Region     []string  `json:"region,omitempty"`
+	Source     []string  `json:"source,omitempty"` // product names
+	RiskFactor []string  `json:"risk_factor,omitempty"`
+	Repository []string  `json:"repository,omitempty"`
+	Severity   []string  `json:"severity,omitempty"`
+	Since      time.Time `json:"since,omitzero"`  // changed since
+	Limit      int       `json:"limit,omitempty"` // 0: 100
+	Cursor     string    `json:"cursor,omitempty"`
+}
+
+// FindingRow is a finding in a list.
+type FindingRow struct {
+	Fingerprint pipeline.Fingerprint `json:"fingerprint"`
+	Case        string               `json:"case,omitempty"`
+	State       string               `json:"state"`
+	Priority    pipeline.Priority    `json:"priority,omitempty"`
+	Severity    pipeline.Severity    `json:"severity"`
+	Title       string               `json:"title"`
+	Control     string               `json:"control,omitempty"`
+	Resource    string               `json:"resource"`
+	Account     string               `json:"account,omitempty"`
+	Region      string               `json:"region,omitempty"`
+	Repository  string               `json:"repository,omitempty"`
+	Products    []string             `json:"products"`
+	RiskFactors []string             `json:"risk_factors,omitempty"`
+	Suppressed  string               `json:"suppressed_by,omitempty"`
+	FirstSeen   time.Time            `json:"first_seen"`
+	LastChange  time.Time            `json:"last_change"`
+}
+
+// FindingList is a page of findings; Next is empty on the last.
+type FindingList struct {
+	Findings []FindingRow `json:"findings"`
+	Next     string       `json:"next,omitempty"`
+}
+
+// FindingDetail is one finding with its reports.
+type FindingDetail struct {
+	FindingRow
+	Finding     pipeline.Finding     `json:"finding"`
+	Explanation pipeline.Explanation `json:"explanation"`
+}
+
+// TicketRow is a case in one sink.
+type TicketRow struct {
+	Sink      string       `json:"sink"`
+	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone
+	Ref       pipeline.Ref `json:"ref,omitzero"`
+	Key       string       `json:"key,omitempty"`
+	Wanted    uint64       `json:"wanted"`
+	Delivered uint64       `json:"delivered"`
+	Reason    string       `json:"reason,omitempty"`
+}
+
+// CaseRow is a case in a list.
+type CaseRow struct {
+	Case     string                `json:"case"`
+	State    string                `json:"state"`            // open or closed
+	Reason   string                `json:"reason,omitempty"` // closed: why; open without ticket: what it waits for
+	Priority pipeline.Priority     `json:"priority,omitempty"`
+	Team     string                `json:"team"`
+	Title    string                `json:"title"`
+	Open     int                   `json:"open"`
+	Total    int                   `json:"total"`
+	Group    []pipeline.GroupValue `json:"group,omitempty"`
+	Opened   time.Time             `json:"opened"`
+	Changed  time.Time             `json:"changed"`
+	Due      time.Time             `json:"due,omitzero"`
+	Labels   []string              `json:"labels,omitempty"` // recurring, disputed, digest, acked, snoozed
+	Acked    string                `json:"acked,omitempty"`
+	Tickets  []TicketRow           `json:"tickets,omitempty"`
+}
+
+// CaseList is a page of cases; Next is empty on the last.
+type CaseList struct {
+	Cases []CaseRow `json:"cases"`
+	Next  string    `json:"next,omitempty"`
+}
+
+// CaseDetail is one case with its findings and its story.
+type CaseDetail struct {
+	CaseRow
+	Route       string                   `json:"route"`
+	Why         []pipeline.Reason        `json:"why,omitempty"`
+	Explanation pipeline.Explanation     `json:"explanation"`
+	Findings    []pipeline.TicketFinding `json:"findings"`
+	Story       []StoryLine              `json:"story"`
+	Previous    string                   `json:"previous,omitempty"`
+	MovedTo     string                   `json:"moved_to,omitempty"`
+	WouldMove   string                   `json:"would_move,omitempty"` // the rules in force would put it elsewhere
+}
+
+// StoryLine is one thing that happened, or did not.
+type StoryLine struct {
+	Time time.Time `json:"time,omitzero"`
+	Kind string    `json:"kind"`
+	Text string    `json:"text"`
+	By   string    `json:"by,omitempty"`
+}
+
+// Explained is the answer to `docket explain`: one of Case, Finding or Reject, and the verdict in one sentence.
+type Explained struct {
+	Subject string           `json:"subject"`
+	Verdict string           `json:"verdict"` // "ticket SEC-12 is open", "no ticket: suppressed by legacy-vpc until 2027-01-31"
+	Case    *CaseDetail      `json:"case,omitempty"`
+	Finding *FindingDetail   `json:"finding,omitempty"`
+	Route   *RouteResult     `json:"route,omitempty"`
+	Reject  *pipeline.Reject `json:"reject,omitempty"`
+	Story   []StoryLine      `json:"story,omitempty"`
+}
+
+// RouteResult is which route, team, sinks, priority and group a finding gets, and why.
+type RouteResult struct {
+	Origin      string                `json:"origin,omitempty"`
+	Fingerprint pipeline.Fingerprint  `json:"fingerprint"`
+	Title       string                `json:"title"`
+	Resource    string                `json:"resource"`
+	Problem     string                `json:"problem"`
+	Status      pipeline.Status       `json:"status"`
+	Route       string                `json:"route"`
+	Team        string                `json:"team"`
+	Sinks       []string              `json:"sinks"`
+	Priority    pipeline.Priority     `json:"priority"`
+	Group       []pipeline.GroupValue `json:"group"`
+	Why         []pipeline.Reason     `json:"why,omitempty"`
+	Explanation pipeline.Explanation  `json:"explanation"`
+	Suppressed  string                `json:"suppressed_by,omitempty"`
+}
+
+// RouteTest is the answer to `docket routes test`.
+type RouteTest struct {
+	Results  []RouteResult     `json:"results"`
+	Rejected []pipeline.Reject `json:"rejected,omitempty"`
+}
+
+// ActResult is what became of an interaction, one line per case.
+type ActResult struct {
+	Lines   []StoryLine `json:"lines"`
+	Refused bool        `json:"refused"` // at least one was refused
+}
+
+// SourceRow is the state of a source.
+type SourceRow struct {
+	Name        string    `json:"name"`
+	Type        string    `json:"type"`
+	Interval    string    `json:"interval,omitempty"`
+	Watermark   string    `json:"watermark,omitempty"`
+	LastRun     time.Time `json:"last_run,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastError   string    `json:"last_error,omitempty"`
+	Records     int       `json:"records"`
+	Rejected    int       `json:"rejected"`
+	Notes       []string  `json:"notes,omitempty"`
+	Lost        bool      `json:"lost,omitempty"` // state knows it, the configuration does not
+}
+
+// SinkRow is the state of a sink.
+type SinkRow struct {
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Waiting   int    `json:"waiting"`
+	Dead      int    `json:"dead"`
+	Parked    int    `json:"parked"`
+	LastError string `json:"last_error,omitempty"`
+	Stopped   string `json:"stopped,omitempty"`
+}
+
+// ScopeRow is what is known of one scope of absence.
+type ScopeRow struct {
+	Scope string    `json:"scope"`
+	Time  time.Time `json:"time,omitzero"`
+	Count int       `json:"count"`
+	Held  string    `json:"held,omitempty"`
+}
+
+// SuppressionRow is an exception and what it holds.
+type SuppressionRow struct {
+	pipeline.Suppression
+	Ended time.Time `json:"ended,omitzero"`
+	Holds int       `json:"holds"`
+}
+
+// Summary counts what a run did.
+type Summary struct {
+	Read           int               `json:"findings_read"`
+	New            int               `json:"new"`
+	Changed        int               `json:"changed"`
+	Unchanged      int               `json:"unchanged"`
+	Older          int               `json:"older"`
+	Resolved       int               `json:"resolved"`
+	Rejected       int               `json:"rejected"`
+	Opened         int               `json:"cases_opened"`
+	Updated        int               `json:"cases_updated"`
+	Closed         int               `json:"cases_closed"`
+	TicketsCreated int               `json:"tickets_created"`
+	TicketsUpdated int               `json:"tickets_updated"`
+	TicketsClosed  int               `json:"tickets_closed"`
+	Failures       int               `json:"failures"`
+	Waiting        []Waiting         `json:"waiting,omitempty"` // what is left, by reason
+	Sources        []SourceRow       `json:"sources,omitempty"`
+	Rejects        []pipeline.Reject `json:"rejects,omitempty"` // the first 20
+	Duration       time.Duration     `json:"duration_ns"`
+	Left           int               `json:"left"` // actions that could not be done though nothing holds them
+}
+
+// Waiting counts the cases that something holds: for, limits, first_run, brake, sink.
+type Waiting struct {
+	Reason string `json:"reason"`
+	Cases  int    `json:"cases"`
+}
+
+// PlanAction is one thing that would happen to one ticket.
+type PlanAction struct {
+	Verb     string                 `json:"verb"`           // create, update, close, reopen
+	Case     string                 `json:"case,omitempty"` // empty while the case does not exist yet
+	GroupKey string                 `json:"group_key"`
+	Group    []pipeline.GroupValue  `json:"group"`
+	Sink     string                 `json:"sink"`
+	Team     string                 `json:"team"`
+	Project  string                 `json:"project,omitempty"`
+	Priority pipeline.Priority      `json:"priority"`
+	Score    int                    `json:"score"`
+	Why      string                 `json:"why"` // the priority in one line
+	Title    string                 `json:"title"`
+	Findings []pipeline.Fingerprint `json:"findings"`         // the open ones, sorted
+	Change   string                 `json:"change,omitempty"` // update, close: what changes
+	Held     string                 `json:"held,omitempty"`   // what `run` would hold it back for
+}
+
+// Plan is what `docket plan` prints and saves, and what `docket apply` carries out.
+type Plan struct {
+	Version   int               `json:"version"`
+	ID        string            `json:"id"`
+	Made      time.Time         `json:"made"`
+	Config    string            `json:"config"` // hash of the configuration it was made under
+	State     string            `json:"state"`  // installation that it was made for; empty where there was none yet
+	Actions   []PlanAction      `json:"actions"`
+	Waiting   []Waiting         `json:"waiting,omitempty"`
+	WouldMove []string          `json:"would_move,omitempty"`
+	Summary   Summary           `json:"summary"`
+	Notes     []string          `json:"notes,omitempty"`
+	Rejected  []pipeline.Reject `json:"rejected,omitempty"`
+}
+
+// Applied is what became of a plan.
+type Applied struct {
+	Summary
+	Planned int `json:"planned"`
+	Already int `json:"already"` // actions that an earlier, interrupted apply had done
+	Later   int `json:"later"`   // findings that only add to what was planned: they wait for the next plan
+}
+
+// IngestResult is the answer to POST /api/v1/ingest/{source}.
+type IngestResult struct {
+	Accepted int               `json:"accepted"`
+	Rejected []pipeline.Reject `json:"rejected"`
+	Notes    []string          `json:"notes,omitempty"`
+}
+
+// IngestRequest is one body on its way in.
+type IngestRequest struct {
+	Source   string
+	Body     io.Reader // decompressed or gzip: the decoder finds out
+	Format   string    // empty: found by content
+	Complete string    // ?complete=SCOPE: the body is a whole scan of that scope
+	Origin   string
+}
+
+// Progress is told about long work; done and total count records or tickets, total 0 when unknown.
+type Progress func(stage string, done, total int)
+
+// Service is what the server offers over HTTP, and what a command uses directly when no daemon runs.
+type Service interface {
+	Findings(ctx context.Context, f Filter) (FindingList, error)
+	Finding(ctx context.Context, fingerprint string) (FindingDetail, error) // a prefix of at least 8 digits will do when it is unique
+	Cases(ctx context.Context, f Filter) (CaseList, error)
+	Case(ctx context.Context, id string) (CaseDetail, error) // DK-1, or a ticket's key
+	Act(ctx context.Context, in pipeline.Interaction) (ActResult, error)
+	Explain(ctx context.Context, ref string) (Explained, error) // DK-1, a fingerprint, a source's own id
+	Suppressions(ctx context.Context) ([]SuppressionRow, error)
+	Sources(ctx context.Context) ([]SourceRow, error)
+	RunSource(ctx context.Context, name string, full bool) (Summary, error)
+	ResetSource(ctx context.Context, name string) error
+	Sinks(ctx context.Context) ([]SinkRow, error)
+	Scopes(ctx context.Context) ([]ScopeRow, error)
+	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
+	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)
+	RouteTree(ctx context.Context) (string, error)
+	Plan(ctx context.Context, p Progress) (Plan, error)
+	Apply(ctx context.Context, plan Plan, strict bool, p Progress) (Applied, error)
+	Ingest(ctx context.Context, r IngestRequest) (IngestResult, error)
+	Verify(ctx context.Context) ([]string, error) // each problem a line; none is a clean state
+	Reload(ctx context.Context) error
+	Ready(ctx context.Context) error // nil, or what is not ready
+}
