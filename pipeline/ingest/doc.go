@@ -1,0 +1,6 @@
+// Package ingest takes records in: it normalises each to a report with its
+// fingerprint, packs reports into envelopes and hands these to the stream.
+//
+// An Intake is the pipeline.Emitter of one read of one source. What it returned
+// from is durable.
+package ingest
