@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/plan"
 )
 
 // The errors that a caller branches on; the server maps them to 404, 409, 400, 429 and 503.
@@ -231,44 +232,12 @@ type Summary struct {
 	Left           int               `json:"left"` // actions that could not be done though nothing holds them
 }
 
-// Waiting counts the cases that something holds: for, limits, first_run, brake, sink.
-type Waiting struct {
-	Reason string `json:"reason"`
-	Cases  int    `json:"cases"`
-}
-
-// PlanAction is one thing that would happen to one ticket.
-type PlanAction struct {
-	Verb     string                 `json:"verb"`           // create, update, close, reopen
-	Case     string                 `json:"case,omitempty"` // empty while the case does not exist yet
-	GroupKey string                 `json:"group_key"`
-	Group    []pipeline.GroupValue  `json:"group"`
-	Sink     string                 `json:"sink"`
-	Team     string                 `json:"team"`
-	Project  string                 `json:"project,omitempty"`
-	Priority pipeline.Priority      `json:"priority"`
-	Score    int                    `json:"score"`
-	Why      string                 `json:"why"` // the priority in one line
-	Title    string                 `json:"title"`
-	Findings []pipeline.Fingerprint `json:"findings"`         // the open ones, sorted
-	Change   string                 `json:"change,omitempty"` // update, close: what changes
-	Held     string                 `json:"held,omitempty"`   // what `run` would hold it back for
-}
-
 // Plan is what `docket plan` prints and saves, and what `docket apply` carries out.
-type Plan struct {
-	Version   int               `json:"version"`
-	ID        string            `json:"id"`
-	Made      time.Time         `json:"made"`
-	Config    string            `json:"config"` // hash of the configuration it was made under
-	State     string            `json:"state"`  // installation that it was made for; empty where there was none yet
-	Actions   []PlanAction      `json:"actions"`
-	Waiting   []Waiting         `json:"waiting,omitempty"`
-	WouldMove []string          `json:"would_move,omitempty"`
-	Summary   Summary           `json:"summary"`
-	Notes     []string          `json:"notes,omitempty"`
-	Rejected  []pipeline.Reject `json:"rejected,omitempty"`
-}
+type (
+	Plan       = plan.Plan
+	PlanAction = plan.Action
+	Waiting    = plan.Waiting
+)
 
 // Applied is what became of a plan.
 type Applied struct {

@@ -101,9 +101,18 @@ type Reissue struct {
 
 // Summary counts what a batch did.
 type Summary struct {
-	Read, New, Changed, Unchanged, Older, Resolved, Rejected int
-	Opened, Updated, Closed, Reopened                        int
-	Issued                                                   int
+	Read      int `json:"read"`
+	New       int `json:"new"`
+	Changed   int `json:"changed"`
+	Unchanged int `json:"unchanged"`
+	Older     int `json:"older"` // than what is known, and ignored
+	Resolved  int `json:"resolved"`
+	Rejected  int `json:"rejected"`
+	Opened    int `json:"opened"` // cases
+	Updated   int `json:"updated"`
+	Closed    int `json:"closed"`
+	Reopened  int `json:"reopened"`
+	Issued    int `json:"issued"` // actions
 }
 
 // Add adds o to s.
