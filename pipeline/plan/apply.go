@@ -125,41 +125,79 @@ func Groups(actions []Action) map[string]bool {
 	return out
 }
 
-// Restrict takes out of an envelope what belongs to cases that the plan does
-// not name, and says how many records wait. layer is the state as it would be; extra the group
-// keys of actions outside the plan.
-func Restrict(e *pipeline.Envelope, layer *triage.Layer, extra map[string]bool) (int, error) {
-	left := 0
-	dropped := map[string]int{}
-	kept := e.Items[:0:0]
-	for i := range e.Items {
-		it := &e.Items[i]
-		out, err := outside(it, layer, extra)
-		if err != nil {
-			return 0, err
-		}
-		if out {
-			left++
-			dropped[it.Scope]++
-			continue
-		}
-		kept = append(kept, *it)
-	}
-	e.Items = kept
-	for i := range e.Scans {
-		e.Scans[i].Count -= dropped[e.Scans[i].Scope]
-	}
-	return left, nil
+// Restrictor takes out of what was read what belongs to cases that a plan does
+// not name, so that an apply does exactly what was planned.
+type Restrictor struct {
+	layer   *triage.Layer
+	extra   map[string]bool
+	scopes  map[string]bool // whose end markers would change cases outside the plan
+	dropped map[string]int
+	Left    int // records that wait for the next plan
 }
 
-func outside(it *pipeline.Item, layer *triage.Layer, extra map[string]bool) (bool, error) {
-	h, ok := layer.Hot(it.Print)
+// NewRestrictor keeps out what leads to the extra actions. layer is the state as it would be.
+func NewRestrictor(layer *triage.Layer, extra []Action) (*Restrictor, error) {
+	r := &Restrictor{layer: layer, extra: Groups(extra), scopes: map[string]bool{}, dropped: map[string]int{}}
+	for key := range r.extra {
+		n := layer.Newest(key)
+		var seqs []uint64
+		if err := layer.Members(n, func(m triage.Member) bool {
+			if m.Status == triage.Resolved {
+				seqs = append(seqs, m.Seq)
+			}
+			return true
+		}); err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			rec, err := layer.Record(seq)
+			if err != nil || rec == nil {
+				return nil, err
+			}
+			for i := range rec.Reports {
+				r.scopes[rec.Reports[i].Scope] = true
+			}
+		}
+	}
+	return r, nil
+}
+
+// Restrict takes the records and end markers out of e that lead outside the plan.
+func (r *Restrictor) Restrict(e *pipeline.Envelope) error {
+	items := e.Items[:0:0]
+	for i := range e.Items {
+		out, err := r.outside(&e.Items[i])
+		if err != nil {
+			return err
+		}
+		if out {
+			r.Left++
+			r.dropped[e.Items[i].Scope]++
+			continue
+		}
+		items = append(items, e.Items[i])
+	}
+	e.Items = items
+	scans := e.Scans[:0:0]
+	for _, s := range e.Scans {
+		if r.scopes[s.Scope] {
+			continue
+		}
+		s.Count -= r.dropped[s.Scope]
+		scans = append(scans, s)
+	}
+	e.Scans = scans
+	return nil
+}
+
+func (r *Restrictor) outside(it *pipeline.Item) (bool, error) {
+	h, ok := r.layer.Hot(it.Print)
 	if !ok || h.Case == 0 {
 		return false, nil
 	}
-	c, err := layer.Case(h.Case)
+	c, err := r.layer.Case(h.Case)
 	if err != nil || c == nil {
 		return false, err
 	}
-	return extra[c.Key], nil
+	return r.extra[c.Key], nil
 }
