@@ -1,0 +1,106 @@
+// Package connectors is what docket and its connectors agree on: a Factory
+// makes a source or a sink of one type from its block of the configuration.
+package connectors
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// Block is a connector's own part of its entry in the configuration.
+type Block interface {
+	// Decode lays the block over into, a pointer to a struct that holds the
+	// defaults; its error names every problem at its place in the file.
+	Decode(into any) error
+	// Errorf is an error at a key of the block, with its place in the file.
+	Errorf(path, format string, args ...any) error
+	// Path makes a path of the block absolute, or relative to the working directory.
+	Path(p string) string
+}
+
+// Env is what a connector may use of the process round it.
+type Env struct {
+	Name  string // the configured name
+	Log   *slog.Logger
+	Dir   string // the folder that relative paths of the configuration start from
+	Stdin io.Reader
+	Now   func() time.Time
+}
+
+// Defaults fill what reports of a source leave out.
+type Defaults struct {
+	Repository string
+	Account    string
+}
+
+// Source is a made source: what it reads and what fills its gaps.
+type Source struct {
+	Source   pipeline.Source
+	Defaults Defaults
+}
+
+// Pusher is a source that is pushed to: a request hands it a body.
+type Pusher interface {
+	// Push reads one body and hands its records to emit. complete names the scope
+	// that the sender says the body is a whole scan of; empty for none.
+	Push(ctx context.Context, body io.Reader, p Push, emit pipeline.Emitter) (Pushed, error)
+}
+
+// Push describes one body.
+type Push struct {
+	Origin   string
+	Format   string // empty: found by content
+	Complete string
+}
+
+// Pushed is what one body came to.
+type Pushed struct {
+	Accepted int
+	Rejected []pipeline.Reject
+	Notes    []string
+}
+
+// Factory makes the sources and sinks of one type. A nil function: this type has none.
+type Factory struct {
+	Type   string
+	Source func(Env, Block) (Source, error)
+	Sink   func(Env, Block) (pipeline.Sink, error)
+}
+
+// Set is the factories by type.
+type Set map[string]Factory
+
+// NewSet collects factories; two of one type are an error.
+func NewSet(list ...Factory) (Set, error) {
+	s := Set{}
+	for _, f := range list {
+		if _, twice := s[f.Type]; twice {
+			return nil, fmt.Errorf("connector type %s stands twice in the list", f.Type)
+		}
+		s[f.Type] = f
+	}
+	return s, nil
+}
+
+// SourceTypes lists the types that have a source, sorted.
+func (s Set) SourceTypes() []string { return s.types(func(f Factory) bool { return f.Source != nil }) }
+
+// SinkTypes lists the types that have a sink, sorted.
+func (s Set) SinkTypes() []string { return s.types(func(f Factory) bool { return f.Sink != nil }) }
+
+func (s Set) types(has func(Factory) bool) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if has(s[name]) {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,219 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/internal/mask"
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/expr"
+	"github.com/docket-hub/docket/pipeline/identity"
+	"github.com/docket-hub/docket/pipeline/ingest"
+	"github.com/docket-hub/docket/pipeline/risk"
+	"github.com/docket-hub/docket/pipeline/route"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// Graph is everything that is built from one configuration. A reload builds
+// and checks a whole new one before it takes the old one's place.
+type Graph struct {
+	Config  *config.Config
+	Rules   *triage.Rules
+	Tree    *route.Tree
+	Sources []Source
+	Sinks   []Sink
+
+	env   *expr.Env
+	model *risk.Model
+	mask  *mask.Masker
+}
+
+// Source is a configured source.
+type Source struct {
+	Name     string
+	Type     string
+	Interval time.Duration
+	Full     time.Duration
+	Min      pipeline.Severity
+	connectors.Source
+}
+
+// Sink is a configured sink.
+type Sink struct {
+	Name   string
+	Type   string
+	Sink   pipeline.Sink
+	Unsure config.Unsure
+}
+
+// Outside is what a graph is built with besides its configuration.
+type Outside struct {
+	Set          connectors.Set
+	Log          *slog.Logger
+	Stdin        io.Reader
+	Now          func() time.Time
+	Installation string
+}
+
+// Build makes the graph, or says everything that is wrong, each error at its place.
+func Build(cfg *config.Config, o Outside) (*Graph, error) {
+	g := &Graph{Config: cfg}
+	var errs []error
+	var err error
+	if g.env, err = expr.NewEnv(); err != nil {
+		return nil, err
+	}
+	if g.mask, err = mask.New(); err != nil {
+		return nil, err
+	}
+	if g.model, err = risk.New(g.env, riskConfig(cfg)); err != nil {
+		errs = append(errs, placed(cfg, err))
+	}
+	if g.Tree, err = route.New(g.env, routeNode(cfg.Route), teams(cfg)); err != nil {
+		errs = append(errs, placed(cfg, err))
+	}
+	errs = append(errs, g.suppressions(cfg)...)
+	errs = append(errs, g.connectors(cfg, o)...)
+	if err := config.Join(errs...); err != nil {
+		return nil, err
+	}
+	g.rules(cfg, o)
+	return g, nil
+}
+
+// placed gives errors of expressions their place in the file.
+func placed(cfg *config.Config, err error) error {
+	var out []error
+	for _, e := range leaves(err) {
+		var at *expr.PathError
+		var inside *expr.Error
+		switch {
+		case errors.As(e, &at) && errors.As(at.Err, &inside):
+			out = append(out, cfg.ErrorAt(at.Path, inside.Line-1, inside.Column-1, "%s", inside.Message))
+		case errors.As(e, &at):
+			out = append(out, cfg.ErrorAt(at.Path, 0, 0, "%s", at.Err))
+		default:
+			out = append(out, e)
+		}
+	}
+	return config.Join(out...)
+}
+
+// leaves takes joined errors apart.
+func leaves(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range j.Unwrap() {
+			out = append(out, leaves(e)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+func (g *Graph) suppressions(cfg *config.Config) []error {
+	var errs []error
+	for i, s := range cfg.Suppressions {
+		if s.When == "" {
+			continue
+		}
+		if _, err := g.env.Compile(s.When); err != nil {
+			for _, e := range expr.At(fmt.Sprintf("suppressions[%d].when", i), err) {
+				errs = append(errs, placed(cfg, e))
+			}
+		}
+	}
+	return errs
+}
+
+func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
+	var errs []error
+	env := func(name string) connectors.Env {
+		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now}
+	}
+	for _, s := range cfg.Sources {
+		f := o.Set[s.Type]
+		if f.Source == nil || s.Retired {
+			continue // an unknown type was named when the file was loaded
+		}
+		made, err := f.Source(env(s.Name), s.Block)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
+	}
+	for _, s := range cfg.Sinks {
+		f := o.Set[s.Type]
+		if f.Sink == nil {
+			continue
+		}
+		made, err := f.Sink(env(s.Name), s.Block)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure})
+	}
+	return errs
+}
+
+// Source is the configured source of that name, or nil.
+func (g *Graph) Source(name string) *Source {
+	for i := range g.Sources {
+		if g.Sources[i].Name == name {
+			return &g.Sources[i]
+		}
+	}
+	return nil
+}
+
+// Normalise decodes and identifies a record of a source, and works its risk factors out.
+func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report, error) {
+	rep, err := format.Decode(*rec)
+	if err != nil {
+		return rep, err
+	}
+	if s := g.Source(source); s != nil {
+		if rep.Account.ID == "" {
+			rep.Account.ID = s.Defaults.Account
+		}
+		if rep.Repository == "" {
+			rep.Repository = s.Defaults.Repository
+		}
+	}
+	identity.Identify(&rep)
+	risk.Derive(&rep)
+	return rep, nil
+}
+
+// Decode is Normalise for what travelled on the stream, masked: what it returns may be stored and shown.
+func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error) {
+	rec := pipeline.Record{Format: it.Format, Data: it.Data, Scope: it.Scope, Observed: time.UnixMilli(it.Observed).UTC()}
+	rep, err := g.Normalise(source, &rec)
+	if err != nil {
+		return rep, err
+	}
+	rep.ObservedAt, rep.Scope = rec.Observed, it.Scope
+	rep.Raw = it.Data
+	g.mask.Report(&rep)
+	return rep, nil
+}
+
+// intake is the emitter of one read of a source.
+func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() time.Time) *ingest.Intake {
+	return ingest.New(read, ingest.Options{
+		Source:      s.Name,
+		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Mask:        g.mask.Bytes,
+		Publish:     to,
+		MinSeverity: s.Min,
+		Now:         now,
+	})
+}

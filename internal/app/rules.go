@@ -1,0 +1,131 @@
+package app
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/expr"
+	"github.com/docket-hub/docket/pipeline/risk"
+	"github.com/docket-hub/docket/pipeline/route"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// reissueAfter is R of the delivery protocol: longer than an action can be on its way.
+const reissueAfter = 10 * time.Minute
+
+func riskConfig(cfg *config.Config) risk.Config {
+	c := risk.Config{
+		Severity: cfg.Risk.Severity, Weights: cfg.Risk.Weights, Thresholds: cfg.Risk.Thresholds,
+		SLA: risk.SLA{Start: cfg.Risk.SLA.Start, Due: map[pipeline.Priority]time.Duration{}},
+	}
+	for _, f := range cfg.Risk.Factors {
+		c.Factors = append(c.Factors, risk.Factor{Name: f.Name, When: f.When, Points: f.Points})
+	}
+	for _, r := range cfg.Risk.Rules {
+		c.Rules = append(c.Rules, risk.Rule{When: r.When, Priority: r.Priority})
+	}
+	for p := pipeline.P1; p <= pipeline.P5; p++ {
+		c.SLA.Due[p] = cfg.Risk.SLA.Of(p)
+	}
+	return c
+}
+
+func routeNode(r config.Route) route.Node {
+	n := route.Node{
+		Team: r.Team, Sinks: r.Sinks, GroupBy: r.GroupBy, For: r.For, TicketsFrom: r.TicketsFrom,
+		ReopenWindow: r.ReopenWindow, RecheckAfter: r.RecheckAfter, Assignee: r.Assignee,
+		Flap:  route.Flap{Times: r.Flap.Times, Within: r.Flap.Within, Quiet: r.Flap.Quiet},
+		Match: r.Match, When: r.When, Continue: r.Continue,
+	}
+	for _, child := range r.Routes {
+		n.Routes = append(n.Routes, routeNode(child))
+	}
+	return n
+}
+
+func teams(cfg *config.Config) []route.Team {
+	var out []route.Team
+	for _, t := range cfg.Teams {
+		out = append(out, route.Team{Name: t.Name})
+	}
+	return out
+}
+
+func (g *Graph) rules(cfg *config.Config, o Outside) {
+	m := &matcher{env: g.env, programs: map[string]*expr.Program{}}
+	r := &triage.Rules{
+		Config: cfg.Hash(), Installation: o.Installation,
+		Decode: g.Decode, Judge: g.Judge, Matches: m.matches,
+		Due: g.model.Due, SLAStart: g.model.SLAStart(),
+		NeedsApproval: cfg.Approval,
+		Limits: triage.Limits{
+			PerHour: cfg.Limits.MaxNewTicketsPerHour, HoldFirstRun: cfg.Limits.FirstRun == "hold",
+			CloseRatio: cfg.Close.MaxRatio, CloseMin: cfg.Close.Min,
+		},
+		Retain: cfg.Retention.Resolved, AckFor: cfg.Ack.For, AckMax: cfg.Ack.Max,
+		Sinks: map[string]bool{}, Renamed: map[string]string{},
+		Reissue: reissueAfter,
+	}
+	for _, s := range cfg.Sinks {
+		r.Sinks[s.Name] = !s.Retired
+		for _, old := range s.Formerly {
+			r.Renamed[old] = s.Name
+		}
+	}
+	settings := map[string]map[string]map[string]any{}
+	for _, t := range cfg.Teams {
+		r.Teams = append(r.Teams, t.Name)
+		settings[t.Name] = t.Sinks
+	}
+	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	if base := cfg.Server.ExternalURL; base != "" {
+		r.CaseURL = func(id string) string { return base + "/cases/" + id }
+	}
+	for _, s := range cfg.Suppressions {
+		r.Suppressions = append(r.Suppressions, pipeline.Suppression{
+			Name: s.Name, When: s.When, Reason: s.Reason, By: s.By, Until: s.Until.End(cfg.Location()), Config: true,
+		})
+	}
+	g.Rules = r
+}
+
+// Judge works out priority, route and group of a finding.
+func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
+	x := g.model.Assess(f)
+	s := expr.NewSubject(f)
+	d := g.Tree.Route(f, s)
+	x.Errors = append(x.Errors, d.Errors...)
+	key, values := route.Group(f, d.GroupBy, d.Team, d.Sinks)
+	return triage.Verdict{
+		Explanation: x, Team: d.Team, Route: d.Path, Why: d.Why, Sinks: slices.Clone(d.Sinks), Key: key, Group: values,
+		Settings: triage.Settings{
+			TicketsFrom: d.TicketsFrom, For: d.For, ReopenWindow: d.ReopenWindow, RecheckAfter: d.RecheckAfter,
+			FlapTimes: d.Flap.Times, FlapWithin: d.Flap.Within, FlapQuiet: d.Flap.Quiet, Assignee: d.Assignee,
+		},
+	}
+}
+
+// matcher compiles the expressions of suppressions once. It may be used at the same time.
+type matcher struct {
+	env      *expr.Env
+	mu       sync.Mutex
+	programs map[string]*expr.Program
+}
+
+func (m *matcher) matches(when string, f *pipeline.Finding) (bool, error) {
+	m.mu.Lock()
+	p, ok := m.programs[when]
+	if !ok {
+		var err error
+		if p, err = m.env.Compile(when); err != nil {
+			m.mu.Unlock()
+			return false, err
+		}
+		m.programs[when] = p
+	}
+	m.mu.Unlock()
+	return p.Eval(expr.NewSubject(f))
+}
