@@ -19,15 +19,19 @@ type blockState struct {
 	entry   *yaml.Node
 	pairs   []pair
 	common  []string // keys of the entry that are not the connector's
+	raw     map[string]any
 	decoded reflect.Value
 }
 
 func newBlock(d *document, path string, entry *yaml.Node, pairs []pair, common []string) Block {
-	b := &blockState{doc: d, path: path, entry: entry, pairs: pairs, common: common}
+	b := &blockState{doc: d, path: path, entry: entry, pairs: pairs, common: common, raw: map[string]any{}}
 	// Nobody knows yet which of these values are secrets.
 	for _, p := range pairs {
 		if src := d.owner[p.value]; src != nil {
 			src.hide(p.value, b)
+		}
+		if plain, ok := d.plain(child(path, p.key.Value), p.value); ok {
+			b.raw[p.key.Value] = plain
 		}
 	}
 	return Block{b}
@@ -56,7 +60,8 @@ func (b Block) Decode(into any) error {
 	known := fields(v.Elem().Type())
 	left := d.fill(b.s.path, b.s.entry, v.Elem(), b.s.pairs, known)
 	d.refuse(b.s.path, left, append(keysOf(known), b.s.common...))
-	errs := d.errs
+	// What the first walk over the block found is reported already.
+	errs := slices.DeleteFunc(d.errs, func(e Error) bool { return slices.ContainsFunc(before, e.same) })
 	d.errs = before
 	b.s.decoded = v.Elem()
 	if len(errs) == 0 {

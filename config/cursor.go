@@ -67,11 +67,26 @@ func (c *cursor) escape() (visible bool) {
 	return !strings.ContainsRune("nrt \t\n", letter)
 }
 
+// skipBlanks is the place of the next visible character, or the end of the scalar.
 func (c *cursor) skipBlanks() (line, col int) {
-	for isBlank(c.peek()) {
-		c.step()
+	for {
+		before := *c
+		if visible, ok := c.next(); visible || !ok {
+			*c = before
+			return c.line, c.col
+		}
 	}
-	return c.line, c.col
+}
+
+// skipProperties moves past the anchor and the tag that stand before a value;
+// the place of such a node is that of the first of them.
+func (c *cursor) skipProperties() {
+	for r := c.peek(); r == '&' || r == '!'; r = c.peek() {
+		for r := c.peek(); r != 0 && !isBlank(r); r = c.peek() {
+			c.step()
+		}
+		c.skipBlanks()
+	}
 }
 
 // toQuote is the place behind the closing quote.

@@ -54,6 +54,7 @@ type document struct {
 	dir     string
 	name    string // of the file or folder, for errors without a place
 	root    *yaml.Node
+	files   map[string]*source
 	owner   map[*yaml.Node]*source
 	places  map[string]place
 	secrets map[secret.Ref]secret.Value
@@ -67,7 +68,7 @@ type document struct {
 const maxVisits = 500_000
 
 func newDocument(name, dir string, env Env) *document {
-	return &document{env: env, dir: dir, name: name, owner: map[*yaml.Node]*source{}, places: map[string]place{},
+	return &document{env: env, dir: dir, name: name, files: map[string]*source{}, owner: map[*yaml.Node]*source{}, places: map[string]place{},
 		secrets: map[secret.Ref]secret.Value{}, merging: map[*yaml.Node]bool{}, visits: maxVisits}
 }
 
@@ -95,12 +96,8 @@ func (d *document) warn(n *yaml.Node, path, hint, format string, args ...any) {
 // seal orders errors and gives each its excerpt. It comes last, when every
 // value that must not be shown is known.
 func (d *document) seal(es []Error) {
-	byName := map[string]*source{}
-	for _, src := range d.owner {
-		byName[src.name] = src
-	}
 	for i := range es {
-		if src := byName[es[i].File]; src != nil && es[i].Line > 0 && es[i].excerpt == "" {
+		if src := d.files[es[i].File]; src != nil && es[i].Line > 0 && es[i].excerpt == "" {
 			es[i].excerpt, es[i].caret = src.excerpt(es[i].Line, es[i].Col)
 		}
 	}
@@ -112,6 +109,14 @@ func (d *document) hide(n *yaml.Node) {
 	if src := d.owner[n]; src != nil {
 		src.hide(n, nil)
 	}
+}
+
+// file is the text of f, the same at every call.
+func (d *document) file(f File) *source {
+	if d.files[f.Name] == nil {
+		d.files[f.Name] = newSource(f.Name, f.Data)
+	}
+	return d.files[f.Name]
 }
 
 // adopt notes the file of every node below n.

@@ -79,7 +79,7 @@ func Parse(files []File, dir string, env Env) (*Config, error) {
 	}
 	d.root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1, Column: 1}
 	if len(files) > 0 {
-		d.owner[d.root] = newSource(files[0].Name, files[0].Data)
+		d.owner[d.root] = d.file(files[0])
 	}
 	for _, f := range files {
 		if n := d.parse(f); n != nil {
@@ -110,7 +110,7 @@ func (c *Config) Warnings() Warnings {
 
 // parse reads one file into nodes; nil where it is empty or no YAML mapping.
 func (d *document) parse(f File) *yaml.Node {
-	src := newSource(f.Name, f.Data)
+	src := d.file(f)
 	if line, col, why := badText(f.Data); why != "" {
 		d.failText(src, line, col, "%s", why)
 		return nil

@@ -156,12 +156,15 @@ func (s *source) locate(n *yaml.Node, offset int) (line, col int) {
 		}
 	}
 	c := cursor{src: s, line: n.Line, col: n.Column}
+	if n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+		c.skipProperties()
+	}
 	switch {
 	case n.Style&yaml.DoubleQuotedStyle != 0, n.Style&yaml.SingleQuotedStyle != 0:
 		c.quote = c.peek()
 		c.col++
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		c.line, c.col = n.Line+1, 1
+		c.line, c.col = c.line+1, 1
 	}
 	endLine, endCol := c.line, c.col
 	for seen := 0; seen < before; {

@@ -14,6 +14,7 @@ type field struct {
 	key   string
 	index []int
 	rule  rule
+	omit  bool // a zero value is left out when shown
 }
 
 // fields are the keys of a struct type in its order. A field without a yaml tag is no key.
@@ -21,11 +22,11 @@ func fields(t reflect.Type) []field {
 	var all []field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		key := strings.Split(f.Tag.Get("yaml"), ",")[0]
+		key, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if !f.IsExported() || key == "" || key == "-" {
 			continue
 		}
-		all = append(all, field{key, f.Index, parseRule(f.Tag.Get("rule"))})
+		all = append(all, field{key, f.Index, parseRule(f.Tag.Get("rule")), option == "omitempty"})
 	}
 	return all
 }
@@ -186,8 +187,9 @@ func (d *document) fill(path string, n *yaml.Node, v reflect.Value, pairs []pair
 			left = append(left, p)
 			continue
 		}
-		given[p.key.Value] = !isNull(p.value)
-		d.value(child(path, p.key.Value), p.key, p.value, v.FieldByIndex(known[i].index), known[i].rule)
+		into := v.FieldByIndex(known[i].index)
+		given[p.key.Value] = !isNull(p.value) || into.Type() == secretType() // which reports that itself
+		d.value(child(path, p.key.Value), p.key, p.value, into, known[i].rule)
 	}
 	for _, f := range known {
 		if f.rule.required && !given[f.key] {

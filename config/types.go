@@ -8,8 +8,8 @@ import (
 )
 
 // The struct tags of this package, which the configuration of a connector may
-// use too: yaml:"key" names the key (",rest" takes what no other field takes,
-// "-" hides a field), and rule holds words separated by spaces: required; zero (a
+// use too: yaml:"key" names the key (",omitempty" leaves a false out of Show, ",rest"
+// takes what no other field takes, "-" hides a field), and rule holds words separated by spaces: required; zero (a
 // duration may be 0, else it must be positive); single (one value may stand for a
 // list of one); oneof=a|b; min=N; max=N; over=N.
 
@@ -121,7 +121,7 @@ type Source struct {
 	FullEvery   time.Duration     `yaml:"full_every"`
 	MinSeverity pipeline.Severity `yaml:"min_severity"`
 	Formerly    []string          `yaml:"formerly"`
-	Retired     bool              `yaml:"retired"`
+	Retired     bool              `yaml:"retired,omitempty"`
 	Block       Block             `yaml:",rest"`
 }
 
@@ -130,7 +130,7 @@ type Sink struct {
 	Name     string   `yaml:"name" rule:"required"`
 	Type     string   `yaml:"type" rule:"required"`
 	Formerly []string `yaml:"formerly"`
-	Retired  bool     `yaml:"retired"`
+	Retired  bool     `yaml:"retired,omitempty"`
 	Unsure   Unsure   `yaml:"unsure"`
 	Block    Block    `yaml:",rest"`
 }
@@ -232,7 +232,7 @@ type Route struct {
 	RecheckAfter *time.Duration      `yaml:"recheck_after" rule:"zero"`
 	Flap         Flap                `yaml:"flap"`
 	Assignee     []string            `yaml:"assignee"`
-	Continue     bool                `yaml:"continue"`
+	Continue     bool                `yaml:"continue,omitempty"`
 	Routes       []Route             `yaml:"routes"`
 }
 

@@ -288,7 +288,7 @@ func (v validator) suppressions() {
 func (c *Config) sinkNames() []string {
 	var names []string
 	for _, s := range c.Sinks {
-		if s.Name != "" {
+		if s.Name != "" && !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)
 		}
 	}
@@ -298,7 +298,7 @@ func (c *Config) sinkNames() []string {
 func (c *Config) teamNames() []string {
 	var names []string
 	for _, t := range c.Teams {
-		if t.Name != "" {
+		if t.Name != "" && !slices.Contains(names, t.Name) {
 			names = append(names, t.Name)
 		}
 	}

@@ -35,7 +35,9 @@ func (d *document) value(path string, key, n *yaml.Node, v reflect.Value, r rule
 	}
 	d.places[path] = place{key, n}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" && v.Type() != secretType() {
-		d.warn(n, path, "remove the key or give it a value", "has no value, so its default stays")
+		if !r.required { // else its absence is an error
+			d.warn(n, path, "remove the key or give it a value", "has no value, so its default stays")
+		}
 		return
 	}
 	switch {
@@ -111,11 +113,9 @@ func (d *document) text(path string, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
-		d.fail(n, path, suggestWord(n.Value, words(v.Type())), "%v", trimValue(err))
+		d.fail(n, path, suggestWord(n.Value, words(v.Type())), "%v", err)
 	}
 }
-
-func trimValue(err error) string { return short(err.Error()) }
 
 func (d *document) duration(path string, n *yaml.Node, v reflect.Value, r rule) {
 	if !d.want(path, n, v.Type(), yaml.ScalarNode) {
@@ -245,9 +245,9 @@ func (d *document) want(path string, n *yaml.Node, t reflect.Type, kind yaml.Kin
 	}
 	hint := ""
 	if kind == yaml.SequenceNode {
-		hint = "write [" + strings.TrimSuffix(short(n.Value), ",") + "]"
-		if n.Kind != yaml.ScalarNode {
-			hint = "begin each item with a dash"
+		hint = "begin each item with a dash"
+		if n.Kind == yaml.ScalarNode && t.Elem().Kind() == reflect.String {
+			hint = "write [" + short(n.Value) + "]"
 		}
 	}
 	d.fail(n, path, hint, "wants %s, found %s", kindName(kind, t), found(n))
@@ -268,6 +268,9 @@ func holdsSecret(t reflect.Type, seen []reflect.Type) bool {
 	case reflect.Interface:
 		return true
 	case reflect.Struct:
+		if _, ok := restField(reflect.New(t).Elem()); ok {
+			return true
+		}
 		for _, f := range fields(t) {
 			if holdsSecret(t.FieldByIndex(f.index).Type, seen) {
 				return true

@@ -16,26 +16,27 @@ import (
 // Redacted is what stands in a secret's place in every output.
 const Redacted = "<redacted>"
 
-// Value is a secret. The zero Value holds none. The content hides behind an
-// unexported pointer, so that even a formatter that cannot call methods (a Value in
-// an unexported field) prints an address and never the text. It may be copied and
-// used by several goroutines.
+// Value is a secret. The zero Value holds none. It may be copied and used by
+// several goroutines.
 type Value struct{ p *content }
 
+// content keeps the text in a function, because fmt prints of one an address at
+// most. A pointer alone is not enough: for a Value in an unexported field fmt cannot
+// call methods, and with a verb that suits no pointer (%t, %q) it prints what is behind it.
 type content struct {
-	text string
-	ref  Ref
+	reveal func() string
+	ref    Ref
 }
 
 // New is a secret that holds text and came from ref, which is the zero Ref where nothing names it.
-func New(text string, ref Ref) Value { return Value{&content{text, ref}} }
+func New(text string, ref Ref) Value { return Value{&content{func() string { return text }, ref}} }
 
 // Reveal is the secret's text, "" for the zero Value. It is the only way out.
 func (v Value) Reveal() string {
 	if v.p == nil {
 		return ""
 	}
-	return v.p.text
+	return v.p.reveal()
 }
 
 // Ref is where the secret came from.
