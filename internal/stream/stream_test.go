@@ -266,6 +266,25 @@ func TestFullFindingsLeaveRoomForInputs(t *testing.T) {
 	}
 }
 
+func TestFullFindingsAreFreedBehindThePosition(t *testing.T) {
+	s := open(t, Options{MaxBytes: 64 << 10, Keep: time.Nanosecond})
+	for range 7 {
+		publish(t, s, string(noise(8<<10)))
+	}
+	s.DoneFindings(5)
+	// The refused call is what makes room.
+	waitFor(t, func() (bool, error) {
+		err := s.PublishFindings(t.Context(), noise(16<<10))
+		if errors.Is(err, pipeline.ErrFull) {
+			return false, nil
+		}
+		return true, err
+	}, "room for findings")
+	if seqs, _ := readAll(t, s, 6); !slices.Equal(seqs, []uint64{6, 7, 8}) {
+		t.Errorf("sequences = %v; want 6, 7, 8: what is not done is never freed", seqs)
+	}
+}
+
 func TestFreeFindings(t *testing.T) {
 	for _, c := range []struct {
 		name  string
