@@ -27,10 +27,10 @@ var errPublishTimeout = fmt.Errorf("the stream did not confirm within %s", publi
 // when the message before had some: a lone caller never waits.
 type gatherer struct {
 	publish func(ctx context.Context, message []byte) error
-	limit   int // largest message, in bytes
+	limit   int // most payload bytes of one message
 
 	in      chan *waiting
-	buffers chan []byte // as many as flights: taking one is the permission to fly
+	packers chan *packer // as many as flights: taking one is the permission to fly
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 	closing chan struct{}
@@ -49,12 +49,12 @@ func newGatherer(limit int, publish func(context.Context, []byte) error) *gather
 		publish: publish,
 		limit:   limit,
 		in:      make(chan *waiting, 256),
-		buffers: make(chan []byte, flights),
+		packers: make(chan *packer, flights),
 		closing: make(chan struct{}),
 	}
 	g.ctx, g.stop = context.WithCancelCause(context.Background())
 	for range flights {
-		g.buffers <- nil
+		g.packers <- new(packer)
 	}
 	g.running.Add(1)
 	go g.run()
@@ -64,7 +64,7 @@ func newGatherer(limit int, publish func(context.Context, []byte) error) *gather
 // put returns once the payload is durable. When ctx ends first, the payload may
 // or may not become durable; it must not change after the call either way.
 func (g *gatherer) put(ctx context.Context, payload []byte) error {
-	if 1+packedSize(payload) > g.limit {
+	if packedSize(payload) > g.limit {
 		return pipeline.Permanent(fmt.Errorf("%w: %d bytes, at most %d travel", ErrTooLarge, len(payload), g.limit))
 	}
 	w := &waiting{payload: payload, done: make(chan error, 1)}
@@ -126,9 +126,9 @@ func (g *gatherer) run() {
 			}
 		}
 		// Company gathers while all flights are out.
-		var buffer []byte
+		var p *packer
 		select {
-		case buffer = <-g.buffers:
+		case p = <-g.packers:
 		case <-g.ctx.Done():
 			first.done <- context.Cause(g.ctx)
 			g.drain()
@@ -138,7 +138,7 @@ func (g *gatherer) run() {
 		batch, held = g.collect(first, expected, timer)
 		expected = len(batch)
 		g.running.Add(1)
-		go g.fly(batch, buffer)
+		go g.fly(batch, p)
 	}
 }
 
@@ -146,7 +146,7 @@ func (g *gatherer) run() {
 // last time are together, the message is full or the time is over.
 func (g *gatherer) collect(first *waiting, expected int, timer *time.Timer) (batch []*waiting, held *waiting) {
 	batch = append(make([]*waiting, 0, expected), first)
-	size := 1 + packedSize(first.payload)
+	size := packedSize(first.payload)
 	timed := false
 	defer timer.Stop()
 	for size < pipeline.PackBytes {
@@ -177,23 +177,22 @@ func (g *gatherer) collect(first *waiting, expected int, timer *time.Timer) (bat
 	return batch, nil
 }
 
-func (g *gatherer) fly(batch []*waiting, buffer []byte) {
+func (g *gatherer) fly(batch []*waiting, p *packer) {
 	defer g.running.Done()
-	buffer = append(buffer[:0], packVersion)
 	for _, w := range batch {
-		buffer = appendPacked(buffer, w.payload)
+		p.add(w.payload)
 	}
 	ctx, cancel := context.WithTimeoutCause(g.ctx, publishTimeout, errPublishTimeout)
-	err := g.publish(ctx, buffer)
+	err := g.publish(ctx, p.pack())
 	cancel()
 	for _, w := range batch {
 		w.done <- err
 	}
 	// One huge record must not pin its memory for ever.
-	if cap(buffer) > 2*pipeline.PackBytes {
-		buffer = nil
+	if cap(p.payloads) > 2*pipeline.PackBytes {
+		p = new(packer)
 	}
-	g.buffers <- buffer
+	g.packers <- p
 }
 
 // drain refuses those who slipped in while the gatherer was closed.

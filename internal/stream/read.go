@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// readBytes is about how much one read takes in; the message that passes it still comes.
-const readBytes = 4 << 20
+// readBytes is about how much one read takes in, compressed; the message that passes it still comes.
+const readBytes = 1 << 20
 
 // Message is one stored message.
 type Message struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -247,13 +249,13 @@ func TestFullFindingsLeaveRoomForInputs(t *testing.T) {
 	var err error
 	stored := uint64(0)
 	for ; err == nil && stored < 100; stored++ {
-		err = s.PublishFindings(t.Context(), make([]byte, 8<<10))
+		err = s.PublishFindings(t.Context(), noise(8<<10))
 	}
 	if !errors.Is(err, pipeline.ErrFull) {
 		t.Fatalf("PublishFindings(full) = %v; want ErrFull", err)
 	}
 	s.DoneFindings(stored) // done, but kept
-	if err := s.PublishFindings(t.Context(), make([]byte, 8<<10)); !errors.Is(err, pipeline.ErrFull) {
+	if err := s.PublishFindings(t.Context(), noise(8<<10)); !errors.Is(err, pipeline.ErrFull) {
 		t.Errorf("PublishFindings(full of kept ones) = %v; want ErrFull", err)
 	}
 	if err := s.PublishInput(t.Context(), []byte("outcome"), "o/1"); err != nil {
@@ -261,6 +263,25 @@ func TestFullFindingsLeaveRoomForInputs(t *testing.T) {
 	}
 	if err := s.PublishActions(t.Context(), []ActionMessage{{Sink: "s", Case: "c"}}); err != nil {
 		t.Errorf("PublishActions = %v; want no error", err)
+	}
+}
+
+func TestFullFindingsAreFreedBehindThePosition(t *testing.T) {
+	s := open(t, Options{MaxBytes: 64 << 10, Keep: time.Nanosecond})
+	for range 7 {
+		publish(t, s, string(noise(8<<10)))
+	}
+	s.DoneFindings(5)
+	// The refused call is what makes room.
+	waitFor(t, func() (bool, error) {
+		err := s.PublishFindings(t.Context(), noise(16<<10))
+		if errors.Is(err, pipeline.ErrFull) {
+			return false, nil
+		}
+		return true, err
+	}, "room for findings")
+	if seqs, _ := readAll(t, s, 6); !slices.Equal(seqs, []uint64{6, 7, 8}) {
+		t.Errorf("sequences = %v; want 6, 7, 8: what is not done is never freed", seqs)
 	}
 }
 
@@ -331,7 +352,7 @@ func TestTooLarge(t *testing.T) {
 	if s.MaxPayload() < pipeline.MaxRecordBytes+1<<10 {
 		t.Errorf("MaxPayload = %d; want room for a record of %d", s.MaxPayload(), pipeline.MaxRecordBytes)
 	}
-	if err := s.PublishFindings(t.Context(), make([]byte, s.MaxPayload())); err != nil {
+	if err := s.PublishFindings(t.Context(), noise(s.MaxPayload())); err != nil {
 		t.Errorf("PublishFindings(largest) = %v; want no error", err)
 	}
 	err := s.PublishFindings(t.Context(), make([]byte, s.MaxPayload()+1))
@@ -385,6 +406,14 @@ func TestManyPublishersShareMessages(t *testing.T) {
 	}
 }
 
+// noise is bytes that do not compress.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	// ChaCha8's Read never fails.
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}
+
 func TestClosedStreamRefuses(t *testing.T) {
 	s := open(t, Options{})
 	shut(t, s)
@@ -393,21 +422,61 @@ func TestClosedStreamRefuses(t *testing.T) {
 	}
 }
 
-func TestUnpackRefusesDamage(t *testing.T) {
-	good := appendPacked(appendPacked([]byte{packVersion}, []byte("one")), []byte("two"))
-	if got, err := unpack(good); err != nil || len(got) != 2 || string(got[1]) != "two" {
-		t.Errorf("unpack(good) = %q, %v; want one, two", got, err)
+func TestUnpack(t *testing.T) {
+	var p packer
+	for _, want := range [][]string{{"one", "two"}, {""}, {strings.Repeat("long ", 1000), "b", "c"}} {
+		for _, payload := range want {
+			p.add([]byte(payload))
+		}
+		got, err := unpack(p.pack())
+		if err != nil {
+			t.Fatalf("unpack(%.20q) = %v; want no error", want, err)
+		}
+		for i := range want {
+			if len(got) != len(want) || string(got[i]) != want[i] {
+				t.Errorf("unpack = %.20q; want %.20q", got, want)
+			}
+		}
 	}
+}
+
+func TestUnpackRefusesDamage(t *testing.T) {
+	var p packer
+	p.add([]byte("one"))
+	good := p.pack()
+	block := func(b ...byte) []byte { return append([]byte{packVersion}, s2.Encode(nil, b)...) }
 	for name, b := range map[string][]byte{
 		"empty":         {},
-		"other version": {2, 0},
+		"other version": append([]byte{2}, good[1:]...),
 		"cut short":     good[:len(good)-1],
-		"bad length":    append([]byte{packVersion}, bytes.Repeat([]byte{0xff}, 11)...),
+		"too large":     {packVersion, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		"length beyond": block(4, 'a', 'b', 'c'),
+		"bad length":    block(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
 	} {
 		if got, err := unpack(b); err == nil {
 			t.Errorf("unpack(%s) = %q; want an error", name, got)
 		}
 	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	var p packer
+	p.add([]byte("one"))
+	p.add([]byte("two"))
+	f.Add(bytes.Clone(p.pack()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		payloads, err := unpack(b)
+		if err != nil {
+			return
+		}
+		var again packer
+		for _, payload := range payloads {
+			again.add(payload)
+		}
+		if got, err := unpack(again.pack()); err != nil || len(got) != len(payloads) {
+			t.Errorf("unpack(pack) = %d payloads, %v; want %d", len(got), err, len(payloads))
+		}
+	})
 }
 
 func TestNothingIsWrittenWhenIdle(t *testing.T) {
