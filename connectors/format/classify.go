@@ -1,0 +1,96 @@
+package format
+
+import "fmt"
+
+// The formats, as Options.Format and Record.Format spell them.
+const (
+	ASFF   = "asff"
+	OCSF   = "ocsf"
+	SARIF  = "sarif"
+	Docket = "docket"
+)
+
+// Further answers of classify.
+const (
+	event   = "event" // an EventBridge event
+	unknown = ""
+)
+
+// keySet holds the outer keys that tell the formats apart.
+type keySet uint32
+
+const (
+	hasProductARN keySet = 1 << iota
+	hasAWSAccount
+	hasAsffID
+	hasClassUID
+	hasFindingInfo
+	hasMetadata
+	hasSeverityID
+	hasDetailType
+	hasDetail
+	hasSource
+	hasProduct
+	hasAccount
+	hasResource
+)
+
+func keyBit(name []byte) keySet {
+	switch string(name) {
+	case "ProductArn":
+		return hasProductARN
+	case "AwsAccountId":
+		return hasAWSAccount
+	case "Id":
+		return hasAsffID
+	case "class_uid":
+		return hasClassUID
+	case "finding_info":
+		return hasFindingInfo
+	case "metadata":
+		return hasMetadata
+	case "severity_id":
+		return hasSeverityID
+	case "detail-type":
+		return hasDetailType
+	case "detail":
+		return hasDetail
+	case "source":
+		return hasSource
+	case "product":
+		return hasProduct
+	case "account":
+		return hasAccount
+	case "resource":
+		return hasResource
+	}
+	return 0
+}
+
+// listKey reports whether an outer key names the array of records of a wrapping.
+func listKey(name []byte) bool {
+	switch string(name) {
+	case "findings", "Findings", "runs":
+		return true
+	}
+	return false
+}
+
+// classify names the format of an object by its outer keys. docket's own comes
+// last and needs the least, so that a record that lacks a member is refused by that member's name.
+func classify(k keySet) string {
+	all := func(want keySet) bool { return k&want == want }
+	switch {
+	case all(hasDetailType), all(hasDetail | hasSource):
+		return event
+	case all(hasProductARN), all(hasAWSAccount | hasAsffID):
+		return ASFF
+	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
+		return OCSF
+	case all(hasProduct), all(hasAccount | hasResource):
+		return Docket
+	}
+	return unknown
+}
+
+func tooLarge(max int) string { return fmt.Sprintf("larger than the limit of %d bytes", max) }

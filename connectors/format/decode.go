@@ -1,0 +1,69 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/docket-hub/docket/connectors/format/asff"
+	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/ocsf"
+	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// Decode reads one record that Split made. The report carries the record's
+// scope, the record itself as Raw (not copied), and the scan's time where the record has
+// none of its own. An error names what cannot be read, for the reject; it is never temporary.
+func Decode(rec pipeline.Record) (pipeline.Report, error) {
+	var decode func([]byte) (pipeline.Report, error)
+	switch rec.Format {
+	case ASFF:
+		decode = asff.Decode
+	case OCSF:
+		decode = ocsf.Decode
+	case SARIF:
+		decode = sarif.Decode
+	case Docket:
+		decode = docket.Decode
+	default:
+		return pipeline.Report{}, fmt.Errorf("no decoder for the format %q", rec.Format)
+	}
+	r, err := decode(rec.Data)
+	if err != nil {
+		return pipeline.Report{}, errors.New(rec.Format + ": " + Reason(err))
+	}
+	r.Raw, r.Scope = rec.Data, rec.Scope
+	if r.ObservedAt.IsZero() {
+		r.ObservedAt = rec.Observed
+	}
+	return r, nil
+}
+
+// Reason is an error of reading JSON in words for a person: what is wrong and
+// at which member, without the reader's own type names.
+func Reason(err error) string {
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		text := strings.TrimPrefix(syntax.Error(), "jsontext: ")
+		return text
+	}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		if semantic.Err != nil {
+			return fmt.Sprintf("%s: %v", place(semantic.JSONPointer), semantic.Err)
+		}
+		return fmt.Sprintf("%s holds a %s where another kind of value belongs", place(semantic.JSONPointer), semantic.JSONKind)
+	}
+	return err.Error()
+}
+
+func place(p jsontext.Pointer) string {
+	if p == "" {
+		return "the record"
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
+}

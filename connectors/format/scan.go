@@ -1,0 +1,352 @@
+package format
+
+import (
+	"bytes"
+	"io"
+)
+
+// maxDepth is how deep a record may nest. Real findings stay under 20; the
+// bound keeps hostile text from reaching recursive readers further on.
+const maxDepth = 200
+
+// scanner walks JSON text without building values. It only follows brackets
+// and strings, so that a record with an error inside still has an end.
+type scanner struct {
+	r        io.Reader
+	buf      []byte
+	pos, end int
+	line     int   // 1-based line of the next byte
+	err      error // sticky; io.EOF at the end of the text
+}
+
+func newScanner(r io.Reader) *scanner {
+	return &scanner{r: r, buf: make([]byte, 64<<10), line: 1}
+}
+
+// fill reports whether a byte can be read at pos.
+func (s *scanner) fill() bool {
+	for s.pos >= s.end {
+		if s.err != nil {
+			return false
+		}
+		var n int
+		n, s.err = s.r.Read(s.buf)
+		s.pos, s.end = 0, n
+	}
+	return true
+}
+
+// next skips white space and shows the byte after it without taking it;
+// false at the end of the text.
+func (s *scanner) next() (byte, bool) {
+	for s.fill() {
+		switch c := s.buf[s.pos]; c {
+		case '\n':
+			s.line++
+			s.pos++
+		case ' ', '\t', '\r', 0x1e: // 0x1e starts each text of an RFC 7464 sequence
+			s.pos++
+		default:
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// take consumes the byte that next showed.
+func (s *scanner) take() { s.pos++ }
+
+// value is one JSON value as it was read, with what its outermost members tell.
+type value struct {
+	data  []byte // the text, at most max bytes of it; reused by the next read
+	size  int    // its whole length
+	line  int    // where it starts
+	keys  keySet
+	names []string // the first outer keys, for messages
+	id    string   // the outer member Id or id
+	fault string   // why it cannot be a valid record; empty if nothing was seen
+	cut   bool     // the text ended inside it
+	list  string   // the outer key whose array comes next: the value holds records and was left open
+}
+
+func (v *value) reset(line int) {
+	*v = value{data: v.data[:0], names: v.names[:0], line: line}
+}
+
+// reader is the state of reading one value.
+type reader struct {
+	v        *value
+	max      int
+	array    bool // the value is an element: a stray ] ends it
+	open     bool // stop before the array of a key that holds records
+	stack    []byte
+	string   bool
+	escape   bool
+	key      bool // at the outer level a key comes next
+	isKey    bool // the string being read is an outer key
+	wantID   bool // the string being read is the outer id
+	word     []byte
+	name     []byte // the last outer key
+	last     byte   // last significant byte outside strings
+	lineHead bool   // the byte before was a line feed
+}
+
+// read takes the value that begins at the byte that next showed: an object,
+// or with any also an array or a scalar. With resume the value's opening brace was taken before.
+func (s *scanner) read(v *value, max int, array, open, resume bool) {
+	if !resume {
+		v.reset(s.line)
+	}
+	r := reader{v: v, max: max, array: array, open: open}
+	if resume {
+		r.stack, r.last, v.list = append(r.stack, '{'), '[', ""
+	}
+	for {
+		if !s.fill() {
+			v.cut = true
+			return
+		}
+		chunk := s.buf[s.pos:s.end]
+		n, done := r.chunk(s, chunk)
+		v.size += n
+		if room := max - len(v.data); n <= room {
+			v.data = append(v.data, chunk[:n]...)
+		} else if room > 0 {
+			v.data = append(v.data, chunk[:room]...)
+		}
+		s.pos += n
+		if done {
+			if v.size > max && v.fault == "" && v.list == "" {
+				v.fault = tooLarge(max)
+			}
+			return
+		}
+	}
+}
+
+// chunk follows the text of b and returns how much of it belongs to the value
+// and whether the value ended there.
+func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		if r.string {
+			i += r.inString(s, b[i:])
+			continue
+		}
+		head := r.lineHead
+		r.lineHead = c == '\n'
+		switch c {
+		case '\n':
+			s.line++
+			continue
+		case ' ', '\t', '\r':
+			continue
+		case '"':
+			r.beginString()
+			continue
+		case '{', '[':
+			if c == '{' && head && !r.array && r.unexpected() {
+				r.blame("the record is not closed before the next one begins")
+				return i, true
+			}
+			if c == '[' && r.open && len(r.stack) == 1 && r.last == ':' && listKey(r.name) {
+				r.v.list = string(r.name)
+				return i, true
+			}
+			r.push(c)
+		case '}', ']':
+			if ends, taken := r.pop(c); ends {
+				return i + taken, true
+			}
+		case ',':
+			r.key = len(r.stack) == 1
+		}
+		r.last = c
+	}
+	return len(b), false
+}
+
+// inString reads on in a string and returns the index of the last byte it used.
+func (r *reader) inString(s *scanner, b []byte) int {
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case r.escape:
+			r.escape = false
+		case c == '\\':
+			r.escape = true
+		case c == '"':
+			r.endString()
+			return i
+		case c == '\n':
+			// JSON has no raw line feed in a string, so a quote is missing:
+			// ending the string here keeps the damage in this record.
+			r.blame("a string is not closed at the end of its line")
+			r.endString()
+			r.lineHead = true
+			s.line++
+			return i
+		}
+		if (r.isKey || r.wantID) && len(r.word) < 512 {
+			r.word = append(r.word, c)
+		}
+	}
+	return len(b) - 1
+}
+
+func (r *reader) beginString() {
+	r.string, r.word = true, r.word[:0]
+	if len(r.stack) == 1 && r.stack[0] == '{' {
+		r.isKey, r.key = r.key, false
+		r.wantID = !r.isKey && r.last == ':' && r.v.id == "" && (string(r.name) == "Id" || string(r.name) == "id")
+	}
+}
+
+func (r *reader) endString() {
+	r.string, r.escape, r.last = false, false, '"'
+	if r.isKey {
+		r.name = append(r.name[:0], r.word...)
+		r.v.keys |= keyBit(r.name)
+		if len(r.v.names) < 8 {
+			r.v.names = append(r.v.names, string(r.name))
+		}
+	}
+	if r.wantID {
+		r.v.id = string(r.word)
+	}
+	r.isKey, r.wantID = false, false
+}
+
+// unexpected reports whether no object may begin here: between two records of
+// a sequence that says that the first one was cut.
+func (r *reader) unexpected() bool {
+	if len(r.stack) == 0 {
+		return false
+	}
+	switch r.last {
+	case ':', '[':
+		return false
+	case ',':
+		return r.stack[len(r.stack)-1] == '{'
+	}
+	return true
+}
+
+func (r *reader) push(c byte) {
+	r.stack = append(r.stack, c)
+	if len(r.stack) == 1 {
+		r.key = c == '{'
+	}
+	if len(r.stack) == maxDepth+1 {
+		r.blame("nested too deep")
+	}
+}
+
+// pop closes a bracket. It returns whether that ended the value and how many
+// bytes (0 or 1) of the bracket belong to it.
+func (r *reader) pop(c byte) (bool, int) {
+	want := byte('{')
+	if c == ']' {
+		want = '['
+	}
+	top := len(r.stack) - 1
+	if r.stack[top] != want {
+		r.blame("the brackets do not match")
+		if at := bytes.LastIndexByte(r.stack, want); at >= 0 {
+			top = at
+		} else if r.array {
+			return true, 0
+		} else {
+			return false, 0
+		}
+	}
+	r.stack = r.stack[:top]
+	return top == 0, 1
+}
+
+func (r *reader) blame(why string) {
+	if r.v.fault == "" {
+		r.v.fault = why
+	}
+}
+
+// junk takes what is no object or array: to the next separator of an array, else to the end of the line.
+func (s *scanner) junk(v *value, max int, array bool) {
+	v.reset(s.line)
+	quoted, escaped := false, false
+	for s.fill() {
+		c := s.buf[s.pos]
+		switch {
+		case c == '\n':
+			if !array || quoted {
+				return
+			}
+			s.line++
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case array && (c == ',' || c == ']' || c == '{' || c == '[') && v.size > 0:
+			return
+		}
+		s.pos++
+		v.size++
+		if len(v.data) < max {
+			v.data = append(v.data, c)
+		}
+	}
+}
+
+// name reads an object's key and the colon behind it; false when there is none.
+func (s *scanner) name() (string, bool) {
+	if c, ok := s.next(); !ok || c != '"' {
+		return "", false
+	}
+	s.take()
+	var word []byte
+	for s.fill() && len(word) < 512 {
+		c := s.buf[s.pos]
+		s.pos++
+		switch c {
+		case '\n':
+			s.line++
+			return "", false
+		case '"':
+			if c, ok := s.next(); !ok || c != ':' {
+				return "", false
+			}
+			s.take()
+			return string(word), true
+		}
+		word = append(word, c)
+	}
+	return "", false
+}
+
+// scalar skips a string, a number or a word.
+func (s *scanner) scalar() {
+	quoted, escaped := false, false
+	for s.fill() {
+		c := s.buf[s.pos]
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+			if !quoted {
+				s.pos++
+				return
+			}
+		case c == '\n':
+			return
+		case !quoted && (c == ',' || c == '}' || c == ']'):
+			return
+		}
+		s.pos++
+	}
+}

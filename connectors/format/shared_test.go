@@ -1,0 +1,79 @@
+package format_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/connectors/format/formattest"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// read splits and decodes a whole file.
+func read(t *testing.T, path string) (format.Document, []pipeline.Report, []pipeline.Reject) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var reports []pipeline.Report
+	var rejects []pipeline.Reject
+	doc, err := format.Split(f, format.Options{Origin: path, Reject: func(r pipeline.Reject) error {
+		rejects = append(rejects, r)
+		return nil
+	}}, func(rec pipeline.Record) error {
+		r, err := format.Decode(rec)
+		if err != nil {
+			t.Errorf("Decode(%s record %d) = %v; want a report", path, rec.Index, err)
+			return nil
+		}
+		reports = append(reports, r)
+		return nil
+	})
+	if err != nil {
+		t.Errorf("Split(%s) = %v; want no error", path, err)
+	}
+	return doc, reports, rejects
+}
+
+func TestSharedSamples(t *testing.T) {
+	asff := map[string]bool{}
+	total := 0
+	for _, s := range formattest.Samples(t, "asff", "asff-fsbp", "ocsf", "sarif", "eventbridge") {
+		t.Run(s.Name, func(t *testing.T) {
+			doc, reports, rejects := read(t, s.Path)
+			want := s.Findings
+			if strings.HasSuffix(s.Name, "-duty-event.json") {
+				want = 0 // the service's own shape, for which there is no decoder yet
+			}
+			if len(reports) != want || doc.Records != want || len(rejects) != 0 || doc.Rejected != 0 {
+				t.Errorf("read(%s) = %d reports of %d records, rejects %v; want %d, none rejected", s.Name, len(reports), doc.Records, rejects, want)
+			}
+			if strings.HasPrefix(s.Name, "eventbridge/") && want == 0 && len(doc.Notes) != 1 {
+				t.Errorf("read(%s) notes = %q; want one that says what was skipped", s.Name, doc.Notes)
+			}
+			for _, r := range reports {
+				checkReport(t, s.Name, r)
+				if strings.HasPrefix(s.Name, "asff") {
+					total++
+					asff[r.Key()] = true
+				}
+			}
+		})
+	}
+	if total != 70 || len(asff) != 67 {
+		t.Errorf("asff and asff-fsbp hold %d findings with %d identities; want 70 and 67", total, len(asff))
+	}
+}
+
+// checkReport asserts what every report of a real file has.
+func checkReport(t *testing.T, name string, r pipeline.Report) {
+	t.Helper()
+	code := r.Kind == pipeline.KindCode
+	if r.Product == "" || r.ID == "" || r.Kind == "" || r.Title == "" || r.Control == "" || r.Severity == 0 || r.Status == 0 || len(r.Raw) == 0 ||
+		!code && (r.Account.ID == "" || r.Region == "" || r.Resource.ID == "" || r.ObservedAt.IsZero()) || code && r.Code == nil {
+		t.Errorf("read(%s) = %+v; want every member filled", name, r)
+	}
+}
