@@ -225,12 +225,17 @@ func build(rt *resourceType, account, region, id string) (string, bool) {
 
 // tidy brings an ARN's last part into its canonical form and returns its type.
 func tidy(t *typeTable, a *arn, typ string) *resourceType {
-	if a.service == "ec2" && strings.IndexByte(a.resource, '/') < 0 {
-		// Inspector classic leaves "instance/" out.
-		if rt := t.byPrefix[a.resource[:strings.LastIndexByte(a.resource, '-')+1]]; rt != nil && rt.Service == "ec2" {
-			a.resource = rt.Path + a.resource
+	if a.service == "ec2" {
+		// The id alone tells the type: Inspector classic leaves "instance/" out,
+		// and addresses are written eip/, eip-allocation/ and elastic-ip/.
+		id := a.resource[strings.LastIndexByte(a.resource, '/')+1:]
+		if rt := t.byPrefix[id[:strings.LastIndexByte(id, '-')+1]]; rt != nil && rt.Service == "ec2" {
+			a.resource = rt.Path + id
 			return rt
 		}
+	}
+	if a.service == "apigateway" && !strings.HasPrefix(a.resource, "/") {
+		a.resource = "/" + a.resource
 	}
 	rt := t.ofARN(a.service, a.resource)
 	if rt == nil {
