@@ -24,10 +24,7 @@ const (
 )
 
 // Env compiles expressions. It is safe for concurrent use.
-type Env struct {
-	env      *cel.Env
-	provider *provider
-}
+type Env struct{ env *cel.Env }
 
 // NewEnv builds the environment: CEL's standard functions and macros, and
 // the variable finding. Build it once; an error is a defect of this program.
@@ -49,7 +46,7 @@ func NewEnv() (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the expression environment: %w", err)
 	}
-	return &Env{env, p}, nil
+	return &Env{env}, nil
 }
 
 // Compile checks src and prepares it. The error is an *Error, or several
@@ -57,7 +54,7 @@ func NewEnv() (*Env, error) {
 func (e *Env) Compile(src string) (*Program, error) {
 	ast, issues := e.env.Compile(src)
 	if issues.Err() != nil {
-		return nil, e.compileErrors(issues)
+		return nil, compileErrors(issues)
 	}
 	if t := ast.OutputType(); !t.IsExactType(types.BoolType) {
 		if t.IsExactType(types.DynType) {

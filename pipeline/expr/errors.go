@@ -42,7 +42,7 @@ const maxErrors = 5
 
 func wholeError(message string) error { return &Error{1, 1, message} }
 
-func (e *Env) compileErrors(issues *cel.Issues) error {
+func compileErrors(issues *cel.Issues) error {
 	var all []error
 	for _, one := range issues.Errors() {
 		if len(all) == maxErrors {
@@ -52,7 +52,7 @@ func (e *Env) compileErrors(issues *cel.Issues) error {
 		if at := one.Location; at != nil && at.Line() > 0 {
 			line, column = at.Line(), at.Column()+1
 		}
-		all = append(all, &Error{line, column, e.suggest(one.Message)})
+		all = append(all, &Error{line, column, suggest(one.Message)})
 	}
 	if len(all) == 0 {
 		return wholeError(issues.Err().Error())
@@ -64,22 +64,32 @@ func (e *Env) compileErrors(issues *cel.Issues) error {
 }
 
 // suggest adds the nearest field's name to CEL's word for an unknown field, which comes without one.
-func (e *Env) suggest(message string) string {
+func suggest(message string) string {
 	name, ok := strings.CutPrefix(message, "undefined field '")
 	if !ok {
 		return message
 	}
 	name = strings.TrimSuffix(name, "'")
-	best, near := "", 3
+	var all []string
 	for _, f := range fields() {
-		if d := distance(name, f.name, near); d < near {
-			best, near = f.name, d
+		all = append(all, f.name)
+	}
+	if best := Nearest(name, all); best != "" {
+		return message + ", did you mean '" + best + "'?"
+	}
+	return message
+}
+
+// Nearest is the first of words that is at most two single-letter edits away
+// from word and nearest to it, else empty: what a "did you mean" should say.
+func Nearest(word string, words []string) string {
+	best, near := "", 3
+	for _, w := range words {
+		if d := distance(word, w, near); d < near {
+			best, near = w, d
 		}
 	}
-	if best == "" {
-		return message
-	}
-	return message + ", did you mean '" + best + "'?"
+	return best
 }
 
 // distance is the number of single-letter edits between a and b, or limit when it is not smaller.

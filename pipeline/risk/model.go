@@ -151,24 +151,14 @@ func (m *Model) SLAStart() string { return m.sla.Start }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-// nearest suggests the built-in factor that shares the longest start with name.
+// nearest ends the message about an unknown factor.
 func nearest(name string) string {
-	best, length := "", 2
+	var all []string
 	for _, f := range BuiltinFactors() {
-		n := 0
-		for n < len(name) && n < len(f.Name) && name[n] == f.Name[n] {
-			n++
-		}
-		if n > length {
-			best, length = f.Name, n
-		}
+		all = append(all, f.Name)
 	}
-	if best == "" {
-		var all []string
-		for _, f := range BuiltinFactors() {
-			all = append(all, f.Name)
-		}
-		return "; there are " + strings.Join(all, ", ")
+	if best := expr.Nearest(name, all); best != "" {
+		return ", did you mean " + best + "?"
 	}
-	return ", did you mean " + best + "?"
+	return "; there are " + strings.Join(all, ", ")
 }
