@@ -1,0 +1,255 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// attempt is one try at one action, under one claim.
+type attempt struct {
+	l    *Loop
+	m    Message
+	a    pipeline.Action
+	t    pipeline.Ticket // what is sent: the action's ticket, with the record filled in once it is known
+	key  string
+	slot bool // it holds one of the loop's slots
+
+	claim Claim
+	rev   uint64    // revision of the claim as last written
+	at    time.Time // when that write began
+	doubt bool      // a write of the claim ended without a clear answer
+
+	sure    bool         // it began sure
+	loose   bool         // a request of this attempt may have made something that no answer told of
+	unsure  bool         // a write is unaccounted for: resolve comes before the next one
+	since   time.Time    // the check of that write was no later than this
+	adopted bool         // the record was found, not made
+	wrote   pipeline.Ref // the record that the sink named after a write of this attempt
+	twin    pipeline.Ref // a second record under the key
+	deleted pipeline.Ref // the record that the sink says does not exist any more
+}
+
+// ending is how an attempt ends. The zero ending lets go without a word: the claim is somebody else's.
+type ending struct {
+	outcome  *pipeline.Outcome // finish with it
+	giveBack bool              // give the claim back and let the message come again after delay
+	delay    time.Duration
+}
+
+var (
+	errDeadline = errors.New("the call took longer than unsure.deadline")
+	errFinish   = errors.New("writing down how the action ended took too long")
+)
+
+// carry carries the action out under the claim just taken and ends the attempt.
+func (w *attempt) carry(ctx context.Context) {
+	w.unsure, w.since = !w.sure, w.at
+	for {
+		if w.unsure && !w.l.repeats {
+			if e := w.resolve(ctx); e != nil {
+				w.finish(*e)
+				return
+			}
+			w.unsure = false
+		}
+		if e := w.write(ctx); e != nil {
+			w.finish(*e)
+			return
+		}
+	}
+}
+
+// write checks claim, deadline and brake and sends once. Nil means that the
+// attempt goes on: the answer was lost, or the record is another one now.
+func (w *attempt) write(ctx context.Context) *ending {
+	if e := w.ready(ctx); e != nil {
+		return e
+	}
+	l, u := w.l, w.l.o.Timings
+	// A call under way is not cut off by a stop of the process: that would make it unsure.
+	call, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), u.Deadline, errDeadline)
+	defer cancel()
+	c, rev, err := l.o.Claims.Read(call, w.key)
+	switch {
+	case err != nil:
+		l.status.failed(err)
+		return &ending{giveBack: true, delay: backoff(w.claim.Att)}
+	case !w.mine(c) || c.Done:
+		return &ending{}
+	case time.Since(w.at) > u.Lease-u.Deadline, call.Err() != nil:
+		// It slept: the call could outlive the lease.
+		return &ending{giveBack: true, delay: time.Second}
+	}
+	w.rev = rev
+	if d := l.heldFor(); d > 0 {
+		return &ending{giveBack: true, delay: max(d, time.Second)}
+	}
+	applied, err := apply(call, l.o.Sink, w.t)
+	return w.answer(ctx, applied, err)
+}
+
+// ready waits for a slot, for the brake when giving up would cost a new wait
+// for grace, and renews a claim that is no longer young.
+func (w *attempt) ready(ctx context.Context) *ending {
+	if !w.sure || w.loose {
+		for d := w.l.heldFor(); d > 0; d = w.l.heldFor() {
+			if e := w.hold(ctx, time.Now().Add(d)); e != nil {
+				return e
+			}
+		}
+	}
+	if e := w.enter(ctx); e != nil {
+		return e
+	}
+	return w.renew(ctx)
+}
+
+// enter takes one of the loop's slots, keeping the claim while it waits for one.
+func (w *attempt) enter(ctx context.Context) *ending {
+	for !w.slot && ctx.Err() == nil {
+		t := time.NewTimer(w.l.o.Timings.Lease / 3)
+		select {
+		case w.l.slots <- struct{}{}:
+			w.slot = true
+		case <-t.C:
+			if e := w.renew(ctx); e != nil {
+				return e
+			}
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+	if ctx.Err() != nil {
+		return &ending{giveBack: true, delay: time.Second}
+	}
+	return nil
+}
+
+// apply calls the sink. A panic in a connector must not end the process, and proves nothing about what was sent.
+func apply(ctx context.Context, s pipeline.Sink, t pipeline.Ticket) (applied pipeline.Applied, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = pipeline.Unsure(fmt.Errorf("the sink panicked: %v", p))
+		}
+	}()
+	return s.Apply(ctx, t)
+}
+
+// answer turns what the sink said into an ending, or nil to go on.
+func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err error) *ending {
+	l, d := w.l, Classify(err)
+	created := w.t.Ref.IsZero() && !w.adopted
+	if !applied.Ref.IsZero() {
+		// With an error too: the record is there, and must not be made again.
+		w.loose = w.loose || (err != nil && w.t.Ref.IsZero())
+		w.t.Ref, w.claim.Ref, w.wrote = applied.Ref, applied.Ref, applied.Ref
+	}
+	if !applied.Twin.IsZero() {
+		w.twin = applied.Twin
+	}
+	if err != nil {
+		l.status.failed(err)
+	}
+	if d.Kind != Stopped && d.Kind != Lost && d.Kind != Retry && l.status.answered() {
+		l.o.Log.Info("the sink takes our credentials again", "sink", l.o.Name)
+	}
+	switch d.Kind {
+	case Finished:
+		o := w.outcome(pipeline.OutcomeDone, "")
+		o.Held, o.Created = applied.Held, created
+		return &ending{outcome: o}
+	case Refused:
+		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, err.Error())}
+	case Barred:
+		return &ending{outcome: w.outcome(pipeline.OutcomeUnknown, err.Error())}
+	case Deleted:
+		return w.gone(ctx, err)
+	case Lost:
+		l.status.count(d.Kind.String())
+		l.status.hold(d.Delay)
+		w.loose, w.unsure, w.since = true, true, time.Now()
+		switch {
+		case l.repeats:
+			return &ending{giveBack: true, delay: max(d.Delay, backoff(w.claim.Att))}
+		case l.finder == nil:
+			return &ending{outcome: w.outcome(pipeline.OutcomeUnknown, err.Error()+"; this sink cannot look records up")}
+		}
+		l.o.Log.Warn("an answer was lost; looking before anything is sent again", "sink", l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "err", err)
+		return nil
+	default:
+		return w.later(d, err)
+	}
+}
+
+// later puts the action back: the sink is stopped, asks to wait, or could not be reached.
+func (w *attempt) later(d Decision, err error) *ending {
+	l := w.l
+	l.status.count(d.Kind.String())
+	delay := max(d.Delay, time.Second)
+	switch d.Kind {
+	case Stopped:
+		var news bool
+		if delay, news = l.status.stop(err); news {
+			l.o.Log.Error("the sink is stopped until its credentials change", "sink", l.o.Name, "err", err)
+		}
+	case Limited:
+		l.status.hold(d.Delay)
+	default:
+		delay = backoff(w.claim.Att)
+		l.o.Log.Debug("will retry", "sink", l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "delay", delay, "err", err)
+	}
+	return &ending{giveBack: true, delay: delay}
+}
+
+// gone follows "the record does not exist": a known record is looked up by
+// its key, for it may have been moved; a place that is not there refuses a create.
+func (w *attempt) gone(ctx context.Context, cause error) *ending {
+	if w.t.Ref.IsZero() {
+		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, cause.Error())}
+	}
+	first := w.deleted.IsZero()
+	w.deleted = w.t.Ref
+	w.t.Ref, w.claim.Ref = pipeline.Ref{}, pipeline.Ref{}
+	gone := &ending{outcome: w.outcome(pipeline.OutcomeGone, cause.Error())}
+	if w.l.finder == nil || !first {
+		return gone
+	}
+	refs, err := w.look(ctx)
+	switch d := Classify(err); d.Kind {
+	case Finished:
+	case Refused, Barred, Deleted:
+		w.t.Ref = w.deleted
+		return &ending{outcome: w.outcome(pipeline.OutcomeUnknown, "the look-up was refused: "+err.Error())}
+	case Lost:
+		// The look was lost, nothing that makes something.
+		return w.later(Decision{Retry, d.Delay}, err)
+	default:
+		return w.later(d, err)
+	}
+	refs = slices.DeleteFunc(refs, func(r pipeline.Ref) bool { return r.ID == w.deleted.ID })
+	if len(refs) == 0 {
+		return gone
+	}
+	w.adopt(refs)
+	return nil
+}
+
+// adopt takes the oldest of the records found; a second one is named in the outcome.
+func (w *attempt) adopt(refs []pipeline.Ref) {
+	w.t.Ref, w.claim.Ref, w.adopted = refs[0], refs[0], true
+	if len(refs) > 1 {
+		w.twin = refs[1]
+	}
+}
+
+func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipeline.Outcome {
+	return &pipeline.Outcome{
+		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Rev: w.t.Rev,
+		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,
+	}
+}
