@@ -1,0 +1,235 @@
+// Package app wires docket together: it is the only package that sees
+// everything. An App is the open state, the streams, triage and delivery under one
+// graph; it runs as the daemon, once, or for one command.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/internal/stream"
+)
+
+// The files of a data folder.
+const (
+	stateFile  = "state.db"
+	claimsFile = "claims.db"
+	streamDir  = "stream"
+)
+
+// ErrRunning says that another docket holds the state.
+var ErrRunning = errors.New("another docket is running on this state")
+
+// Options is what an App is opened with.
+type Options struct {
+	Set   connectors.Set
+	Log   *slog.Logger
+	Stdin io.Reader
+	// Skew is added to every clock and every time of the streams; tests move time with it.
+	Skew time.Duration
+	Load  func() (*config.Config, error) // reads the configuration again, for a reload
+	// HoldIssue starts with actions held back until Release: a run that first
+	// reads everything makes one ticket of what belongs together.
+	HoldIssue bool
+	Metrics   *Metrics // nil: not measured
+}
+
+// App is an open docket. Close it.
+type App struct {
+	o      Options
+	graph  atomic.Pointer[Graph]
+	store  *state.Store
+	stream *stream.Stream
+	claims *state.Claims
+	loop   *loop
+	relay  *relay
+	polls  *polls
+	holder string
+
+	mu      sync.Mutex // guards sinks and reload
+	sinks   map[string]*delivery
+	ctx     context.Context // of the background work; ends in Close
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup
+	fatal   chan error // the first failure of background work
+	closing sync.Once
+	closed  error
+	run     atomic.Bool // a run, plan or apply is under way
+}
+
+// DataDir is the folder of a configuration's state.
+func DataDir(cfg *config.Config) string { return cfg.Path(cfg.DataDir) }
+
+// Open opens state and streams and starts triage and delivery. With a daemon
+// on the same state the error is ErrRunning.
+func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
+	a := &App{o: o, sinks: map[string]*delivery{}, fatal: make(chan error, 1)}
+	if a.o.Metrics == nil {
+		a.o.Metrics = NewMetrics()
+	}
+	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(ctx))
+		}
+	}()
+	dir := DataDir(cfg)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making data_dir: %w", err)
+	}
+	if a.store, err = state.Open(filepath.Join(dir, stateFile), state.Options{}); err != nil {
+		if errors.Is(err, state.ErrLocked) {
+			return nil, fmt.Errorf("%w (%s)", ErrRunning, filepath.Join(dir, stateFile))
+		}
+		return nil, err
+	}
+	installation, err := state.Installation(dir, cfg.Installation)
+	if err != nil {
+		return nil, err
+	}
+	g, err := Build(cfg, a.outside(installation))
+	if err != nil {
+		return nil, err
+	}
+	a.graph.Store(g)
+	if err := a.start(ctx, dir, cfg, g); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) outside(installation string) Outside {
+	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation}
+}
+
+func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Graph) (err error) {
+	snap, err := a.store.View()
+	if err != nil {
+		return err
+	}
+	meta := snap.Meta()
+	snap.Close()
+	so := stream.Options{
+		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
+		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+	}
+	if cfg.NATS != nil {
+		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
+	}
+	if a.stream, err = stream.Open(ctx, so); err != nil {
+		return fmt.Errorf("opening the stream: %w", err)
+	}
+	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {
+		return err
+	}
+	a.holder = rand.Text()
+	a.relay = newRelay(a.store, a.stream, a.o.Log.With("component", "relay"))
+	if a.loop, err = newLoop(a, meta); err != nil {
+		return err
+	}
+	a.polls = newPolls(a)
+	a.background("triage", a.loop.run)
+	a.background("relay", a.relay.run)
+	if err := a.startSinks(g); err != nil {
+		return err
+	}
+	if meta.Config != g.Rules.Config {
+		return a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text())
+	}
+	return nil
+}
+
+// openClaims opens the claims, and rebuilds them from state where they were lost.
+func (a *App) openClaims(path string) (*state.Claims, error) {
+	claims, err := state.OpenClaims(path)
+	if err != nil {
+		return nil, err
+	}
+	if !claims.Fresh() {
+		return claims, nil
+	}
+	snap, err := a.store.View()
+	if err != nil {
+		return nil, errors.Join(err, claims.Close())
+	}
+	defer snap.Close()
+	var entries []state.ClaimEntry
+	err = snap.EachCase(1, claimEntries(&entries))
+	if err == nil {
+		err = claims.Rebuild(entries)
+	}
+	if err != nil {
+		return nil, errors.Join(err, claims.Close())
+	}
+	return claims, nil
+}
+
+// background runs work until the App closes; what it fails with ends the App.
+func (a *App) background(name string, work func(context.Context) error) {
+	a.wg.Go(func() {
+		if err := work(a.ctx); err != nil && a.ctx.Err() == nil {
+			a.o.Log.Error("stopped", "component", name, "err", err)
+			select {
+			case a.fatal <- fmt.Errorf("%s: %w", name, err):
+			default:
+			}
+		}
+	})
+}
+
+// now is the time that docket goes by.
+func (a *App) now() time.Time { return time.Now().UTC().Add(a.o.Skew) }
+
+// Failed delivers the first failure of background work.
+func (a *App) Failed() <-chan error { return a.fatal }
+
+// Graph is the graph in force.
+func (a *App) Graph() *Graph { return a.graph.Load() }
+
+// input puts one message onto the inputs stream.
+func (a *App) input(ctx context.Context, m message, id string) error {
+	b, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return a.stream.PublishInput(ctx, b, id)
+}
+
+var errClosing = errors.New("docket is stopping")
+
+// Close ends the background work, lets triage commit what it has in hand, and
+// closes everything, last opened first. It may be called twice.
+func (a *App) Close(ctx context.Context) error {
+	a.closing.Do(func() {
+		a.cancel(errClosing)
+		a.wg.Wait()
+		var errs []error
+		if a.loop != nil {
+			a.loop.close()
+		}
+		if a.claims != nil {
+			errs = append(errs, a.claims.Close())
+		}
+		if a.stream != nil {
+			errs = append(errs, a.stream.Close(ctx))
+		}
+		if a.store != nil {
+			errs = append(errs, a.store.Close())
+		}
+		a.closed = errors.Join(errs...)
+	})
+	return a.closed
+}
+

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/internal/stream"
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/deliver"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// fetchWait is how long one look for actions waits.
+const fetchWait = time.Second
+
+// delivery is the loop of one sink.
+type delivery struct {
+	name   string
+	loop   *deliver.Loop
+	queue  *stream.Consumer
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startSinks starts a delivery loop for each sink of the graph.
+func (a *App) startSinks(g *Graph) error {
+	for i := range g.Sinks {
+		if err := a.startSink(&g.Sinks[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) startSink(s *Sink) error {
+	consumer, err := a.stream.Actions(a.ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	l, err := deliver.New(deliver.Options{
+		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Timings: timings(s.Unsure), Holder: a.holder, Alone: a.stream.Embedded(), Log: a.o.Log.With("component", "deliver", "sink", s.Name),
+	})
+	if err != nil {
+		return fmt.Errorf("sink %s: %w", s.Name, err)
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	d := &delivery{name: s.Name, loop: l, queue: consumer, cancel: cancel, done: make(chan struct{})}
+	a.mu.Lock()
+	a.sinks[s.Name] = d
+	a.mu.Unlock()
+	a.background("deliver "+s.Name, func(context.Context) error {
+		defer close(d.done)
+		if err := l.Run(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// deliveries are the running loops.
+func (a *App) deliveries() []*delivery {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]*delivery, 0, len(a.sinks))
+	for _, d := range a.sinks {
+		out = append(out, d)
+	}
+	return out
+}
+
+func timings(u config.Unsure) deliver.Timings {
+	return deliver.Timings{
+		Deadline: u.Deadline, Pause: u.Pause, Late: u.Late, Grace: u.Grace, Lag: u.Lag,
+		Settle: u.Settle, Looks: u.Looks, Lease: u.Lease,
+	}
+}
+
+// queue is a sink's consumer as delivery wants it.
+type queue struct{ c *stream.Consumer }
+
+func (q queue) Fetch(ctx context.Context, n int) ([]deliver.Message, error) {
+	wctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
+	list, err := q.c.Fetch(wctx, n)
+	if err != nil {
+		if ctx.Err() == nil && wctx.Err() != nil {
+			return nil, nil
+		}
+		return nil, err
+	}
+	out := make([]deliver.Message, len(list))
+	for i, d := range list {
+		out[i] = queued{d}
+	}
+	return out, nil
+}
+
+type queued struct{ stream.Delivery }
+
+func (q queued) Data() []byte { return q.Delivery.Data }
+
+// outcomes puts what workers report onto the inputs stream.
+type outcomes struct{ app *App }
+
+func (o outcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
+	o.app.o.Metrics.attempted(out)
+	return o.app.input(ctx, message{Outcome: &out}, fmt.Sprintf("o/%s/%s/%d.%d", out.Case, out.Sink, out.N, out.Attempt))
+}
+
+// claimEntries collects what each case and sink's claim must say, from state.
+func claimEntries(out *[]state.ClaimEntry) func(*triage.Case) bool {
+	return func(c *triage.Case) bool {
+		for sink, e := range c.Entries {
+			if e.N > 0 {
+				*out = append(*out, state.ClaimEntry{Key: deliver.ClaimKey(sink, c.ID()), N: e.N, Done: e.St != triage.Inflight})
+			}
+		}
+		return true
+	}
+}
+
+// reissue puts actions back on their way that are in flight for longer than any
+// can be, and of which no message is stored.
+func (a *App) reissue(ctx context.Context, olderThan time.Duration) error {
+	snap, err := a.store.View()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	var lost []triage.Reissue
+	var failed error
+	err = snap.EachCase(1, func(c *triage.Case) bool {
+		for sink, e := range c.Entries {
+			if e.St != triage.Inflight || a.now().Sub(e.Issued) < olderThan {
+				continue
+			}
+			stored, err := a.stream.PendingActions(ctx, sink, c.ID())
+			if err != nil {
+				failed = err
+				return false
+			}
+			if !stored {
+				lost = append(lost, triage.Reissue{Case: c.Number, Sink: sink, N: e.N})
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	a.o.Log.Warn("actions in flight without a message are issued again", "count", len(lost))
+	return a.loop.inject(ctx, triage.Input{Reissue: lost})
+}

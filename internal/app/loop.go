@@ -1,0 +1,312 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/internal/stream"
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+const (
+	tickEvery  = time.Second
+	sweepChunk = 500
+	// batchMessages bounds how many messages of a stream one changeset takes in.
+	batchMessages = 16
+)
+
+// loop is triage's one writer: it reads both input streams in sequence, decides
+// batches, commits each in one transaction, and lets the relay go on.
+type loop struct {
+	app   *App
+	store *state.Store
+	log   *slog.Logger
+	clock triage.Clock
+
+	findings, inputs *stream.Reader
+	batches          chan batch
+	readers          sync.WaitGroup
+	readErr          chan error
+
+	hold     atomic.Bool // actions are held back
+	sweeping bool
+	only     atomic.Pointer[map[string]bool]
+	position struct {
+		sync.Mutex
+		findings, inputs uint64
+		changed          chan struct{} // closed at the next commit
+		summary          triage.Summary
+		settled          bool // the last batch issued nothing and left nothing to sweep
+	}
+}
+
+// batch is what one read of one stream brought.
+type batch struct {
+	messages []stream.Message
+	inputs   bool
+}
+
+func newLoop(a *App, meta triage.Meta) (*loop, error) {
+	l := &loop{
+		app: a, store: a.store, log: a.o.Log.With("component", "triage"),
+		batches: make(chan batch), readErr: make(chan error, 2),
+	}
+	l.hold.Store(a.o.HoldIssue)
+	l.sweeping = meta.Sweep != 0
+	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
+	l.position.changed = make(chan struct{})
+	var err error
+	if l.findings, err = a.stream.Findings(meta.Findings + 1); err != nil {
+		return nil, err
+	}
+	if l.inputs, err = a.stream.Inputs(meta.Inputs + 1); err != nil {
+		l.findings.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *loop) close() {
+	l.findings.Close()
+	l.inputs.Close()
+}
+
+// read hands what one stream brings to the loop, a batch ahead of it.
+func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
+	defer l.readers.Done()
+	for ctx.Err() == nil {
+		messages, err := r.Next(ctx, batchMessages, time.Minute)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.readErr <- err
+			}
+			return
+		}
+		if len(messages) == 0 {
+			continue
+		}
+		select {
+		case l.batches <- batch{messages, inputs}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *loop) run(ctx context.Context) error {
+	rctx, stop := context.WithCancel(ctx)
+	defer func() { stop(); l.readers.Wait() }()
+	l.readers.Add(2)
+	go l.read(rctx, l.findings, false)
+	go l.read(rctx, l.inputs, true)
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		if l.sweeping {
+			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}); err != nil {
+				return err
+			}
+			select {
+			case b := <-l.batches:
+				if err := l.take(b); err != nil {
+					return err
+				}
+			default:
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
+		select {
+		case b := <-l.batches:
+			if err := l.take(b); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if err := l.tick(); err != nil {
+				return err
+			}
+		case err := <-l.readErr:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// take decides one batch of messages. What cannot even be read is kept as a reject.
+func (l *loop) take(b batch) error {
+	var inputs []triage.Input
+	for _, m := range b.messages {
+		m.Time = m.Time.Add(l.app.o.Skew)
+		for i, payload := range m.Payloads {
+			in, err := l.input(b.inputs, payload, m)
+			if err != nil {
+				l.log.Error("input kept as a reject", "err", err)
+				in = rejectInput(err, fmt.Sprintf("stream message %d, part %d", m.Seq, i), m, b.inputs)
+			}
+			inputs = append(inputs, in)
+		}
+		if len(m.Payloads) == 0 {
+			inputs = append(inputs, position(m, b.inputs))
+		}
+	}
+	return l.decide(inputs)
+}
+
+func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
+	if inputs {
+		return decodeInput(payload, m.Seq, m.Time)
+	}
+	e, err := pipeline.ParseEnvelope(payload)
+	return triage.Input{Time: m.Time, Findings: m.Seq, Envelope: &e}, err
+}
+
+// position is an input that does nothing but move the position.
+func position(m stream.Message, inputs bool) triage.Input {
+	in := triage.Input{Time: m.Time}
+	if inputs {
+		in.Inputs = m.Seq
+	} else {
+		in.Findings = m.Seq
+	}
+	return in
+}
+
+func rejectInput(err error, origin string, m stream.Message, inputs bool) triage.Input {
+	in := position(m, inputs)
+	in.Envelope = &pipeline.Envelope{Rejects: []pipeline.Reject{{Origin: origin, Reason: err.Error(), Time: m.Time}}}
+	return in
+}
+
+// tick lets time act, unless the clock jumped and a second look has not confirmed it yet.
+func (l *loop) tick() error {
+	now := l.app.now()
+	inputs := []triage.Input{}
+	if l.clock.Confirms(now, time.Now()) {
+		inputs = append(inputs, triage.Input{Time: now, Tick: true})
+	} else {
+		l.log.Warn("the clock jumped: acks, suppressions and waits end when a second look confirms it", "now", now)
+	}
+	return l.decide(inputs)
+}
+
+// decide runs one batch through triage and commits it. A batch that fails is
+// decided input by input; the one at fault is kept as a reject, the others go on.
+func (l *loop) decide(inputs []triage.Input) error {
+	if !l.hold.Load() {
+		only := map[string]bool(nil)
+		if p := l.only.Load(); p != nil {
+			only = *p
+		}
+		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: only}})
+	}
+	err := l.commit(inputs)
+	if err == nil || len(inputs) == 1 || errors.Is(err, errCommit) {
+		return l.failed(err, inputs)
+	}
+	for i := range inputs {
+		if i+1 < len(inputs) && inputs[i].Findings == inputs[i+1].Findings && inputs[i].Inputs == inputs[i+1].Inputs {
+			// Parts of one message share its position, and only the last may move it.
+			inputs[i].Findings, inputs[i].Inputs = 0, 0
+		}
+		if err := l.commit(inputs[i : i+1]); err != nil {
+			if err := l.failed(err, inputs[i:i+1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// failed keeps the one input that cannot be decided as a reject; a failing commit ends the loop.
+func (l *loop) failed(err error, inputs []triage.Input) error {
+	if err == nil || errors.Is(err, errCommit) {
+		return err
+	}
+	l.log.Error("input kept as a reject", "err", err)
+	in := inputs[0]
+	return l.commit([]triage.Input{{Time: in.Time, Findings: in.Findings, Inputs: in.Inputs, Envelope: &pipeline.Envelope{
+		Rejects: []pipeline.Reject{{Origin: "triage", Reason: err.Error(), Time: in.Time}},
+	}}})
+}
+
+var errCommit = errors.New("writing state")
+
+func (l *loop) commit(inputs []triage.Input) error {
+	snap, err := l.store.View()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCommit, err)
+	}
+	before := snap.Meta()
+	cs, sum, err := triage.Decide(l.app.Graph().Rules, snap, inputs)
+	if err == nil {
+		err = snap.Err()
+	}
+	snap.Close()
+	if err != nil {
+		return err
+	}
+	if !cs.Empty() || cs.Meta != before {
+		if err := l.store.Commit(&cs); err != nil {
+			return fmt.Errorf("%w: %w", errCommit, err)
+		}
+	}
+	l.sweeping = cs.Meta.Sweep != 0
+	l.app.o.Metrics.decided(sum, cs.Rejects)
+	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)
+	if len(cs.Outbox) > 0 {
+		l.app.relay.wake()
+	}
+	l.app.stream.DoneFindings(cs.Meta.Findings)
+	l.app.stream.DoneInputs(cs.Meta.Inputs)
+	return nil
+}
+
+func (l *loop) committed(m triage.Meta, sum triage.Summary, settled bool) {
+	p := &l.position
+	p.Lock()
+	defer p.Unlock()
+	p.findings, p.inputs, p.settled = m.Findings, m.Inputs, settled
+	p.summary.Add(sum)
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// wait returns once triage has applied what stands in both streams up to these
+// sequences, and nothing is left to look at again.
+func (l *loop) wait(ctx context.Context, findings, inputs uint64) error {
+	for {
+		p := &l.position
+		p.Lock()
+		done := p.findings >= findings && p.inputs >= inputs && p.settled
+		changed := p.changed
+		p.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case err := <-l.app.fatal:
+			l.app.fatal <- err
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// summary is what triage did since the App was opened.
+func (l *loop) summary() triage.Summary {
+	l.position.Lock()
+	defer l.position.Unlock()
+	return l.position.summary
+}

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// message is what travels on the inputs stream: one of its fields is set.
+type message struct {
+	Outcome     *pipeline.Outcome     `json:"outcome,omitempty"`
+	Interaction *pipeline.Interaction `json:"interaction,omitempty"`
+	Config      *configChange         `json:"config,omitempty"`
+	Approval    *triage.Approval      `json:"approval,omitempty"`
+}
+
+type configChange = triage.ConfigChange
+
+func (m message) encode() ([]byte, error) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding an input: %w", err)
+	}
+	return b, nil
+}
+
+// decodeInput reads one payload of the inputs stream.
+func decodeInput(payload []byte, seq uint64, at time.Time) (triage.Input, error) {
+	var m message
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return triage.Input{}, fmt.Errorf("input %d: %w", seq, err)
+	}
+	return triage.Input{
+		Time: at, Inputs: seq,
+		Outcome: m.Outcome, Interaction: m.Interaction, Config: m.Config, Approval: m.Approval,
+	}, nil
+}

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/internal/stream"
+)
+
+// relayRows is how many actions go out with one flush.
+const relayRows = 500
+
+// relay publishes what triage put into the outbox. A row may be published
+// twice, at any distance in time: the claims make that harmless.
+type relay struct {
+	store  *state.Store
+	stream *stream.Stream
+	log    *slog.Logger
+	kick   chan struct{}
+}
+
+func newRelay(store *state.Store, s *stream.Stream, log *slog.Logger) *relay {
+	r := &relay{store: store, stream: s, log: log, kick: make(chan struct{}, 1)}
+	r.wake()
+	return r
+}
+
+func (r *relay) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (r *relay) run(ctx context.Context) error {
+	for {
+		select {
+		case <-r.kick:
+		case <-ctx.Done():
+			return nil
+		}
+		for {
+			n, err := r.once(ctx)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				r.log.Warn("actions wait in the outbox", "err", err)
+				select {
+				case <-time.After(time.Second):
+					continue
+				case <-ctx.Done():
+					return nil
+				}
+			}
+			if n == 0 {
+				break
+			}
+		}
+	}
+}
+
+// once publishes the oldest rows and removes them.
+func (r *relay) once(ctx context.Context) (int, error) {
+	rows, err := r.store.Outbox(relayRows)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	messages := make([]stream.ActionMessage, len(rows))
+	keys := make([][]byte, len(rows))
+	for i, row := range rows {
+		a := &row.Action
+		data, err := json.Marshal(a)
+		if err != nil {
+			return 0, fmt.Errorf("encoding action %d of %s: %w", a.N, a.Case, err)
+		}
+		messages[i] = stream.ActionMessage{Sink: a.Sink, Case: a.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", a.Case, a.Sink, a.N, a.K), Data: data}
+		keys[i] = row.Key
+	}
+	if err := r.stream.PublishActions(ctx, messages); err != nil {
+		return 0, err
+	}
+	return len(rows), r.store.RemoveOutbox(keys)
+}
