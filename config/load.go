@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -174,7 +175,7 @@ func badText(data []byte) (line, col int, why string) {
 func (d *document) failText(src *source, line, col int, format string, args ...any) {
 	n := &yaml.Node{Line: line, Column: col}
 	d.owner[n] = src
-	src.hideLikely(line)
+	src.hideWords(line)
 	d.fail(n, "", "", format, args...)
 }
 
@@ -194,18 +195,46 @@ func (d *document) failSyntax(src *source, err error) {
 	d.failText(src, load.Mark.Line, load.Mark.Column, "not YAML: %s", message)
 }
 
-// hideLikely masks a line of a file that is no YAML, when it or the last key
-// before it looks as if a secret stood there.
-func (s *source) hideLikely(line int) {
-	for at := line; at > 0; at-- {
-		text := s.line(at)
-		if at == line && secretWord.MatchString(text) || at < line && strings.Contains(text, ":") {
-			if at == line || secretWord.MatchString(text) {
-				s.masks = append(s.masks, span{line: line, col: 1, endLine: line + 1, endCol: 1})
+// hideWords masks all of a line but punctuation and the keys of this package. In a
+// file that is no YAML nobody knows which words are secrets, and what went wrong
+// there is a matter of punctuation.
+func (s *source) hideWords(line int) {
+	keys := knownKeys(reflect.TypeFor[Config](), map[reflect.Type]bool{})
+	runes := append([]rune(s.line(line)), ' ')
+	start := -1
+	for i, r := range runes {
+		if !strings.ContainsRune(" \t:,[]{}\"'#&*|>!%@", r) {
+			if start < 0 {
+				start = i
 			}
-			return
+			continue
+		}
+		if start >= 0 {
+			if word := string(runes[start:i]); word != "-" && !keys[word] {
+				s.masks = append(s.masks, span{line: line, col: start + 1, endLine: line, endCol: i + 1})
+			}
+			start = -1
 		}
 	}
+}
+
+// knownKeys are all keys at and below a type.
+func knownKeys(t reflect.Type, seen map[reflect.Type]bool) map[string]bool {
+	keys := map[string]bool{}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return knownKeys(t.Elem(), seen)
+	case reflect.Struct:
+		if seen[t] {
+			return keys
+		}
+		seen[t] = true
+		for _, f := range fields(t) {
+			keys[f.key] = true
+			maps.Copy(keys, knownKeys(t.FieldByIndex(f.index).Type, seen))
+		}
+	}
+	return keys
 }
 
 // mergeFiles lays the mapping more over into, which is from an earlier file.

@@ -12,7 +12,7 @@ import (
 )
 
 // secretWord is a key under which people keep secrets. It is asked only where
-// nothing better is known: settings of free shape, and files that are no YAML.
+// nothing better is known: in settings of free shape.
 var secretWord = regexp.MustCompile(`(?i)pass|secret|token|key|cred|auth|private|webhook`)
 
 const secretHelp = "write {env: NAME} or {file: PATH} and keep the secret there"

@@ -19,7 +19,8 @@ import (
 
 // Show writes the effective configuration as YAML, defaults included, that Load
 // reads again. A secret is shown as its reference, never as its value. The settings
-// of a source or sink are shown with the connector's defaults once its Block was decoded.
+// of a source or sink are shown, with the connector's defaults, once its Block was
+// decoded; before that nobody knows which of them are secrets, and their texts are redacted.
 func (c *Config) Show(w io.Writer) error {
 	out, err := c.dump(false)
 	if err != nil {
@@ -68,7 +69,8 @@ func (c *Config) dump(raw bool) ([]byte, error) {
 
 // encoder turns the structs of this package and of connectors into YAML nodes.
 type encoder struct {
-	raw bool // write blocks as the file has them
+	raw  bool // write blocks as the file has them
+	hide bool // redact all texts
 }
 
 func (e encoder) structure(v reflect.Value) *yaml.Node {
@@ -109,6 +111,7 @@ func (e encoder) block(n *yaml.Node, b Block) {
 		n.Content = append(n.Content, e.structure(v).Content...)
 		return
 	}
+	e.hide = !e.raw
 	for _, key := range sortedKeys(b.s.raw) {
 		add(n, key, e.free(key, b.s.raw[key]))
 	}
@@ -181,7 +184,7 @@ func (e encoder) free(key string, v any) *yaml.Node {
 		}
 		return flowed(n)
 	case string:
-		if !e.raw && secretWord.MatchString(key) {
+		if e.hide || !e.raw && secretWord.MatchString(key) {
 			return text(secret.Redacted)
 		}
 		return text(v)

@@ -59,10 +59,13 @@ func TestShowOfDefaults(t *testing.T) {
 	}
 }
 
-func TestShowHidesWhatWasNeverDecoded(t *testing.T) {
-	c := parse(t, "sources: [{name: reports, type: file, api_token: hunter2}]\n"+tail)
-	if text := show(t, c); strings.Contains(text, "hunter2") || !strings.Contains(text, "<redacted>") {
-		t.Errorf("Show() is\n%s\nwant the token redacted", text)
+func TestShowHidesWhatMayBeASecret(t *testing.T) {
+	c := parse(t, "sources: [{name: reports, type: file, x: hunter2}]\n"+strings.Replace(tail, "{name: sec}", "{name: sec, sinks: {disk: {project: PAY, api_token: hunter2}}}", 1))
+	text := show(t, c)
+	for _, want := range []string{"x: <redacted>", "api_token: <redacted>", "project: PAY"} {
+		if !strings.Contains(text, want) || strings.Contains(text, "hunter2") {
+			t.Errorf("Show() is\n%s\nwant it to hold %q", text, want)
+		}
 	}
 }
 

@@ -110,7 +110,12 @@ func (d *document) pairs(path string, n *yaml.Node) []pair {
 			merged = append(merged, d.merge(path, value)...)
 		case first != nil:
 			d.hide(value)
-			d.fail(key, child(path, key.Value), "keep one of them", "is given twice, first %s", d.said(first, key))
+			at := child(path, key.Value)
+			if !plainKey.MatchString(key.Value) {
+				d.hide(key)
+				at = path
+			}
+			d.fail(key, at, "keep one of them", "is given twice, first %s", d.said(first, key))
 		default:
 			seen[key.Value] = key
 			all = append(all, pair{key, value})
@@ -203,6 +208,12 @@ func (d *document) fill(path string, n *yaml.Node, v reflect.Value, pairs []pair
 func (d *document) refuse(path string, pairs []pair, known []string) {
 	for _, p := range pairs {
 		d.hide(p.value)
+		if nearest(p.key.Value, known) == "" && (isNull(p.value) || !plainKey.MatchString(p.key.Value)) {
+			// A colon may be missing, and what looks like a key is a key and its value.
+			d.hide(p.key)
+			d.fail(p.key, path, "write key: value, with a blank behind the colon", "unknown key")
+			continue
+		}
 		d.unknownKey(child(path, p.key.Value), p.key, known)
 	}
 }
