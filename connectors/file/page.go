@@ -120,9 +120,11 @@ func (p *page) add(at time.Time, event string, lines []string) bool {
 	}
 	b.WriteString(entryHeading + at.UTC().Format("2006-01-02 15:04 UTC") + " (" + event + ")\n\n")
 	for _, l := range lines {
-		b.WriteString("- " + ticket.Escape(ticket.Cut(ticket.Clean(l), ticket.DescriptionRunes)) + "\n")
+		if l = ticket.Escape(ticket.Cut(l, ticket.DescriptionRunes)); l != "" {
+			b.WriteString("- " + l + "\n")
+		}
 	}
-	p.history = strings.TrimRight(b.String(), "\n")
+	p.history = strings.TrimSpace(b.String())
 	return true
 }
 
