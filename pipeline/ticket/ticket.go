@@ -54,7 +54,9 @@ func Comment(c pipeline.Comment) string {
 	w.line("**" + stamp(c.Time) + "** (" + Escape(c.EventID) + ")")
 	w.line("")
 	for _, l := range c.Lines {
-		w.line("- " + Escape(Cut(Clean(l), DescriptionRunes)))
+		if l = Escape(Cut(l, DescriptionRunes)); l != "" {
+			w.line("- " + l)
+		}
 	}
 	return w.b.String()
 }
