@@ -1,0 +1,540 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// writer applies one changeset within one transaction, and gathers what the memory learns from it.
+type writer struct {
+	packer
+	s        *Store
+	tx       *bolt.Tx
+	cs       *triage.Changeset
+	buckets  map[string]*bolt.Bucket
+	buf      []byte
+	position uint64     // of the changeset: how many messages were applied in all
+	row      uint64     // newest row of touches before this commit
+	newRow   uint64     // the row of this commit; 0 for none
+	added    []grave    // findings that are new to the index
+	removed  []grave    // findings that leave it
+	forget   []touchKey // entries that leave the overlay
+}
+
+// Commit applies a changeset in one transaction; on an error nothing has
+// changed. Applying it again while its positions are still the newest is the
+// same as once (an action that was taken from the outbox meanwhile comes back).
+// Positions below the stored ones are ErrStale. The caller must have closed
+// its own Snapshot. The changeset may be used again afterwards.
+func (s *Store) Commit(cs *triage.Changeset) error {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if err := s.commit(cs); err != nil {
+		return fmt.Errorf("committing a changeset at findings %d, inputs %d: %w", cs.Meta.Findings, cs.Meta.Inputs, boltError(err))
+	}
+	return nil
+}
+
+func (s *Store) commit(cs *triage.Changeset) error {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // does nothing after a commit
+	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs}
+	w.row = tx.Bucket(bucketTouches).Sequence()
+	fold, err := w.apply()
+	if err != nil {
+		return err
+	}
+	// The index learns new findings first: a snapshot that does not have them
+	// yet sees no record, while one that has them must find them.
+	if err := s.index(w.added); err != nil {
+		return err
+	}
+	id := tx.ID()
+	if err := tx.Commit(); err != nil {
+		s.mu.Lock()
+		for _, g := range w.added {
+			s.prints.remove(g.hot.Print, g.hot.Seq)
+		}
+		s.mu.Unlock()
+		return err
+	}
+	if w.newRow > 0 {
+		fold.logged += len(cs.Touches)
+	}
+	s.fold = fold
+	s.learn(w, id)
+	return nil
+}
+
+func (s *Store) index(added []grave) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, g := range added {
+		if err := s.prints.add(g.hot.Print, g.hot.Seq); err != nil {
+			for _, g := range added[:i] {
+				s.prints.remove(g.hot.Print, g.hot.Seq)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// learn brings the memory up to what transaction id has committed.
+func (s *Store) learn(w *writer, id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.graves = append(s.graves, w.removed...)
+	s.buryGraves()
+	for _, k := range w.forget {
+		if _, ok := s.overlay.entries[k]; ok {
+			delete(s.overlay.entries, k)
+			s.overlay.shrunk = id
+		}
+	}
+	if w.newRow > 0 {
+		for _, t := range w.cs.Touches {
+			s.overlay.add(touchKeyOf(t.Seq, t.Key), touch{t.Observed, w.newRow})
+		}
+		s.overlay.row = w.newRow
+	}
+}
+
+// buryGraves takes purged findings out of the index once nobody can see them. s.mu is held.
+func (s *Store) buryGraves() {
+	if s.snapshots > 0 {
+		return
+	}
+	for _, g := range s.graves {
+		s.prints.remove(g.hot.Print, g.hot.Seq)
+	}
+	s.graves = nil
+}
+
+func (w *writer) bucket(name []byte) *bolt.Bucket {
+	b := w.buckets[string(name)]
+	if b == nil {
+		b = w.tx.Bucket(name)
+		if sequential(name) {
+			b.FillPercent = 0.95
+		}
+		w.buckets[string(name)] = b
+	}
+	return b
+}
+
+// put stores a value that lives until the transaction ends.
+func (w *writer) put(name, key, value []byte) error { return w.bucket(name).Put(key, value) }
+
+func (w *writer) putJSON(name, key []byte, v any) error {
+	value, err := w.value(v)
+	if err != nil {
+		return err
+	}
+	return w.put(name, key, value)
+}
+
+// putChanged is put, but leaves a page alone whose value is the same already.
+func (w *writer) putChanged(name, key, value []byte) error {
+	b := w.bucket(name)
+	if bytes.Equal(b.Get(key), value) {
+		return nil
+	}
+	return b.Put(key, value)
+}
+
+// versioned is a short value of its own.
+func versioned(b []byte) []byte { return append([]byte{valueVersion}, b...) }
+
+// deletePrefix deletes every key that begins with prefix.
+func (w *writer) deletePrefix(name, prefix []byte) error {
+	b := w.bucket(name)
+	var keys [][]byte
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, slices.Clone(k))
+	}
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply writes the whole changeset. The order is that of triage.Layer.Apply.
+func (w *writer) apply() (folding, error) {
+	steps := []struct {
+		what string
+		do   func() error
+	}{
+		{"positions", w.applyHead},
+		{"findings", w.applyFindings},
+		{"cases", w.applyCases},
+		{"purge", w.applyPurge},
+		{"groups", w.applyGroups},
+		{"last-seen times", w.applyTouches},
+		{"scopes", w.applyScopes},
+		{"teams and suppressions", w.applyTeams},
+		{"interactions", w.applyInteractions},
+		{"outbox", w.applyOutbox},
+		{"audit", w.applyAudit},
+		{"rejects", w.applyRejects},
+	}
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return folding{}, fmt.Errorf("%s: %w", s.what, err)
+		}
+	}
+	return w.foldSlice()
+}
+
+func (w *writer) applyHead() error {
+	have, err := readHead(w.tx)
+	if err != nil {
+		return err
+	}
+	if m := &w.cs.Meta; m.Findings < have.Findings || m.Inputs < have.Inputs {
+		return fmt.Errorf("%w: state is at findings %d, inputs %d", ErrStale, have.Findings, have.Inputs)
+	}
+	return w.putJSON(bucketMeta, keyHead, &w.cs.Meta)
+}
+
+func (w *writer) applyFindings() error {
+	hot := w.bucket(bucketHot)
+	for i := range w.cs.Hot {
+		h := &w.cs.Hot[i]
+		if h.Seq == 0 {
+			return errors.New("a hot record without arrival number")
+		}
+		key := key64(h.Seq)
+		known := false
+		if old := hot.Get(key); old != nil {
+			was, _, err := decodeHot(h.Seq, old)
+			if err != nil {
+				return err
+			}
+			if known = was.Print == h.Print; !known {
+				w.removed = append(w.removed, grave{was})
+			}
+			w.forgetTouches(&was)
+		}
+		if !known {
+			w.added = append(w.added, grave{*h})
+		}
+		w.buf = appendHot(w.buf[:0], h, w.row)
+		if err := w.put(bucketHot, key, w.keep(w.buf)); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.cs.Records {
+		if err := w.putRecord(r); err != nil {
+			return fmt.Errorf("finding %d: %w", r.Seq, err)
+		}
+	}
+	return nil
+}
+
+func (w *writer) forgetTouches(h *triage.Hot) {
+	for i := range h.Reports {
+		w.forget = append(w.forget, touchKeyOf(h.Seq, h.Reports[i].Key))
+	}
+}
+
+func (w *writer) putRecord(r *triage.Record) error {
+	key := key64(r.Seq)
+	if err := w.putJSON(bucketRecords, key, r); err != nil {
+		return err
+	}
+	if len(r.Raw) == 0 {
+		return w.bucket(bucketRaw).Delete(key)
+	}
+	w.buf = appendRaw(w.buf[:0], r.Raw)
+	return w.putChanged(bucketRaw, key, w.pack(w.buf))
+}
+
+// applyPurge forgets cases with their members, and findings with what points to them. Audit lines have an age of their own.
+func (w *writer) applyPurge() error {
+	for _, n := range w.cs.PurgedCases {
+		if err := w.purgeCase(n); err != nil {
+			return fmt.Errorf("%s: %w", triage.CaseID(n), err)
+		}
+	}
+	for _, seq := range w.cs.PurgedSeqs {
+		if err := w.purgeFinding(seq); err != nil {
+			return fmt.Errorf("finding %d: %w", seq, err)
+		}
+	}
+	return nil
+}
+
+func (w *writer) purgeFinding(seq uint64) error {
+	key := key64(seq)
+	if v := w.bucket(bucketHot).Get(key); v != nil {
+		h, _, err := decodeHot(seq, v)
+		if err != nil {
+			return err
+		}
+		w.removed = append(w.removed, grave{h})
+		w.forgetTouches(&h)
+	}
+	if v := w.bucket(bucketRecords).Get(key); v != nil {
+		var r triage.Record
+		if err := load(v, &r); err != nil {
+			return err
+		}
+		for i := range r.Reports {
+			if err := w.deletePrefix(bucketScopeReports, nameSeqKey(r.Reports[i].Scope, seq)); err != nil {
+				return err
+			}
+		}
+		if err := w.bucket(bucketSuppressed).Delete(nameSeqKey(r.SuppressedBy, seq)); err != nil {
+			return err
+		}
+	}
+	for _, name := range [...][]byte{bucketHot, bucketRecords, bucketRaw} {
+		if err := w.bucket(name).Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) applyTouches() error {
+	if len(w.cs.Touches) == 0 {
+		return nil
+	}
+	touches := w.cs.Touches
+	order := func(a, b triage.Touch) int {
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), bytes.Compare(a.Key[:], b.Key[:]))
+	}
+	if !slices.IsSortedFunc(touches, order) {
+		touches = slices.SortedFunc(slices.Values(touches), order)
+	}
+	row, err := w.bucket(bucketTouches).NextSequence()
+	if err != nil {
+		return err
+	}
+	w.newRow = row
+	w.buf = appendTouches(w.buf[:0], touches)
+	return w.put(bucketTouches, key64(row), w.keep(w.buf))
+}
+
+func (w *writer) applyScopes() error {
+	for i := range w.cs.SeenEnded {
+		e := &w.cs.SeenEnded[i]
+		if err := w.deletePrefix(bucketSeen, seenPrefix(e.Read, e.Scope)); err != nil {
+			return err
+		}
+	}
+	for i := range w.cs.Seen {
+		s := &w.cs.Seen[i]
+		if s.Count < 0 {
+			return fmt.Errorf("read %q of scope %q: count %d", s.Read, s.Scope, s.Count)
+		}
+		w.buf = appendSeen(w.buf[:0], s)
+		// The position makes a replay meet its own row.
+		key := append(seenPrefix(s.Read, s.Scope), key64(w.position)...)
+		if err := w.put(bucketSeen, key, w.keep(w.buf)); err != nil {
+			return err
+		}
+	}
+	for i := range w.cs.Scopes {
+		if err := w.putJSON(bucketScopes, nameKey(w.cs.Scopes[i].Name), &w.cs.Scopes[i]); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.cs.ScopePut {
+		if err := w.putChanged(bucketScopeReports, scopeReportKey(r.Scope, r.Seq, r.Key), []byte{valueVersion}); err != nil {
+			return err
+		}
+	}
+	for _, r := range w.cs.ScopeDel {
+		if err := w.bucket(bucketScopeReports).Delete(scopeReportKey(r.Scope, r.Seq, r.Key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) applyTeams() error {
+	for i := range w.cs.Teams {
+		if err := w.putJSON(bucketTeams, nameKey(w.cs.Teams[i].Name), &w.cs.Teams[i]); err != nil {
+			return err
+		}
+	}
+	for i := range w.cs.Suppressions {
+		if err := w.putJSON(bucketSuppressions, nameKey(w.cs.Suppressions[i].Name), &w.cs.Suppressions[i]); err != nil {
+			return err
+		}
+	}
+	for _, name := range w.cs.Unsuppressed {
+		if err := w.bucket(bucketSuppressions).Delete(nameKey(name)); err != nil {
+			return err
+		}
+	}
+	for _, h := range w.cs.Held {
+		key := nameSeqKey(h.Suppression, h.Seq)
+		if !h.On {
+			if err := w.bucket(bucketSuppressed).Delete(key); err != nil {
+				return err
+			}
+		} else if err := w.putChanged(bucketSuppressed, key, []byte{valueVersion}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The prefixes of the keys that share a bucket.
+const (
+	byID      = 'i'
+	byOrder   = 'o'
+	byCase    = 'c'
+	byFinding = 'f'
+)
+
+// Bounds of what is kept to look back.
+const (
+	keepInteractions = 100_000
+	keepRejects      = 10_000
+)
+
+func (w *writer) applyInteractions() error {
+	b := w.bucket(bucketInteractions)
+	for _, id := range w.cs.Interactions {
+		key := appendName([]byte{byID}, id)
+		if b.Get(key) != nil {
+			continue
+		}
+		n, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		order := append([]byte{byOrder}, key64(n)...)
+		if err := errors.Join(b.Put(key, versioned(order)), b.Put(order, versioned(key))); err != nil {
+			return err
+		}
+		if n <= keepInteractions {
+			continue
+		}
+		oldest := append([]byte{byOrder}, key64(n-keepInteractions)...)
+		if id := b.Get(oldest); len(id) > 1 {
+			if err := errors.Join(b.Delete(slices.Clone(id[1:])), b.Delete(oldest)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *writer) applyOutbox() error {
+	b := w.bucket(bucketOutbox)
+	for i := range w.cs.Outbox {
+		a := &w.cs.Outbox[i]
+		n, ok := triage.ParseCaseID(a.Case)
+		if !ok || a.K < 0 {
+			return fmt.Errorf("action %d.%d of case %q: not the name of an action", a.N, a.K, a.Case)
+		}
+		value, err := w.value(a)
+		if err != nil {
+			return err
+		}
+		if err := putCounted(b, outboxKey(n, a), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putCounted keeps the number of rows in the bucket's sequence.
+func putCounted(b *bolt.Bucket, key, value []byte) error {
+	if b.Get(key) == nil {
+		if err := b.SetSequence(b.Sequence() + 1); err != nil {
+			return err
+		}
+	}
+	return b.Put(key, value)
+}
+
+func deleteCounted(b *bolt.Bucket, key []byte) error {
+	if b.Get(key) == nil {
+		return nil
+	}
+	if err := b.SetSequence(b.Sequence() - 1); err != nil {
+		return err
+	}
+	return b.Delete(key)
+}
+
+// applyAudit keeps a line under its case, and under its finding; where it has both, the finding's row names the case's.
+func (w *writer) applyAudit() error {
+	for i := range w.cs.Audit {
+		a := &w.cs.Audit[i]
+		line, err := w.value(a)
+		if err != nil {
+			return err
+		}
+		key := eventOrder(append([]byte{byCase}, key64(a.Case)...), w.position, a.Time, i, line)
+		inFinding := eventOrder(append([]byte{byFinding}, key64(a.Finding)...), w.position, a.Time, i, line)
+		if a.Finding == 0 || a.Case != 0 {
+			if err := w.put(bucketAudit, key, line); err != nil {
+				return err
+			}
+			line = append([]byte{valueVersion, pointer}, key...)
+		}
+		if a.Finding != 0 {
+			if err := w.put(bucketAudit, inFinding, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pointer is the second byte of a value that is another row's key.
+const pointer = 2
+
+func (w *writer) applyRejects() error {
+	b := w.bucket(bucketRejects)
+	for i := range w.cs.Rejects {
+		if err := w.putReject(b, &w.cs.Rejects[i], i); err != nil {
+			return err
+		}
+	}
+	if len(w.cs.Rejects) == 0 {
+		return nil
+	}
+	for b.Sequence() > keepRejects {
+		k, _ := b.Cursor().First()
+		if k == nil {
+			return b.SetSequence(0)
+		}
+		if err := deleteCounted(b, slices.Clone(k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) putReject(b *bolt.Bucket, r *pipeline.Reject, i int) error {
+	value, err := w.value(r)
+	if err != nil {
+		return err
+	}
+	return putCounted(b, eventOrder(nil, w.position, r.Time, i, value), value)
+}

@@ -1,0 +1,212 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// SourceState is how far a source has come, and how it went.
+type SourceState struct {
+	Name        string             `json:"name"`
+	Watermark   pipeline.Watermark `json:"watermark,omitempty"`
+	LastRun     time.Time          `json:"last_run,omitzero"`
+	LastSuccess time.Time          `json:"last_success,omitzero"`
+	LastError   string             `json:"last_error,omitempty"` // of the last run; "" when it went well
+	Records     int                `json:"records,omitempty"`    // of the last run
+	Rejected    int                `json:"rejected,omitempty"`   // of the last run
+}
+
+// OutboxRow is an action that is to be published.
+type OutboxRow struct {
+	Key    []byte
+	Action pipeline.Action
+}
+
+// view runs fn in a read transaction.
+func (s *Store) view(fn func(tx *bolt.Tx) error) error { return s.db.View(fn) }
+
+// update runs fn in a transaction of its own, one at a time with commits.
+func (s *Store) update(fn func(tx *bolt.Tx) error) error {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	return boltError(s.db.Update(fn))
+}
+
+// Watermark is what is known of a source, by its name in the configuration. A source that never ran has only its name.
+func (s *Store) Watermark(source string) (SourceState, error) {
+	w := SourceState{Name: source}
+	err := s.view(func(tx *bolt.Tx) error {
+		if v := tx.Bucket(bucketWatermarks).Get(nameKey(source)); v != nil {
+			return load(v, &w)
+		}
+		return nil
+	})
+	if err != nil {
+		return w, fmt.Errorf("reading the watermark of source %s: %w", source, err)
+	}
+	return w, nil
+}
+
+// SetWatermark stores what is known of a source. It is durable on return.
+func (s *Store) SetWatermark(w SourceState) error {
+	err := s.update(func(tx *bolt.Tx) error {
+		var p packer
+		v, err := p.value(&w)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketWatermarks).Put(nameKey(w.Name), v)
+	})
+	if err != nil {
+		return fmt.Errorf("storing the watermark of source %s: %w", w.Name, err)
+	}
+	return nil
+}
+
+// Watermarks lists what is known of every source that ever ran, by name.
+func (s *Store) Watermarks() ([]SourceState, error) {
+	var out []SourceState
+	err := s.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketWatermarks).ForEach(func(_, v []byte) error {
+			var w SourceState
+			if err := load(v, &w); err != nil {
+				return fmt.Errorf("reading a watermark: %w", err)
+			}
+			out = append(out, w)
+			return nil
+		})
+	})
+	slices.SortFunc(out, func(a, b SourceState) int { return strings.Compare(a.Name, b.Name) })
+	return out, err
+}
+
+// Outbox lists at most limit actions that are still to be published, by case, sink and number.
+func (s *Store) Outbox(limit int) ([]OutboxRow, error) {
+	var out []OutboxRow
+	err := s.view(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketOutbox).Cursor()
+		for k, v := c.First(); k != nil && len(out) < limit; k, v = c.Next() {
+			row := OutboxRow{Key: slices.Clone(k)}
+			if err := load(v, &row.Action); err != nil {
+				return fmt.Errorf("reading the outbox of %s: %w", triage.CaseID(number(k[:8])), err)
+			}
+			out = append(out, row)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// RemoveOutbox takes actions that were published from the outbox, all in one
+// transaction. Keys that are not there any more do nothing.
+func (s *Store) RemoveOutbox(keys [][]byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	err := s.update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketOutbox)
+		for _, k := range keys {
+			if err := deleteCounted(b, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("clearing the outbox: %w", err)
+	}
+	return nil
+}
+
+// Rejects lists at most limit of the rejects for which keep is true (nil keeps all), newest first. Of all, the newest 10,000 are stored.
+func (s *Store) Rejects(limit int, keep func(*pipeline.Reject) bool) ([]pipeline.Reject, error) {
+	var out []pipeline.Reject
+	err := s.view(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketRejects).Cursor()
+		for k, v := c.Last(); k != nil && len(out) < limit; k, v = c.Prev() {
+			var r pipeline.Reject
+			if err := load(v, &r); err != nil {
+				return fmt.Errorf("reading a reject: %w", err)
+			}
+			if keep == nil || keep(&r) {
+				out = append(out, r)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// PurgeAudit deletes at most limit rows of stories older than before and says how
+// many went; call it again while that is limit.
+func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
+	n := 0
+	err := s.update(func(tx *bolt.Tx) error {
+		var keys [][]byte
+		err := s.scan(tx, bucketAudit, nil, func(k, _ []byte) error {
+			if at, ok := auditTime(k); ok && at.Before(before) {
+				keys = append(keys, slices.Clone(k))
+			}
+			return more(len(keys) < limit)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return err
+		}
+		n = len(keys)
+		for _, k := range keys {
+			if err := tx.Bucket(bucketAudit).Delete(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("clearing old audit lines: %w", err)
+	}
+	return n, nil
+}
+
+// Stats are numbers about the store.
+type Stats struct {
+	Findings int   // known fingerprints
+	Cases    int   // open and closed
+	Outbox   int   // actions to be published
+	Rejects  int   // kept
+	Touches  int   // last-seen times that lie over the records
+	Bytes    int64 // of the file
+}
+
+// Stats counts without reading the records.
+func (s *Store) Stats() (Stats, error) {
+	var st Stats
+	if err := s.remember(); err != nil {
+		return st, err
+	}
+	s.mu.RLock()
+	st.Findings, st.Touches = s.prints.n-len(s.graves), len(s.overlay.entries)
+	s.mu.RUnlock()
+	err := s.view(func(tx *bolt.Tx) error {
+		st.Cases = int(tx.Bucket(bucketCases).Sequence())
+		st.Outbox = int(tx.Bucket(bucketOutbox).Sequence())
+		st.Rejects = int(tx.Bucket(bucketRejects).Sequence())
+		return nil
+	})
+	if err != nil {
+		return st, fmt.Errorf("counting state: %w", err)
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return st, fmt.Errorf("measuring the state file: %w", err)
+	}
+	st.Bytes = info.Size()
+	return st, nil
+}

@@ -1,0 +1,267 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// The conditions that a caller branches on.
+var (
+	// ErrLocked: another process has the state file open.
+	ErrLocked = errors.New("another docket holds the state file")
+	// ErrNewer: the file, or a value in it, was written by a newer docket.
+	ErrNewer = errors.New("written by a newer version of docket")
+	// ErrDamaged: a stored value cannot be read.
+	ErrDamaged = errors.New("damaged value in the state file")
+	// ErrStale: a changeset ends before what is already applied. Nothing was changed.
+	ErrStale = errors.New("changeset is older than the state")
+	// ErrFull: the state file has reached Options.MaxSize. Nothing was changed; reading goes on.
+	ErrFull = errors.New("the state file has reached its maximum size")
+	// ErrReadOnly: a change was asked of a store that was opened to be read.
+	ErrReadOnly = errors.New("the state file is open for reading only")
+)
+
+// schemaVersion is the layout that this version writes and reads.
+const schemaVersion = 1
+
+var (
+	keySchema = []byte("schema")
+	keyHead   = []byte("head")
+)
+
+// Options says how to open a store. The zero value opens it to be written.
+type Options struct {
+	// ReadOnly opens an existing file without changing it. Several processes
+	// may do so at once, but none while another has it open to be written.
+	ReadOnly bool
+	// Timeout is how long to wait for another process to let the file go; zero is one second.
+	Timeout time.Duration
+	// MaxSize in bytes is where commits end with ErrFull; zero is no limit.
+	MaxSize int64
+}
+
+// Store is an open state file. Its methods may be called by several goroutines at once.
+type Store struct {
+	db       *bolt.DB
+	path     string
+	readOnly bool
+	lookups  atomic.Int64 // pages touched since memory was last given back, roughly
+
+	commitMu  sync.Mutex // one commit at a time; guards fold
+	fold      folding
+	foldAfter int // touches in rows before they are folded
+	foldStep  int // touches folded, or rows deleted, by one commit
+
+	memory     sync.Once // builds what follows, at Open or at first use
+	memoryErr  error
+	mu         sync.RWMutex // guards what follows
+	prints     *printIndex
+	overlay    overlay
+	snapshots  int     // open ones
+	graves     []grave // to leave the index once no snapshot is open
+	reclaiming bool
+}
+
+// grave is a purged finding that an open snapshot may still see.
+type grave struct {
+	hot triage.Hot
+}
+
+// Open opens the state file, and makes it with its folder (modes 0600 and
+// 0700) unless ReadOnly is set. The caller closes the store. A file that
+// another process holds is ErrLocked, one of a newer docket ErrNewer, and a
+// missing one under ReadOnly fs.ErrNotExist.
+func Open(path string, opt Options) (*Store, error) {
+	if opt.Timeout <= 0 {
+		opt.Timeout = time.Second
+	}
+	if !opt.ReadOnly {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("making the state folder: %w", err)
+		}
+	}
+	db, err := openFile(path, opt)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 200_000, foldStep: 4096}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+func openFile(path string, opt Options) (*bolt.DB, error) {
+	o := &bolt.Options{
+		Timeout: opt.Timeout, ReadOnly: opt.ReadOnly, MaxSize: int(opt.MaxSize),
+		NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoStatistics: true,
+	}
+	if strconv.IntSize == 64 && runtime.GOOS != "windows" {
+		// Address space only. With it the map is not moved while the file grows,
+		// which would make a commit wait for every open snapshot.
+		o.InitialMmapSize = 16 << 30
+	}
+	db, err := bolt.Open(path, 0o600, o)
+	if err != nil && o.InitialMmapSize > 0 && !errors.Is(err, berrors.ErrTimeout) && !errors.Is(err, fs.ErrNotExist) {
+		o.InitialMmapSize = 0 // address space may be limited
+		db, err = bolt.Open(path, 0o600, o)
+	}
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: another docket holds %s; stop it, or use the commands that talk to it", ErrLocked, path)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("opening state %s: %w: %w", path, ErrDamaged, err)
+	case err != nil:
+		return nil, fmt.Errorf("opening state %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// prepare checks the layout, makes what is missing and builds the memory.
+func (s *Store) prepare() error {
+	if err := s.checkSchema(); err != nil {
+		return err
+	}
+	if s.readOnly {
+		return nil // built when first needed: many commands do not
+	}
+	return s.remember()
+}
+
+func (s *Store) checkSchema() error {
+	var found bool
+	err := s.db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return nil
+		}
+		found = true
+		v := meta.Get(keySchema)
+		if len(v) != 4 {
+			return fmt.Errorf("%w: schema version", ErrDamaged)
+		}
+		if n := binary.BigEndian.Uint32(v); n > schemaVersion {
+			return fmt.Errorf("%w: layout %d, this docket knows %d; use the newer docket, or restore a backup made by this one", ErrNewer, n, schemaVersion)
+		}
+		for _, name := range allBuckets() {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: bucket %s is missing", ErrDamaged, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || found {
+		return err
+	}
+	if s.readOnly {
+		return fmt.Errorf("%w: it is not a state file", ErrDamaged)
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range allBuckets() {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
+	})
+}
+
+// remember builds the index and the overlay, once.
+func (s *Store) remember() error {
+	s.memory.Do(func() {
+		s.memoryErr = s.db.View(func(tx *bolt.Tx) error {
+			prints, err := s.loadPrints(tx)
+			if err != nil {
+				return err
+			}
+			over, logged, err := loadTouches(tx)
+			if err != nil {
+				return err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.prints, s.overlay, s.fold.logged = prints, over, logged
+			return nil
+		})
+	})
+	return s.memoryErr
+}
+
+func (s *Store) loadPrints(tx *bolt.Tx) (*printIndex, error) {
+	head, err := readHead(tx)
+	if err != nil {
+		return nil, err
+	}
+	// A hot record takes more than 64 bytes, so a damaged head cannot ask for more room than the file has.
+	x := newPrintIndex(int(min(head.NextSeq, uint64(tx.Size()/64))))
+	err = s.scan(tx, bucketHot, nil, func(k, v []byte) error {
+		if len(v) < hotPrintAt+32 || v[0] != valueVersion {
+			if _, _, err := decodeHot(number(k), v); err != nil {
+				return err
+			}
+		}
+		if err := x.add([32]byte(v[hotPrintAt:hotPrintAt+32]), number(k)); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		return nil
+	})
+	return x, err
+}
+
+// Path is where the state file is.
+func (s *Store) Path() string { return s.path }
+
+// Close waits for open snapshots and lets the file go. It may be called twice.
+func (s *Store) Close() error {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	if !s.readOnly && s.db.Path() != "" {
+		// The list of free pages is not written with each commit. Written once
+		// here, it spares the next Open reading the whole file.
+		s.db.NoFreelistSync = false
+		err := s.db.Update(func(tx *bolt.Tx) error { return nil })
+		s.db.NoFreelistSync = true
+		if err != nil {
+			return errors.Join(fmt.Errorf("closing state: %w", err), s.db.Close())
+		}
+	}
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing state: %w", err)
+	}
+	return nil
+}
+
+func readHead(tx *bolt.Tx) (triage.Meta, error) {
+	m := triage.Meta{NextSeq: 1, NextCase: 1}
+	if v := tx.Bucket(bucketMeta).Get(keyHead); v != nil {
+		if err := load(v, &m); err != nil {
+			return m, fmt.Errorf("reading the head of state: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// boltError gives bbolt's conditions this package's names.
+func boltError(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrMaxSizeReached):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, berrors.ErrDatabaseReadOnly):
+		return ErrReadOnly
+	}
+	return err
+}
