@@ -95,7 +95,8 @@ func TestSequence3TwoMessagesTwoWorkers(t *testing.T) {
 				for range 4 {
 					w.queue.publish(action(1, 1, pipeline.Ref{}))
 				}
-				a, b := w.start("p1", alone), w.start(c.second, func(p *process, o *deliver.Options) { o.Alone = c.second == "p1" })
+				onlyOne := func(_ *process, o *deliver.Options) { o.Alone = c.second == "p1" }
+				a, b := w.start("p1", onlyOne), w.start(c.second, onlyOne)
 				w.settled()
 				a.stop()
 				b.stop()

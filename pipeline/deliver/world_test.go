@@ -302,6 +302,7 @@ type process struct {
 	steps   []string
 	crashAt string // "before swap 1", "after apply 1", …
 	brake   bool
+	failing string                          // the kind of step that fails, without an effect
 	freeze  func(step string) time.Duration // how long the process stands still at a step
 }
 
@@ -368,6 +369,8 @@ func (w *world) settled() {
 	w.t.Fatalf("%d messages are left after four hours", w.queue.left())
 }
 
+var errDisk = errors.New("no space left on device")
+
 var errDead = errors.New("this process is dead")
 
 // step runs do as the n-th step of its kind, unless the process is dead or dies here.
@@ -384,6 +387,10 @@ func (p *process) step(kind string, do func() error) error {
 		}
 	}
 	p.steps = append(p.steps, kind)
+	if p.failing == kind {
+		p.mu.Unlock()
+		return errDisk
+	}
 	label := fmt.Sprintf("%s %d", kind, n)
 	var still time.Duration
 	if p.freeze != nil {
