@@ -22,8 +22,13 @@ const (
 	batchBytes = 16 << 20
 	// ackWait is the time after which an action that nobody finished is given to somebody else.
 	ackWait = 60 * time.Second
-	// fetchWait is how long one request for actions stays with the server.
-	fetchWait = 30 * time.Second
+	// fetchWait is how long one request for actions stays with the server. Longer costs
+	// an idle process less.
+	fetchWait = 10 * time.Minute
+	// A server that is not heard of for two heartbeats is asked again. The embedded one
+	// cannot get lost.
+	heartbeat         = 5 * time.Second
+	heartbeatEmbedded = 4 * time.Minute
 
 	errCodeDuplicateInBatch = 10201 // server/errors.json, JSAtomicPublishContainsDuplicateMessageErr
 )
@@ -177,8 +182,9 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
-	sink string
-	c    jetstream.Consumer
+	sink      string
+	c         jetstream.Consumer
+	heartbeat time.Duration
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
@@ -203,7 +209,10 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	return &Consumer{sink: sink, c: c}, nil
+	if s.server != nil {
+		return &Consumer{sink: sink, c: c, heartbeat: heartbeatEmbedded}, nil
+	}
+	return &Consumer{sink: sink, c: c, heartbeat: heartbeat}, nil
 }
 
 // Fetch returns at least one and at most n actions, oldest first, as soon as there
@@ -219,7 +228,10 @@ func (c *Consumer) Fetch(ctx context.Context, n int) ([]Delivery, error) {
 			return deliveries, err
 		}
 		wctx, cancel := context.WithTimeout(ctx, fetchWait)
-		batch, err = c.c.Fetch(1, jetstream.FetchContext(wctx))
+		deadline, _ := wctx.Deadline()
+		// JetStream wants two heartbeats at least in the time of a request.
+		beat := max(time.Millisecond, min(c.heartbeat, time.Until(deadline)/3))
+		batch, err = c.c.Fetch(1, jetstream.FetchContext(wctx), jetstream.FetchHeartbeat(beat))
 		deliveries, err = c.collect(batch, err)
 		waited := wctx.Err() != nil
 		cancel()
