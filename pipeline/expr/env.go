@@ -21,6 +21,7 @@ const (
 	MaxRunes = 16 << 10
 	maxNodes = 5_000
 	maxDepth = 100
+	maxRegex = 2_000 // instructions of a regular expression; one can also come from a finding
 )
 
 // Env compiles expressions. It is safe for concurrent use.
@@ -41,6 +42,7 @@ func NewEnv() (*Env, error) {
 		cel.ParserExpressionSizeLimit(MaxRunes),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ExpressionNodeLimit(maxNodes),
+		cel.RegexProgramSizeLimit(maxRegex),
 		cel.CrossTypeNumericComparisons(true), // finding.vulnerability.cvss >= 9
 	)
 	if err != nil {

@@ -123,6 +123,7 @@ func TestEvalErrors(t *testing.T) {
 		{"raw that is not JSON", `finding.raw.Id == "x"`, broken, "read finding.raw: unexpected end of JSON input"},
 		{"wrong type in raw", `finding.raw.Id > 3`, testFinding(), "no such overload"},
 		{"unknown field behind dyn", `dyn(finding).nothing == 1`, testFinding(), "no such field: finding.nothing"},
+		{"a big regular expression from the finding", `finding.region.matches(finding.title)`, &pipeline.Finding{Title: "(a{30}){30}(b{30}){30}(c{30}){30}"}, "regex program size"},
 		{"index out of range", `finding.account.ou[7] == ""`, testFinding(), "index out of bounds: 7"},
 		{"cost of the raw record", `finding.raw.all(a, finding.raw.all(b, finding.raw.all(c, finding.raw.all(d, a + b + c + d != ""))))`, bigRaw(40), ErrCost.Error()},
 		{"cost of many tags", `finding.tag.all(a, finding.tag.all(b, a + b != "-"))`, manyTags(600), ErrCost.Error()},
@@ -222,6 +223,7 @@ func TestCompileRefusesHostileTexts(t *testing.T) {
 		"too deep":  strings.Repeat("(", 400) + "true" + strings.Repeat(")", 400),
 		"too many":  strings.Repeat("true && ", 2000) + "true && 1",
 		"bad regex": `finding.region.matches("(")`,
+		"big regex": `finding.region.matches("(a{500}){500}")`,
 		"control":   "\x00\xff",
 	} {
 		if _, err := env.Compile(src); len(All(err)) == 0 {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -203,7 +204,7 @@ func Fields() []Field {
 			name = typeFinding + "." + f.object + "." + f.name
 		}
 		if f.typ.Kind() != types.StructKind {
-			all = append(all, Field{name, f.typ.String()})
+			all = append(all, Field{name, cel.FormatCELType(f.typ)})
 		}
 	}
 	slices.SortFunc(all, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -30,7 +31,8 @@ func Derive(r *pipeline.Report) {
 	r.RiskFactors = all.add(r.RiskFactors)
 }
 
-// fromNames looks the control up under every name it has; known means that one was in a table.
+// fromNames looks the control up under every name it has, and under what stands
+// behind the last slash of each ("security-control/EC2.19"); known means that one was in a table.
 func fromNames(r *pipeline.Report) (found set, known bool) {
 	look := func(name string) {
 		if name == "" {
@@ -38,16 +40,9 @@ func fromNames(r *pipeline.Report) (found set, known bool) {
 		}
 		var buf [96]byte
 		key := lower(buf[:0], name)
-		factors, ok := controls()[string(key)]
-		if !ok {
-			factors, ok = threats()[string(key)]
-		}
-		if !ok {
-			for _, prefix := range controlPrefixes {
-				if strings.HasPrefix(string(key), prefix) {
-					factors, ok = publicExposure, true
-				}
-			}
+		factors, ok := fromName(key)
+		if i := bytes.LastIndexByte(key, '/'); !ok && i >= 0 {
+			factors, ok = fromName(key[i+1:])
 		}
 		found |= factors
 		known = known || ok
@@ -58,6 +53,22 @@ func fromNames(r *pipeline.Report) (found set, known bool) {
 		look(name)
 	}
 	return found, known
+}
+
+// fromName looks up one name in lower case.
+func fromName(key []byte) (set, bool) {
+	if factors, ok := controls()[string(key)]; ok {
+		return factors, true
+	}
+	if factors, ok := threats()[string(key)]; ok {
+		return factors, true
+	}
+	for _, prefix := range controlPrefixes {
+		if len(key) > len(prefix) && string(key[:len(prefix)]) == prefix {
+			return publicExposure, true
+		}
+	}
+	return 0, false
 }
 
 // fromTypes reads the name spaces of ASFF types, and the last part of each, where the
@@ -73,12 +84,7 @@ func fromTypes(types []string) (found set) {
 			}
 		}
 		found |= threats()[string(key)]
-		for i := len(key) - 1; i >= 0; i-- {
-			if key[i] == '/' {
-				found |= threats()[string(key[i+1:])]
-				break
-			}
-		}
+		found |= threats()[string(key[bytes.LastIndexByte(key, '/')+1:])]
 	}
 	return found
 }

@@ -32,6 +32,7 @@ func TestDerive(t *testing.T) {
 		{"one of docket's checks", control("user-console-mfa"), []string{NoMFA}},
 		{"the canonical problem", pipeline.Report{Kind: pipeline.KindControl, Control: "x", Problem: "IAM.4"}, []string{RootIdentity}},
 		{"a further name", pipeline.Report{Kind: pipeline.KindControl, Control: "x", Names: []string{"y", "S3.4"}}, []string{Unencrypted}},
+		{"a name behind a slash", control("aws-foundational-security-best-practices/v/1.0.0/S3.8"), []string{PublicExposure}},
 		{"what was there stays", pipeline.Report{Control: "S3.8", RiskFactors: []string{"zeta", "alpha", "zeta"}}, []string{"alpha", PublicExposure, "zeta"}},
 		{"a very long name", control(strings.Repeat("x", 4000)), nil},
 		{"KEV", pipeline.Report{Kind: pipeline.KindVulnerability, Vuln: &pipeline.Vulnerability{KEV: true}}, []string{KnownExploited}},

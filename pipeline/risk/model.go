@@ -81,6 +81,35 @@ func (m *Model) count(out *pipeline.Explanation, name string) {
 	out.Reasons = append(out.Reasons, pipeline.Reason{What: name, Points: points, Why: why})
 }
 
+// Extend is f with the names of the user's own factors that hold added to
+// RiskFactors, so that routes and suppressions see them: f itself when none does, else a
+// shallow copy. Their names do not belong into state, since a changed configuration
+// changes them. Expressions that fail count as false; Assess tells which.
+func (m *Model) Extend(f *pipeline.Finding) *pipeline.Finding {
+	if len(m.factors) == 0 {
+		return f
+	}
+	var ignored pipeline.Explanation
+	subject := expr.NewSubject(f)
+	factors := f.RiskFactors
+	for i := range m.factors {
+		if own := &m.factors[i]; holds(own.when, subject, own.name, &ignored) && !slices.Contains(factors, own.name) {
+			factors = append(slices.Clip(factors), own.name)
+		}
+	}
+	return extended(f, factors)
+}
+
+// extended is f with other factors; f itself when there are no more than it has.
+func extended(f *pipeline.Finding, factors []string) *pipeline.Finding {
+	if len(factors) == len(f.RiskFactors) {
+		return f
+	}
+	grown := *f
+	grown.RiskFactors = slices.Sorted(slices.Values(factors))
+	return &grown
+}
+
 // assessOwn runs the user's factors, then the rules.
 func (m *Model) assessOwn(out *pipeline.Explanation, f *pipeline.Finding) {
 	subject := expr.NewSubject(f)
@@ -98,10 +127,8 @@ func (m *Model) assessOwn(out *pipeline.Explanation, f *pipeline.Finding) {
 	if len(m.rules) == 0 {
 		return
 	}
-	if len(factors) != len(f.RiskFactors) {
-		grown := *f
-		grown.RiskFactors = slices.Sorted(slices.Values(factors))
-		subject = expr.NewSubject(&grown)
+	if grown := extended(f, factors); grown != f {
+		subject = expr.NewSubject(grown)
 	}
 	for i := range m.rules {
 		r := &m.rules[i]

@@ -148,6 +148,25 @@ func TestNewTellsEveryError(t *testing.T) {
 	}
 }
 
+func TestExtend(t *testing.T) {
+	m := testModel(t, Config{Factors: []Factor{
+		{Name: "own", When: `finding.region == "r"`}, {Name: "broken", When: `finding.raw.x == 1`}, {Name: "again", When: `finding.region == "r"`}}})
+	plain := &pipeline.Finding{Region: "s", RiskFactors: []string{Production}}
+	if got := m.Extend(plain); got != plain {
+		t.Errorf("Extend(no own factor holds) = %+v; want the finding itself", got)
+	}
+	f := &pipeline.Finding{Region: "r", RiskFactors: append(make([]string, 0, 8), "again", Production)}
+	if diff := cmp.Diff([]string{"again", "own", Production}, m.Extend(f).RiskFactors); diff != "" {
+		t.Errorf("Extend's factors, -want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"again", Production}, f.RiskFactors); diff != "" {
+		t.Errorf("Extend changed the finding, -want +got:\n%s", diff)
+	}
+	if got := testModel(t, Config{}).Extend(f); got != f {
+		t.Errorf("Extend without own factors = %+v; want the finding itself", got)
+	}
+}
+
 func TestDue(t *testing.T) {
 	start := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	m := testModel(t, Config{SLA: SLA{Start: StartTicketed, Due: map[pipeline.Priority]time.Duration{pipeline.P2: time.Hour, pipeline.P4: 0}}})

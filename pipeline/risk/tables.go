@@ -13,7 +13,7 @@ type row struct {
 
 // controlRows are names of controls, in lower case, whose failing states the
 // fact by itself. Sources: the control reference of the AWS Security Hub user guide
-// (EC2.19), the check metadata of Prowler 4 and 5 (ec2_ami_public), the check
+// (EC2.19), the check metadata of Prowler 4 and 5 (ec2_ami_public, misspelt ones as there), the check
 // reference of AWS Trusted Advisor (ids such as 12Fnkpl8Y5), docket's own checks (sg-ssh).
 func controlRows() []row {
 	return []row{
