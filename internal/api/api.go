@@ -41,6 +41,7 @@ type Filter struct {
 type FindingRow struct {
 	Fingerprint pipeline.Fingerprint `json:"fingerprint"`
 	Case        string               `json:"case,omitempty"`
+	Team        string               `json:"team,omitempty"`
 	State       string               `json:"state"`
 	Priority    pipeline.Priority    `json:"priority,omitempty"`
 	Severity    pipeline.Severity    `json:"severity"`

@@ -42,7 +42,7 @@ func (a *App) startSink(s *Sink) error {
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
-		Timings: timings(s.Unsure), Holder: a.holder, Alone: a.stream.Embedded(), Log: a.o.Log.With("component", "deliver", "sink", s.Name),
+		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver", "sink", s.Name),
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -108,7 +108,7 @@ func (q queued) Data() []byte { return q.Delivery.Data }
 type outcomes struct{ app *App }
 
 func (o outcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
-	o.app.o.Metrics.attempted(out)
+	o.app.o.Metrics.attempted(&out)
 	return o.app.input(ctx, message{Outcome: &out}, fmt.Sprintf("o/%s/%s/%d.%d", out.Case, out.Sink, out.N, out.Attempt))
 }
 
@@ -117,7 +117,7 @@ func claimEntries(out *[]state.ClaimEntry) func(*triage.Case) bool {
 	return func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.N > 0 {
-				*out = append(*out, state.ClaimEntry{Key: deliver.ClaimKey(sink, c.ID()), N: e.N, Done: e.St != triage.Inflight})
+				*out = append(*out, state.ClaimEntry{Key: deliver.ClaimKey(sink, c.ID()), N: e.N, InFlight: e.St == triage.Inflight})
 			}
 		}
 		return true

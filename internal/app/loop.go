@@ -34,6 +34,7 @@ type loop struct {
 	batches          chan batch
 	readers          sync.WaitGroup
 	readErr          chan error
+	injected         chan injection // what comes by no stream
 
 	hold     atomic.Bool // actions are held back
 	sweeping bool
@@ -56,7 +57,7 @@ type batch struct {
 func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l := &loop{
 		app: a, store: a.store, log: a.o.Log.With("component", "triage"),
-		batches: make(chan batch), readErr: make(chan error, 2),
+		batches: make(chan batch), readErr: make(chan error, 2), injected: make(chan injection),
 	}
 	l.hold.Store(a.o.HoldIssue)
 	l.sweeping = meta.Sweep != 0
@@ -134,11 +135,38 @@ func (l *loop) run(ctx context.Context) error {
 			if err := l.tick(); err != nil {
 				return err
 			}
+		case in := <-l.injected:
+			in.done <- l.decide([]triage.Input{in.input})
 		case err := <-l.readErr:
 			return err
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// injection is an input from inside the process.
+type injection struct {
+	input triage.Input
+	done  chan error
+}
+
+// inject hands an input to the loop and waits until it is committed.
+func (l *loop) inject(ctx context.Context, in triage.Input) error {
+	in.Time = l.app.now()
+	x := injection{in, make(chan error, 1)}
+	select {
+	case l.injected <- x:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-l.app.ctx.Done():
+		return errClosing
+	}
+	select {
+	case err := <-x.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -113,6 +113,11 @@ type Summary struct {
 	Closed    int `json:"closed"`
 	Reopened  int `json:"reopened"`
 	Issued    int `json:"issued"` // actions
+
+	TicketsCreated int `json:"tickets_created"`
+	TicketsUpdated int `json:"tickets_updated"`
+	TicketsClosed  int `json:"tickets_closed"`
+	Failures       int `json:"failures"` // actions that became dead letters, were parked or gone
 }
 
 // Add adds o to s.
@@ -129,6 +134,10 @@ func (s *Summary) Add(o Summary) {
 	s.Closed += o.Closed
 	s.Reopened += o.Reopened
 	s.Issued += o.Issued
+	s.TicketsCreated += o.TicketsCreated
+	s.TicketsUpdated += o.TicketsUpdated
+	s.TicketsClosed += o.TicketsClosed
+	s.Failures += o.Failures
 }
 
 // ErrGap says that an input skips a position: triage must not go on before the

@@ -114,7 +114,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 		if why := d.noRoom(c); why != "" {
 			if c.Held != why {
 				c.Held = why
-				d.auditCase(c, "held", "", "its ticket waits: %s", heldWord(why))
+				d.auditCase(c, "held", "", "its ticket waits: %s", HeldWord(why))
 				d.l.putCase(c)
 			}
 			teams[c.Team] = true
@@ -132,7 +132,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 	}
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]
-		if !e.needsAction() || !d.sinkIs(sink) {
+		if !e.Wants() || !d.sinkIs(sink) {
 			continue
 		}
 		e.N++
@@ -145,7 +145,8 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 	return nil
 }
 
-func heldWord(why string) string {
+// HeldWord says in words why a first ticket waits for room.
+func HeldWord(why string) string {
 	if why == heldFirstRun {
 		return "the first run over an empty state waits for `docket apply` (limits.first_run: hold)"
 	}

@@ -26,6 +26,9 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		}
 		return d.sighting(c, o.Sink, e, o)
 	}
+	if o.Result != pipeline.OutcomeDone {
+		d.sum.Failures++
+	}
 	switch o.Result {
 	case pipeline.OutcomeDone:
 		d.delivered(c, o.Sink, e, o)
@@ -51,6 +54,14 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 	e.St, e.Again, e.Reason, e.Sent = Idle, false, "", nil
 	e.Delivered, e.Last = e.Rev, o.Held
+	switch {
+	case created:
+		d.sum.TicketsCreated++
+	case e.IsOpen && !e.RevOpen:
+		d.sum.TicketsClosed++
+	default:
+		d.sum.TicketsUpdated++
+	}
 	e.IsOpen = e.RevOpen
 	if e.InComments > 0 {
 		e.Comments = e.Comments[min(e.InComments, len(e.Comments)):]

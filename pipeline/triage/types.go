@@ -297,14 +297,15 @@ func (c *Case) DueAt() time.Time {
 // and nothing in flight. Cases that wait for room (Held) are not ready.
 func (c *Case) Ready() bool {
 	for _, e := range c.Entries {
-		if e.needsAction() && (c.Held == "" || !e.Ref.IsZero() || e.N > 0) {
+		if e.Wants() && (c.Held == "" || !e.Ref.IsZero() || e.N > 0) {
 			return true
 		}
 	}
 	return false
 }
 
-func (e *Entry) needsAction() bool {
+// Wants reports whether an action should be issued for this entry now.
+func (e *Entry) Wants() bool {
 	if e.St != Idle && e.St != "" {
 		return false
 	}
@@ -317,7 +318,7 @@ func (e *Entry) needsAction() bool {
 // AtRest reports that nothing is under way or stuck in any sink.
 func (c *Case) AtRest() bool {
 	for _, e := range c.Entries {
-		if e.St == Inflight || e.St == Parked || e.St == Dead || e.needsAction() {
+		if e.St == Inflight || e.St == Parked || e.St == Dead || e.Wants() {
 			return false
 		}
 	}

@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ingest"
+)
+
+// The pace of sources that name none.
+const (
+	defaultInterval = 5 * time.Minute
+	defaultFull     = 24 * time.Hour
+	fullRetry       = 2 * time.Second // before a read goes on when the stream is full
+)
+
+// polls runs the sources, each by one goroutine at a time.
+type polls struct {
+	app *App
+	mu  sync.Mutex
+	one map[string]*sync.Mutex
+}
+
+func newPolls(a *App) *polls { return &polls{app: a, one: map[string]*sync.Mutex{}} }
+
+func (p *polls) lock(name string) *sync.Mutex {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.one[name] == nil {
+		p.one[name] = &sync.Mutex{}
+	}
+	return p.one[name]
+}
+
+// polled is what one poll of one source came to.
+type polled struct {
+	state   state.SourceState
+	notes   []string
+	rejects []pipeline.Reject
+}
+
+// poll reads one source once. The watermark moves only behind what is durable.
+func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(records int)) (polled, error) {
+	m := p.lock(s.Name)
+	m.Lock()
+	defer m.Unlock()
+	a := p.app
+	st, err := a.store.Watermark(s.Name)
+	if err != nil {
+		return polled{}, err
+	}
+	st.Name, st.LastRun = s.Name, a.now()
+	in := a.Graph().intake(s, readID(s.Name), patient{a.stream}, a.now)
+	em := &counting{Intake: in, report: report}
+	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
+	c := in.Counts()
+	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
+	if err == nil {
+		st.Watermark, st.LastSuccess, st.LastError = res.Watermark, a.now(), ""
+	} else {
+		st.LastError = err.Error()
+	}
+	a.o.Metrics.polled(s.Name, c.Accepted, err)
+	return polled{st, res.Notes, em.rejects}, errors.Join(err, a.store.SetWatermark(st))
+}
+
+// readID is unique to one read of one source.
+func readID(source string) string { return source + "/" + rand.Text() }
+
+// patient waits while the stream is full, as long as the read may take.
+type patient struct{ to ingest.Publisher }
+
+func (p patient) PublishFindings(ctx context.Context, payload []byte) error {
+	for {
+		err := p.to.PublishFindings(ctx, payload)
+		if !errors.Is(err, pipeline.ErrFull) {
+			return err
+		}
+		select {
+		case <-time.After(fullRetry):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// counting keeps the first rejects for a summary and tells about progress.
+type counting struct {
+	*ingest.Intake
+	rejects []pipeline.Reject
+	report  func(int)
+	n       int
+}
+
+// keptRejects is how many rejects a summary names.
+const keptRejects = 20
+
+func (c *counting) keep(list ...pipeline.Reject) {
+	for _, r := range list {
+		if len(c.rejects) < keptRejects {
+			r.Data = nil
+			c.rejects = append(c.rejects, r)
+		}
+	}
+}
+
+func (c *counting) Records(ctx context.Context, records []pipeline.Record) (pipeline.Taken, error) {
+	taken, err := c.Intake.Records(ctx, records)
+	c.keep(taken.Rejected...)
+	c.n += len(records)
+	if c.report != nil {
+		c.report(c.n)
+	}
+	return taken, err
+}
+
+func (c *counting) Reject(ctx context.Context, r pipeline.Reject) error {
+	c.keep(r)
+	return c.Intake.Reject(ctx, r)
+}
+
+// schedule polls one source for as long as ctx lasts: at its interval, and when it says that something changed.
+func (p *polls) schedule(ctx context.Context, s *Source) {
+	interval, fullEvery := s.Interval, s.Full
+	if interval <= 0 {
+		interval = defaultInterval
+	}
+	if fullEvery <= 0 {
+		fullEvery = defaultFull
+	}
+	changed := make(chan struct{}, 1)
+	if n, ok := s.Source.Source.(pipeline.Notifier); ok {
+		go func() {
+			if err := n.Watch(ctx, changed); err != nil && ctx.Err() == nil {
+				p.app.o.Log.Warn("changes are found by polling only", "source", s.Name, "err", err)
+			}
+		}()
+	}
+	var lastFull time.Time
+	for {
+		full := time.Since(lastFull) >= fullEvery
+		got, err := p.poll(ctx, s, full, nil)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			p.app.o.Log.Warn("polling failed, will try again", "source", s.Name, "err", err, "delay", interval)
+		default:
+			p.app.o.Log.Info("polled", "source", s.Name, "records", got.state.Records, "rejected", got.state.Rejected)
+			if full {
+				lastFull = time.Now()
+			}
+		}
+		select {
+		case <-changed:
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
