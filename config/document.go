@@ -81,7 +81,16 @@ func (d *document) errorAt(n *yaml.Node, path, format string, args ...any) Error
 	return e
 }
 
+// fail notes an error at a node.
 func (d *document) fail(n *yaml.Node, path, hint, format string, args ...any) {
+	if n.Kind == yaml.ScalarNode && suspicious(n.Value) {
+		d.hide(n)
+	}
+	d.failShown(n, path, hint, format, args...)
+}
+
+// failShown is fail at a value that is known to be no secret.
+func (d *document) failShown(n *yaml.Node, path, hint, format string, args ...any) {
 	e := d.errorAt(n, path, format, args...)
 	e.Hint = hint
 	d.errs = append(d.errs, e)

@@ -28,7 +28,8 @@ type File struct {
 // An error of the content is an Errors; the Config that comes with it holds what
 // could be read, so that a caller can go on checking (decode the blocks, compile
 // the expressions) and Join all that is wrong. An error of reading (errors.Is
-// fs.ErrNotExist where there is no file) comes with a nil Config.
+// fs.ErrNotExist where there is no file) comes with a nil Config. Whether path is a
+// folder, and what is in it, is always asked of the operating system.
 //
 // Files of a folder merge like this: mappings key by key; lists at the top level
 // and lists of mappings one behind the other; anything else given in two files is an error.
@@ -105,8 +106,9 @@ func (c *Config) Warnings() Warnings {
 	if c.doc == nil {
 		return nil
 	}
-	c.doc.seal(c.doc.warns)
-	return c.doc.warns
+	warns := slices.Clone(c.doc.warns)
+	c.doc.seal(warns)
+	return warns
 }
 
 // parse reads one file into nodes; nil where it is empty or no YAML mapping.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"reflect"
 	"regexp"
 	"slices"
@@ -73,18 +72,16 @@ func (d *document) resolve(path string, p pair, v reflect.Value) {
 	}
 	d.places[at] = place{p.key, n}
 	ref := secret.Ref{Form: secret.Form(p.key.Value), Name: n.Value}
-	if !ref.Presentable() {
-		d.hide(n)
-	}
 	got, known := d.secrets[ref]
 	if !known {
 		var err error
 		if got, err = ref.Resolve(d.env.Getenv, d.readSecret); err != nil {
-			hint := ""
-			if !ref.Presentable() && !errors.Is(err, secret.ErrNotBuilt) {
-				hint = secretHelp
+			if !ref.Presentable() {
+				d.hide(n)
+				d.fail(n, at, secretHelp, "%v", err)
+				return
 			}
-			d.fail(n, at, hint, "%v", err)
+			d.failShown(n, at, "", "%v", err)
 			return
 		}
 		d.secrets[ref] = got

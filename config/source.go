@@ -72,14 +72,15 @@ func (s *source) hideBelow(n *yaml.Node, by hider, seen map[*yaml.Node]bool) {
 	}
 }
 
-// excerpt is the line with masks applied and control characters replaced, and
+// excerpt is the line with masks applied, its comment cut (it may hold the secret
+// of yesterday) and control characters replaced, and
 // where the character of column col ended up, from 0.
 func (s *source) excerpt(line, col int) (string, int) {
 	var out []rune
 	caret := -1
 	hidden := false
 	masks := s.masksOf(line)
-	for i, r := range []rune(s.line(line)) {
+	for i, r := range withoutComment([]rune(s.line(line))) {
 		was := hidden
 		hidden = slices.ContainsFunc(masks, func(m span) bool { return m.covers(line, i+1) })
 		if hidden && !was {
@@ -108,6 +109,27 @@ func (s *source) excerpt(line, col int) (string, int) {
 		caret = len(out)
 	}
 	return window(out, caret)
+}
+
+// withoutComment cuts a line at a # that begins a comment (YAML 1.2.2, 6.6): at the
+// beginning or behind a blank, outside quotes.
+func withoutComment(line []rune) []rune {
+	var quote rune
+	last := ' '
+	for i, r := range line {
+		switch {
+		case quote != 0:
+			if r == quote && !(quote == '"' && last == '\\') {
+				quote = 0
+			}
+		case r == '#' && isBlank(last):
+			return line[:i]
+		case (r == '"' || r == '\'') && strings.ContainsRune(" \t[{,", last):
+			quote = r
+		}
+		last = r
+	}
+	return line
 }
 
 func (s *source) masksOf(line int) (on []span) {

@@ -54,7 +54,7 @@ type generator struct {
 // samples are the values that must fit together; for all else any of the type will do.
 func samples() map[string]string {
 	return map[string]string{
-		"time_zone": "UTC", "server.external_url": "https://docket.example.com",
+		"time_zone": "UTC", "server.listen": "127.0.0.1:8080", "server.external_url": "https://docket.example.com",
 		"server.auth.tokens[0].role": "viewer", "aws.accounts[0].id": `"111122223333"`,
 		"sources[0].type": "file", "sources[0].name": "reports", "sinks[0].type": "file", "sinks[0].name": "disk",
 		"teams[0].name": "sec", "route.team": "sec", "route.routes[0].team": "sec",

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -82,6 +83,9 @@ func (v validator) general() {
 	}
 	if c.DataDir == "" {
 		v.fail("data_dir", "", "is empty")
+	}
+	if _, port, err := net.SplitHostPort(c.Server.Listen); err != nil || port == "" {
+		v.fail("server.listen", "write host:port, such as 127.0.0.1:8080", "%q is no address to listen on", short(c.Server.Listen))
 	}
 	if c.Server.ExternalURL != "" {
 		u, err := url.Parse(c.Server.ExternalURL)

@@ -35,7 +35,7 @@ func (v validator) route() {
 	if root.Continue {
 		v.failKey("route.continue", "remove it", "nothing comes after the root of the tree")
 	}
-	if !v.given("route.team") {
+	if p, written := v.d.places["route.team"]; !written || isNull(p.value) {
 		v.fail("route.team", known("teams", v.c.teamNames()), "is required and missing: it owns what no other route takes")
 	}
 	used := map[string]bool{}

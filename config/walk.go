@@ -113,7 +113,11 @@ func (d *document) text(path string, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	if err := into.UnmarshalText([]byte(n.Value)); err != nil {
-		d.fail(n, path, suggestWord(n.Value, words(v.Type())), "%v", err)
+		message := err.Error()
+		if suspicious(n.Value) {
+			message = "cannot be read"
+		}
+		d.fail(n, path, suggestWord(n.Value, words(v.Type())), "%s", message)
 	}
 }
 
@@ -311,8 +315,17 @@ func found(n *yaml.Node) string {
 // short cuts a value for a message.
 func short(text string) string {
 	const limit = 60
+	if suspicious(text) {
+		return mask
+	}
 	if runes := []rune(text); len(runes) > limit {
 		return string(runes[:limit]) + "…"
 	}
 	return text
+}
+
+// suspicious reports whether a text that is wrong where it stands may have
+// swallowed a secret beside it: `role: admin token hunter2`, where a comma and a colon are missing.
+func suspicious(text string) bool {
+	return secretWord.MatchString(text) && !plainKey.MatchString(text)
 }
