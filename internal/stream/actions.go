@@ -30,6 +30,10 @@ const (
 	heartbeat         = 5 * time.Second
 	heartbeatEmbedded = 4 * time.Minute
 
+	// batchMin is the number of actions from which a batch, which costs four flushes
+	// however large it is, flushes less often than one message after the other.
+	batchMin = 5
+
 	errCodeDuplicateInBatch = 10201 // server/errors.json, JSAtomicPublishContainsDuplicateMessageErr
 )
 
@@ -95,7 +99,7 @@ func (s *Stream) publishBatch(ctx context.Context, actions []ActionMessage) erro
 	if err := s.diskRoom(); err != nil {
 		return err
 	}
-	if len(actions) == 1 {
+	if len(actions) < batchMin {
 		return s.publishSingly(ctx, actions)
 	}
 	err := s.publishAtomic(ctx, actions)

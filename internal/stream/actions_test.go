@@ -30,7 +30,7 @@ func fetch(t *testing.T, c *Consumer, n int) []Delivery {
 
 func TestActionsInOrderAndDone(t *testing.T) {
 	s := open(t, Options{})
-	if err := s.PublishActions(t.Context(), append(actionsOf("jira", 3), actionsOf("slack", 1)...)); err != nil {
+	if err := s.PublishActions(t.Context(), append(actionsOf("jira", 3), actionsOf("slack", 4)...)); err != nil {
 		t.Fatal(err)
 	}
 	jira, err := s.Actions(t.Context(), "jira")
@@ -58,7 +58,7 @@ func TestActionsInOrderAndDone(t *testing.T) {
 	for _, c := range []struct {
 		sink, id string
 		want     bool
-	}{{"jira", "DK-1", false}, {"slack", "DK-1", true}, {"slack", "DK-2", false}} {
+	}{{"jira", "DK-1", false}, {"slack", "DK-1", true}, {"slack", "DK-9", false}} {
 		waitFor(t, func() (bool, error) {
 			got, err := s.PendingActions(t.Context(), c.sink, c.id)
 			return got == c.want, err
@@ -142,16 +142,16 @@ func TestUnfinishedActionsSurviveRestart(t *testing.T) {
 
 func TestRepeatedActionsAreStoredOnce(t *testing.T) {
 	s := open(t, Options{})
-	three := actionsOf("jira", 3)
+	all := actionsOf("jira", 2*batchMin)
 	// The second call holds one that is stored already: JetStream refuses the batch as a whole.
-	for _, batch := range [][]ActionMessage{three[:1], three, three} {
+	for _, batch := range [][]ActionMessage{all[:1], all, all, all[:batchMin-1]} {
 		if err := s.PublishActions(t.Context(), batch); err != nil {
 			t.Fatalf("PublishActions = %v; want no error", err)
 		}
 	}
 	stats, err := s.Stats(t.Context())
-	if err != nil || stats.Actions.Messages != 3 {
-		t.Errorf("Stats = %+v, %v; want 3 actions", stats.Actions, err)
+	if err != nil || stats.Actions.Messages != 2*batchMin {
+		t.Errorf("Stats = %+v, %v; want %d actions", stats.Actions, err, 2*batchMin)
 	}
 }
 

@@ -86,6 +86,8 @@ func (f *freer) run() {
 	defer hourly.Stop()
 	pause := time.NewTimer(time.Hour)
 	defer pause.Stop()
+	// A process that restarts more often than hourly frees here what has grown old.
+	f.report(f.freeFindings(f.ctx))
 	for {
 		inputs, findings := false, false
 		select {
@@ -132,7 +134,8 @@ func (f *freer) freeInputs(ctx context.Context) error {
 	return nil
 }
 
-// freeFindings purges up to the position, but nothing younger than Keep.
+// freeFindings purges up to the position, but nothing younger than Keep. It
+// reads one message, and writes only when there is something to purge.
 func (f *freer) freeFindings(ctx context.Context) error {
 	done := f.findings.Load()
 	if done <= f.findingsFreed {

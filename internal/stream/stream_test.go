@@ -120,7 +120,7 @@ func TestFilesAreTheOwners(t *testing.T) {
 	}
 	s := open(t, Options{Dir: dir})
 	publish(t, s, "a")
-	if err := s.PublishActions(t.Context(), []ActionMessage{{Sink: "jira", Case: "DK-1"}, {Sink: "jira", Case: "DK-2"}}); err != nil {
+	if err := s.PublishActions(t.Context(), actionsOf("jira", 2*batchMin)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Actions(t.Context(), "jira"); err != nil {
@@ -315,6 +315,18 @@ func TestFreeFindings(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOldFindingsAreFreedAtStart(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir})
+	publish(t, s, "a", "b", "c")
+	shut(t, s)
+	s = open(t, Options{Dir: dir, Keep: time.Nanosecond, FindingsPosition: 2})
+	waitFor(t, func() (bool, error) {
+		stats, err := s.Stats(t.Context())
+		return stats.Findings.First == 3, err
+	}, "only 3 is left")
 }
 
 func TestCloseFreesDoneInputs(t *testing.T) {
