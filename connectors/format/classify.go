@@ -94,3 +94,23 @@ func classify(k keySet) string {
 }
 
 func tooLarge(max int) string { return fmt.Sprintf("larger than the limit of %d bytes", max) }
+
+// spanCount is how many outer members are found again without reading the record.
+const spanCount = 5
+
+// spanOf numbers the outer members that place an OCSF record in its scan; -1 for any other.
+func spanOf(name []byte) int {
+	switch string(name) {
+	case "metadata":
+		return 0
+	case "cloud":
+		return 1
+	case "time_dt":
+		return 2
+	case "time":
+		return 3
+	case "event_time":
+		return 4
+	}
+	return -1
+}

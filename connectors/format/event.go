@@ -23,12 +23,9 @@ type envelope struct {
 // something else is a note, not a reject: a rule may well send both here.
 func (p *splitter) event(v *value) error {
 	p.known = true
-	if v.fault == "" && !jsontext.Value(v.data).IsValid() {
-		return p.reject(v, p.explain(v))
-	}
 	var e envelope
 	if err := json.Unmarshal(v.data, &e); err != nil {
-		return p.reject(v, "EventBridge event: "+Reason(err))
+		return p.reject(v, "EventBridge event: "+p.explain(v, err))
 	}
 	if len(e.Detail.Findings) == 0 || e.Detail.Findings.Kind() != '[' {
 		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): it carries no findings", e.DetailType, e.Source, e.ID))

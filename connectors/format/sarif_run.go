@@ -57,7 +57,7 @@ func (p *splitter) runMembers(run *sarif.Run, hold *spool) (bool, error) {
 			p.s.take()
 			continue
 		}
-		key, ok := p.s.name()
+		key, ok := p.s.key()
 		if !ok {
 			p.v.reset(p.s.line)
 			return false, p.reject(&p.v, "the run's members are malformed here; the rest of the document is skipped")
@@ -151,7 +151,7 @@ func (p *splitter) results(run *sarif.Run, hold *spool, whole bool) error {
 		if err != nil {
 			p.v.reset(line)
 			p.v.data = append(p.v.data, text...)
-			return p.reject(&p.v, p.resultReason(err))
+			return p.reject(&p.v, p.explain(&p.v, err))
 		}
 		count++
 		return p.hand(pipeline.Record{Format: SARIF, Data: data, Origin: p.opt.Origin, Index: index, Scope: scope, Observed: at})
@@ -172,14 +172,6 @@ func (p *splitter) results(run *sarif.Run, hold *spool, whole bool) error {
 		s.Complete, s.Why = false, why
 	}
 	return nil
-}
-
-// resultReason names the fault of a result's text; the line moves to it.
-func (p *splitter) resultReason(err error) string {
-	if why := p.explain(&p.v); why != "" {
-		return why
-	}
-	return Reason(err)
 }
 
 // sarifVersion refuses a document whose version stands before its runs and is

@@ -9,6 +9,9 @@ import (
 // bound keeps hostile text from reaching recursive readers further on.
 const maxDepth = 200
 
+// maxWord is how much of a key or an id is looked at.
+const maxWord = 512
+
 // scanner walks JSON text without building values. It only follows brackets
 // and strings, so that a record with an error inside still has an end.
 type scanner struct {
@@ -17,6 +20,8 @@ type scanner struct {
 	pos, end int
 	line     int   // 1-based line of the next byte
 	err      error // sticky; io.EOF at the end of the text
+
+	stack, word, name []byte // kept from value to value for their memory
 }
 
 func newScanner(r io.Reader) *scanner {
@@ -67,6 +72,20 @@ type value struct {
 	fault string   // why it cannot be a valid record; empty if nothing was seen
 	cut   bool     // the text ended inside it
 	list  string   // the outer key whose array comes next: the value holds records and was left open
+	spans [spanCount]span
+}
+
+// span is where in value.data the value of an outer member stands.
+type span struct{ start, end int }
+
+// part is the text of one of the outer members that spanOf knows; nil where there is none.
+func (v *value) part(key string) []byte {
+	if i := spanOf([]byte(key)); i >= 0 {
+		if s := v.spans[i]; s.end > s.start && s.end <= len(v.data) {
+			return v.data[s.start:s.end]
+		}
+	}
+	return nil
 }
 
 func (v *value) reset(line int) {
@@ -89,6 +108,7 @@ type reader struct {
 	name     []byte // the last outer key
 	last     byte   // last significant byte outside strings
 	lineHead bool   // the byte before was a line feed
+	span     int    // index of the outer member being read in value.spans, -1 for any other
 }
 
 // read takes the value that begins at the byte that next showed: an object,
@@ -97,7 +117,8 @@ func (s *scanner) read(v *value, max int, array, open, resume bool) {
 	if !resume {
 		v.reset(s.line)
 	}
-	r := reader{v: v, max: max, array: array, open: open}
+	r := reader{v: v, max: max, array: array, open: open, span: -1, stack: s.stack[:0], word: s.word[:0], name: s.name[:0]}
+	defer func() { s.stack, s.word, s.name = r.stack, r.word, r.name }()
 	if resume {
 		r.stack, r.last, v.list = append(r.stack, '{'), '[', ""
 	}
@@ -155,11 +176,22 @@ func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
 			}
 			r.push(c)
 		case '}', ']':
+			if len(r.stack) == 1 && r.span >= 0 {
+				r.endSpan(i)
+			}
 			if ends, taken := r.pop(c); ends {
 				return i + taken, true
 			}
+		case ':':
+			if len(r.stack) == 1 {
+				if r.span = spanOf(r.name); r.span >= 0 {
+					r.v.spans[r.span].start = r.v.size + i + 1
+				}
+			}
 		case ',':
-			r.key = len(r.stack) == 1
+			if r.key = len(r.stack) == 1; r.key && r.span >= 0 {
+				r.endSpan(i)
+			}
 		}
 		r.last = c
 	}
@@ -168,6 +200,16 @@ func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
 
 // inString reads on in a string and returns the index of the last byte it used.
 func (r *reader) inString(s *scanner, b []byte) int {
+	if !r.escape {
+		// Nearly every string is short of escapes and whole in the buffer.
+		if end := bytes.IndexByte(b, '"'); end >= 0 && bytes.IndexByte(b[:end], '\\') < 0 && bytes.IndexByte(b[:end], '\n') < 0 {
+			if r.isKey || r.wantID {
+				r.word = append(r.word, b[:min(end, maxWord-min(maxWord, len(r.word)))]...)
+			}
+			r.endString()
+			return end
+		}
+	}
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		switch {
@@ -187,11 +229,16 @@ func (r *reader) inString(s *scanner, b []byte) int {
 			s.line++
 			return i
 		}
-		if (r.isKey || r.wantID) && len(r.word) < 512 {
+		if (r.isKey || r.wantID) && len(r.word) < maxWord {
 			r.word = append(r.word, c)
 		}
 	}
 	return len(b) - 1
+}
+
+func (r *reader) endSpan(i int) {
+	r.v.spans[r.span].end = r.v.size + i
+	r.span = -1
 }
 
 func (r *reader) beginString() {
@@ -300,14 +347,14 @@ func (s *scanner) junk(v *value, max int, array bool) {
 	}
 }
 
-// name reads an object's key and the colon behind it; false when there is none.
-func (s *scanner) name() (string, bool) {
+// key reads an object's key and the colon behind it; false when there is none.
+func (s *scanner) key() (string, bool) {
 	if c, ok := s.next(); !ok || c != '"' {
 		return "", false
 	}
 	s.take()
 	var word []byte
-	for s.fill() && len(word) < 512 {
+	for s.fill() && len(word) < maxWord {
 		c := s.buf[s.pos]
 		s.pos++
 		switch c {

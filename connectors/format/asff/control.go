@@ -44,10 +44,16 @@ func (f *finding) threatType() string {
 		}
 		return purpose + ":" + strings.Replace(rest, "-", "/", 1)
 	}
-	if len(f.Types) > 0 {
-		return f.Types[0][strings.LastIndexByte(f.Types[0], '/')+1:]
+	if len(f.Types) == 0 {
+		return ""
 	}
-	return ""
+	parts := strings.Split(f.Types[0], "/")
+	last := parts[len(parts)-1]
+	if i := strings.IndexByte(last, '-'); i > 0 && len(parts) == 3 {
+		// The purpose stands before the last part only: TTPs/Discovery/IAMUser-AnomalousBehavior.
+		return strings.ReplaceAll(parts[1], " ", "") + ":" + last[:i] + "/" + last[i+1:]
+	}
+	return last
 }
 
 // serviceControl is Security Hub's own spelling of a control: EC2.13.

@@ -145,30 +145,47 @@ type vuln struct {
 	Remediation remediation `json:"remediation"`
 }
 
-// slim is what Scope needs.
-type slim struct {
-	Metadata  metadata     `json:"metadata"`
-	Cloud     cloud        `json:"cloud"`
-	Time      instant.Time `json:"time"`
-	TimeDT    instant.Time `json:"time_dt"`
-	EventTime instant.Time `json:"event_time"`
-}
-
 // Scope names the read that a record belongs to: Prowler looks at a whole
 // account, so its records are a complete scan of that provider and account by that tool.
 // The scope is empty for every other product, and where the account is missing or blanked out.
-// The time is the record's own, zero where it has none.
-func Scope(data []byte) (scope string, at time.Time, err error) {
-	var s slim
-	if err := json.Unmarshal(data, &s); err != nil {
+// The time is the record's own, zero where it has none. part gives the text of an outer member
+// (metadata, cloud, time_dt, time, event_time), nil where the record has none.
+func Scope(part func(string) []byte) (scope string, at time.Time, err error) {
+	var m struct {
+		Product struct {
+			Name string `json:"name"`
+		} `json:"product"`
+	}
+	if err := member(part, "metadata", &m); err != nil || !strings.EqualFold(m.Product.Name, "Prowler") {
 		return "", time.Time{}, err
 	}
-	account := s.Cloud.Account.UID
-	if !strings.EqualFold(s.Metadata.Product.Name, "Prowler") || account == "" || strings.HasPrefix(account, "<") {
-		return "", time.Time{}, nil
+	var c struct {
+		Provider string `json:"provider"`
+		Account  struct {
+			UID string `json:"uid"`
+		} `json:"account"`
 	}
-	return "ocsf Prowler " + first(strings.ToLower(s.Cloud.Provider), "cloud") + " " + account,
-		instant.First(s.TimeDT.Time, s.Time.Time, s.EventTime.Time), nil
+	if err := member(part, "cloud", &c); err != nil || c.Account.UID == "" || strings.HasPrefix(c.Account.UID, "<") {
+		return "", time.Time{}, err
+	}
+	for _, key := range []string{"time_dt", "time", "event_time"} {
+		var t instant.Time
+		if err := member(part, key, &t); err != nil {
+			return "", time.Time{}, err
+		}
+		if at = t.Time; !at.IsZero() {
+			break
+		}
+	}
+	return "ocsf Prowler " + first(strings.ToLower(c.Provider), "cloud") + " " + c.Account.UID, at, nil
+}
+
+func member(part func(string) []byte, key string, into any) error {
+	text := part(key)
+	if text == nil {
+		return nil
+	}
+	return json.Unmarshal(text, into)
 }
 
 // Decode reads one finding. The report's ID is finding_info.uid; where that is
