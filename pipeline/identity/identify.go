@@ -18,7 +18,7 @@ const globalRegion = "global"
 func Identify(r *pipeline.Report) {
 	r.Account.ID = accountID(r.Account.ID)
 	r.Region = regionOf(r.Region)
-	if r.Resource.Original == "" {
+	if r.Resource.Original == "" && r.Print.IsZero() {
 		r.Resource.Original = r.Resource.ID
 	}
 

@@ -143,13 +143,19 @@ const asffThemes = "|Effects|TTPs|Unusual Behaviors|Software and Configuration C
 // threatProblem is the threat's type alone: who did it and to what are not
 // part of it. GuardDuty writes Recon:EC2/Portscan, and Security Hub passes the
 // same on as TTPs/Discovery/Recon:EC2-Portscan; both become the latter's end.
+// Where GuardDuty's first word is the category, Security Hub writes it once.
+// Source: GuardDuty user guide, "Finding format", and its findings in ASFF.
 func threatProblem(r *pipeline.Report) string {
 	for _, t := range r.Tags {
 		if theme, rest, ok := strings.Cut(t, "/"); ok && strings.Contains(asffThemes, "|"+theme+"|") {
-			if _, name, ok := strings.Cut(rest, "/"); ok {
-				rest = name
+			category, name, ok := strings.Cut(rest, "/")
+			if ok && strings.IndexByte(name, ':') < 0 { // Discovery/IAMUser-AnomalousBehavior
+				name = squash(category) + ":" + name
 			}
-			return threat(rest)
+			if !ok {
+				name = category
+			}
+			return threat(name)
 		}
 	}
 	if r.Control != "" {
