@@ -56,7 +56,7 @@ func NewEnv() (*Env, error) {
 func (e *Env) Compile(src string) (*Program, error) {
 	ast, issues := e.env.Compile(src)
 	if issues.Err() != nil {
-		return nil, compileErrors(issues)
+		return nil, compileErrors(src, issues)
 	}
 	if t := ast.OutputType(); !t.IsExactType(types.BoolType) {
 		if t.IsExactType(types.DynType) {
