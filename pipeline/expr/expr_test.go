@@ -69,6 +69,8 @@ func TestEval(t *testing.T) {
 		{"tags by a condition", `(finding.region == "" ? finding.tag : finding.account.tags)["tier"] == "0"`, true},
 		{"a part as a value", `[finding.account].exists(a, a.id == "111122223333" && a.tags["none"] == "")`, true},
 		{"a part is itself", `finding.account == finding.account && finding == finding`, true},
+		{"types", `type(finding) == type(finding) && type(finding.account) != type(finding.resource) && type(finding.tag) == map && type(finding.tag) == type(finding.account.tags)`, true},
+		{"lists of tags", `[finding.tag] == [finding.resource.tags] && [finding.tag] != [finding.account.tags]`, true},
 		{"dyn", `dyn(finding).region == "eu-west-1" && has(dyn(finding).region) && !has(dyn(finding).code)`, true},
 		{"raw", `finding.raw.Resources[0].Type == "AwsS3Bucket" && finding.raw.Confidence > 80 && finding.raw.Sample == true`, true},
 		{"has in raw", `has(finding.raw.Id) && !has(finding.raw.Nothing)`, true},
@@ -197,7 +199,8 @@ func TestCompileErrors(t *testing.T) {
 		{"wrong type", `finding.severity_rank == "HIGH"`, []Error{{1, 23, "found no matching overload for '_==_' applied to '(int, string)'"}}},
 		{"not a condition", `finding.region`, []Error{{1, 1, "the result must be true or false (bool), this is string"}}},
 		{"not known to be one", `finding.raw.x`, []Error{{1, 1, "the result's type is not known before it runs; write a comparison, such as … == true"}}},
-		{"made in the expression", `account{id: "1"} == finding.account && nothing`, []Error{{1, 40, "undeclared reference to 'nothing'"}}},
+		{"made in the expression", `account{id: "1"}.id == "1"`, []Error{{1, 8, "an object cannot be made in an expression"}}},
+		{"map in a list", `{"a": "b"} in [finding.tag]`, []Error{{1, 12, "maps cannot be compared as a whole; compare single tags"}}},
 		{"whole maps", `{"a": "b"} == finding.tag`, []Error{{1, 12, "maps cannot be compared as a whole; compare single tags"}}},
 		{"bomb of literals", `[1,2,3,4,5,6,7,8,9,0].map(a, [1,2,3,4,5,6,7,8,9,0].map(b, [1,2,3,4,5,6,7,8,9,0].map(c, [1,2,3,4,5,6,7,8,9,0].map(d, [1,2,3,4,5,6,7,8,9,0].map(e, a + b + c + d + e))))).size() > 0`,
 			[]Error{{1, 1, "it would always cost more than the limit of 100000 steps"}}},
@@ -214,6 +217,34 @@ func TestCompileErrors(t *testing.T) {
 				t.Errorf("Compile(%s), -want +got:\n%s", tt.src, diff)
 			}
 		})
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	p, err := testEnv(t).Compile("finding.regoin == \"\" &&\n finding.acount.id == \"\"")
+	if p != nil || err == nil {
+		t.Fatalf("Compile = %v, %v; want an error", p, err)
+	}
+	var got []string
+	for _, one := range At("route.when", err) {
+		var inner *Error
+		if !errors.As(one, &inner) {
+			t.Errorf("%v holds no *Error", one)
+		}
+		got = append(got, one.Error())
+	}
+	want := []string{
+		"route.when: line 1, column 8: undefined field 'regoin', did you mean 'region'?",
+		"route.when: line 2, column 9: undefined field 'acount', did you mean 'account'?",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("At, -want +got:\n%s", diff)
+	}
+	if got := At("route.when", nil); got != nil {
+		t.Errorf("At(nil) = %v; want nothing", got)
+	}
+	if got := At("x", ErrCost); len(got) != 1 || !errors.Is(got[0], ErrCost) {
+		t.Errorf("At(another error) = %v; want it with its path", got)
 	}
 }
 
