@@ -56,7 +56,7 @@ func NewEnv() (*Env, error) {
 func (e *Env) Compile(src string) (*Program, error) {
 	ast, issues := e.env.Compile(src)
 	if issues.Err() != nil {
-		return nil, compileErrors(issues)
+		return nil, compileErrors(src, issues)
 	}
 	if t := ast.OutputType(); !t.IsExactType(types.BoolType) {
 		if t.IsExactType(types.DynType) {
@@ -64,7 +64,7 @@ func (e *Env) Compile(src string) (*Program, error) {
 		}
 		return nil, wholeError(fmt.Sprintf("the result must be true or false (bool), this is %s", cel.FormatCELType(t)))
 	}
-	if err := refuseMapComparison(ast.NativeRep()); err != nil {
+	if err := refuse(ast.NativeRep()); err != nil {
 		return nil, err
 	}
 	estimate, err := e.env.EstimateCost(ast, sizes{})
@@ -86,27 +86,32 @@ func (e *Env) Compile(src string) (*Program, error) {
 	return p, nil
 }
 
-// refuseMapComparison stops == between whole maps: tags answer for missing
-// keys, so such a comparison would depend on the order of its sides.
-func refuseMapComparison(a *celast.AST) error {
+// refuse finds what CEL allows and a finding cannot carry: == between whole
+// maps (tags answer for missing keys, so it would depend on the order of its sides), and objects made on the spot.
+func refuse(a *celast.AST) error {
 	var found error
+	fail := func(x celast.Expr, message string) {
+		if at := a.SourceInfo().GetStartLocation(x.ID()); found == nil {
+			found = &Error{at.Line(), at.Column() + 1, message}
+		}
+	}
 	celast.PreOrderVisit(a.Expr(), celast.NewExprVisitor(func(x celast.Expr) {
-		if found != nil || x.Kind() != celast.CallKind {
-			return
-		}
-		call := x.AsCall()
-		switch call.FunctionName() {
-		case operators.Equals, operators.NotEquals, operators.In:
-		default:
-			return
-		}
-		for i, arg := range call.Args() {
-			if call.FunctionName() == operators.In && i > 0 {
-				break
+		switch x.Kind() {
+		case celast.StructKind:
+			fail(x, "an object cannot be made in an expression")
+		case celast.CallKind:
+			compared := x.AsCall().Args()
+			switch x.AsCall().FunctionName() {
+			case operators.Equals, operators.NotEquals:
+			case operators.In:
+				compared = compared[:1]
+			default:
+				return
 			}
-			if a.GetType(arg.ID()).Kind() == types.MapKind {
-				at := a.SourceInfo().GetStartLocation(x.ID())
-				found = &Error{at.Line(), at.Column() + 1, "maps cannot be compared as a whole; compare single tags"}
+			for _, arg := range compared {
+				if a.GetType(arg.ID()).Kind() == types.MapKind {
+					fail(x, "maps cannot be compared as a whole; compare single tags")
+				}
 			}
 		}
 	}))

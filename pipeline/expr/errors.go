@@ -42,7 +42,7 @@ const maxErrors = 5
 
 func wholeError(message string) error { return &Error{1, 1, message} }
 
-func compileErrors(issues *cel.Issues) error {
+func compileErrors(src string, issues *cel.Issues) error {
 	var all []error
 	for _, one := range issues.Errors() {
 		if len(all) == maxErrors {
@@ -52,7 +52,7 @@ func compileErrors(issues *cel.Issues) error {
 		if at := one.Location; at != nil && at.Line() > 0 {
 			line, column = at.Line(), at.Column()+1
 		}
-		all = append(all, &Error{line, column, suggest(one.Message)})
+		all = append(all, &Error{line, column, suggest(src, line, column, one.Message)})
 	}
 	if len(all) == 0 {
 		return wholeError(issues.Err().Error())
@@ -63,21 +63,35 @@ func compileErrors(issues *cel.Issues) error {
 	return errors.Join(all...)
 }
 
-// suggest adds the nearest field's name to CEL's word for an unknown field, which comes without one.
-func suggest(message string) string {
+// suggest adds the nearest field's name to CEL's word for an unknown field, which
+// comes without one. The place is that of the dot, so the word before it tells whose field was meant.
+func suggest(src string, line, column int, message string) string {
 	name, ok := strings.CutPrefix(message, "undefined field '")
 	if !ok {
 		return message
 	}
-	name = strings.TrimSuffix(name, "'")
-	var all []string
+	object := wordBefore(src, line, column)
+	var names []string
 	for _, f := range fields() {
-		all = append(all, f.name)
+		if f.object == object {
+			names = append(names, f.name)
+		}
 	}
-	if best := Nearest(name, all); best != "" {
+	if best := Nearest(strings.TrimSuffix(name, "'"), names); best != "" {
 		return message + ", did you mean '" + best + "'?"
 	}
 	return message
+}
+
+// wordBefore is the word that ends before a place of src; both count from 1.
+func wordBefore(src string, line, column int) string {
+	lines := strings.Split(src, "\n")
+	if line > len(lines) {
+		return ""
+	}
+	text := []rune(lines[line-1])
+	before := strings.TrimSpace(string(text[:min(column-1, len(text))]))
+	return before[strings.LastIndexFunc(before, func(r rune) bool { return r < 'a' || r > 'z' })+1:]
 }
 
 // Nearest is the first of words that is at most two single-letter edits away

@@ -69,6 +69,8 @@ func TestEval(t *testing.T) {
 		{"tags by a condition", `(finding.region == "" ? finding.tag : finding.account.tags)["tier"] == "0"`, true},
 		{"a part as a value", `[finding.account].exists(a, a.id == "111122223333" && a.tags["none"] == "")`, true},
 		{"a part is itself", `finding.account == finding.account && finding == finding`, true},
+		{"types", `type(finding) == type(finding) && type(finding.account) != type(finding.resource) && type(finding.tag) == map && type(finding.tag) == type(finding.account.tags)`, true},
+		{"lists of tags", `[finding.tag] == [finding.resource.tags] && [finding.tag] != [finding.account.tags]`, true},
 		{"dyn", `dyn(finding).region == "eu-west-1" && has(dyn(finding).region) && !has(dyn(finding).code)`, true},
 		{"raw", `finding.raw.Resources[0].Type == "AwsS3Bucket" && finding.raw.Confidence > 80 && finding.raw.Sample == true`, true},
 		{"has in raw", `has(finding.raw.Id) && !has(finding.raw.Nothing)`, true},
@@ -187,14 +189,18 @@ func TestCompileErrors(t *testing.T) {
 	}{
 		{"unknown field", `finding.acount.id == "1"`, []Error{{1, 8, "undefined field 'acount', did you mean 'account'?"}}},
 		{"unknown field of a part", "true &&\n  finding.account.idd == \"1\"", []Error{{2, 18, "undefined field 'idd', did you mean 'id'?"}}},
+		{"unknown field of the finding that a part has", `finding.namee == ""`, []Error{{1, 8, "undefined field 'namee'"}}},
+		{"unknown field behind a condition", `(true ? finding : finding).namee == ""`, []Error{{1, 27, "undefined field 'namee'"}}},
 		{"unknown field, nothing near", `finding.xyzzyxyzzy`, []Error{{1, 8, "undefined field 'xyzzyxyzzy'"}}},
 		{"two at once", `finding.regoin == "a" && finding.serverity == "b"`, []Error{
 			{1, 8, "undefined field 'regoin', did you mean 'region'?"}, {1, 33, "undefined field 'serverity', did you mean 'severity'?"}}},
+		{"columns are characters", `"é" == "é" && finding.knid == ""`, []Error{{1, 22, "undefined field 'knid', did you mean 'kind'?"}}},
 		{"unknown variable", `findin.region == "a"`, []Error{{1, 1, "undeclared reference to 'findin' (did you mean 'finding'?)"}}},
 		{"wrong type", `finding.severity_rank == "HIGH"`, []Error{{1, 23, "found no matching overload for '_==_' applied to '(int, string)'"}}},
 		{"not a condition", `finding.region`, []Error{{1, 1, "the result must be true or false (bool), this is string"}}},
 		{"not known to be one", `finding.raw.x`, []Error{{1, 1, "the result's type is not known before it runs; write a comparison, such as … == true"}}},
-		{"made in the expression", `account{id: "1"} == finding.account && nothing`, []Error{{1, 40, "undeclared reference to 'nothing'"}}},
+		{"made in the expression", `account{id: "1"}.id == "1"`, []Error{{1, 8, "an object cannot be made in an expression"}}},
+		{"map in a list", `{"a": "b"} in [finding.tag]`, []Error{{1, 12, "maps cannot be compared as a whole; compare single tags"}}},
 		{"whole maps", `{"a": "b"} == finding.tag`, []Error{{1, 12, "maps cannot be compared as a whole; compare single tags"}}},
 		{"bomb of literals", `[1,2,3,4,5,6,7,8,9,0].map(a, [1,2,3,4,5,6,7,8,9,0].map(b, [1,2,3,4,5,6,7,8,9,0].map(c, [1,2,3,4,5,6,7,8,9,0].map(d, [1,2,3,4,5,6,7,8,9,0].map(e, a + b + c + d + e))))).size() > 0`,
 			[]Error{{1, 1, "it would always cost more than the limit of 100000 steps"}}},
@@ -211,6 +217,34 @@ func TestCompileErrors(t *testing.T) {
 				t.Errorf("Compile(%s), -want +got:\n%s", tt.src, diff)
 			}
 		})
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	p, err := testEnv(t).Compile("finding.regoin == \"\" &&\n finding.acount.id == \"\"")
+	if p != nil || err == nil {
+		t.Fatalf("Compile = %v, %v; want an error", p, err)
+	}
+	var got []string
+	for _, one := range At("route.when", err) {
+		var inner *Error
+		if !errors.As(one, &inner) {
+			t.Errorf("%v holds no *Error", one)
+		}
+		got = append(got, one.Error())
+	}
+	want := []string{
+		"route.when: line 1, column 8: undefined field 'regoin', did you mean 'region'?",
+		"route.when: line 2, column 9: undefined field 'acount', did you mean 'account'?",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("At, -want +got:\n%s", diff)
+	}
+	if got := At("route.when", nil); got != nil {
+		t.Errorf("At(nil) = %v; want nothing", got)
+	}
+	if got := At("x", ErrCost); len(got) != 1 || !errors.Is(got[0], ErrCost) {
+		t.Errorf("At(another error) = %v; want it with its path", got)
 	}
 }
 
@@ -256,17 +290,20 @@ func TestEqualities(t *testing.T) {
 		name, src string
 		want      []Equality
 	}{
-		{"equal", `finding.account.id == "1"`, []Equality{{"account.id", []string{"1"}}}},
-		{"the other way round", `"1" == finding.region`, []Equality{{"region", []string{"1"}}}},
-		{"in literals", `finding.region in ["b", "a", "a"]`, []Equality{{"region", []string{"a", "b"}}}},
-		{"in a list field", `"sandbox" in finding.account.ou`, []Equality{{"account.ou", []string{"sandbox"}}}},
-		{"and", `finding.region == "a" && finding.severity_rank > 2 && finding.control == "c"`, []Equality{{"control", []string{"c"}}, {"region", []string{"a"}}}},
-		{"and of one field keeps the shorter", `finding.region in ["a", "b"] && finding.region == "b"`, []Equality{{"region", []string{"b"}}}},
-		{"or of one field", `finding.region == "a" || finding.region == "b"`, []Equality{{"region", []string{"a", "b"}}}},
+		{"equal", `finding.account.id == "1"`, []Equality{{"account.id", []string{"1"}, nil}}},
+		{"the other way round", `"1" == finding.region`, []Equality{{"region", []string{"1"}, nil}}},
+		{"in literals", `finding.region in ["b", "a", "a"]`, []Equality{{"region", []string{"a", "b"}, nil}}},
+		{"in a list field", `"sandbox" in finding.account.ou`, []Equality{{"account.ou", []string{"sandbox"}, nil}}},
+		{"and", `finding.region == "a" && finding.severity_rank > 2 && finding.control == "c"`, []Equality{{"control", []string{"c"}, nil}, {"region", []string{"a"}, nil}}},
+		{"and of one field keeps the shorter", `finding.region in ["a", "b"] && finding.region == "b"`, []Equality{{"region", []string{"b"}, nil}}},
+		{"or of one field", `finding.region == "a" || finding.region == "b"`, []Equality{{"region", []string{"a", "b"}, nil}}},
 		{"or of two fields", `finding.region == "a" || finding.control == "b"`, []Equality{}},
-		{"or inside and", `(finding.region == "a" || finding.region == "b" && finding.control == "c") && finding.kind == "k"`, []Equality{{"kind", []string{"k"}}, {"region", []string{"a", "b"}}}},
+		{"or inside and", `(finding.region == "a" || finding.region == "b" && finding.control == "c") && finding.kind == "k"`, []Equality{{"kind", []string{"k"}, nil}, {"region", []string{"a", "b"}, nil}}},
 		{"tag", `finding.tag["team"] == "x" && finding.account.tags.tier == "0" && finding.resource.tags["a.b"] == "y"`,
-			[]Equality{{"account.tags.tier", []string{"0"}}, {"resource.tags.a.b", []string{"y"}}, {"tag.team", []string{"x"}}}},
+			[]Equality{{"account.tags.tier", []string{"0"}, nil}, {"resource.tags.a.b", []string{"y"}, nil}, {"tag.team", []string{"x"}, nil}}},
+		{"startsWith", `finding.account.id.startsWith("11") && finding.title.startsWith(finding.region)`, []Equality{{"account.id", nil, []string{"11"}}}},
+		{"startsWith or equal", `finding.region.startsWith("eu-") || finding.region == "us-east-1"`, []Equality{{"region", []string{"us-east-1"}, []string{"eu-"}}}},
+		{"endsWith", `finding.region.endsWith("eu-")`, []Equality{}},
 		{"not", `!(finding.region == "a")`, []Equality{}},
 		{"raw", `finding.raw.x == "a"`, []Equality{}},
 		{"key in tags", `"team" in finding.tag`, []Equality{}},

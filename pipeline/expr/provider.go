@@ -81,10 +81,3 @@ func (p *provider) FindStructFieldType(object, name string) (*types.FieldType, b
 	}
 	return p.Registry.FindStructFieldType(object, name)
 }
-
-func (p *provider) NewValue(name string, fields map[string]ref.Val) ref.Val {
-	if p.fields[name] != nil {
-		return types.NewErr("a %s cannot be made in an expression", name)
-	}
-	return p.Registry.NewValue(name, fields)
-}

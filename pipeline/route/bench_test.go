@@ -26,8 +26,9 @@ func shapes() map[string]func(i int) Node {
 		"two keys": func(i int) Node {
 			return Node{Match: map[string][]string{"region": {"eu-west-1"}, "tag.team": {id(i)}}}
 		},
-		"own tags": func(i int) Node { return Node{Match: match("tag."+id(i), "yes")} },
-		"equality": func(i int) Node { return Node{When: fmt.Sprintf(`finding.account.id == %q`, id(i))} },
+		"own tags":   func(i int) Node { return Node{Match: match("tag."+id(i), "yes")} },
+		"equality":   func(i int) Node { return Node{When: fmt.Sprintf(`finding.account.id == %q`, id(i))} },
+		"startsWith": func(i int) Node { return Node{When: fmt.Sprintf(`finding.account.id.startsWith(%q)`, id(i))} },
 		"equality and more": func(i int) Node {
 			return Node{When: fmt.Sprintf(`finding.account.id == %q && finding.severity_rank > 2 && finding.tag["team"] != ""`, id(i))}
 		},

@@ -50,7 +50,7 @@ func requirements(n *node) []requirement {
 	if n.when != nil {
 		for _, e := range n.when.Equalities() {
 			if key := keyOf(e.Field); key != "" {
-				all = append(all, requirement{key: key, exact: e.Values})
+				all = append(all, requirement{key, e.Values, e.Prefixes})
 			}
 		}
 	}

@@ -332,6 +332,8 @@ func drawNode(t *rapid.T, depth int, label string) Node {
 			`finding.region == ` + q(0) + ` || finding.control == ` + q(1),
 			`(finding.region == ` + q(0) + ` || finding.region == ` + q(1) + `) && finding.account.tags.x != ""`,
 			`finding.raw.n == 2`,
+			`finding.tag.x.startsWith(` + q(0) + `) && finding.raw.n == 1`,
+			`finding.region.startsWith(` + q(0) + `) || finding.region == ` + q(1),
 			q(0) + ` in finding.risk_factors && ` + q(1) + ` in finding.risk_factors`,
 		}).Draw(t, label+" when")
 	}
