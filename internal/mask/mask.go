@@ -22,9 +22,10 @@ type Masker struct {
 	words    *words
 	keywords []keyword
 	rules    []rule
-	secret   *words // secretNames
-	generic  int    // index of ruleGeneric
-	private  int    // index of rulePrivateKey
+	list     []string // the words of keywords
+	secret   *words   // secretNames
+	generic  int      // index of ruleGeneric
+	private  int      // index of rulePrivateKey
 }
 
 // New compiles the embedded rules, some ten milliseconds of work: make one and
@@ -138,7 +139,7 @@ func (s *seen) set(rule, to int) {
 // The window in which a rule's expression runs: some bytes before the keyword,
 // and at least windowBytes behind it, then on to the end of the token that stands there.
 const (
-	beforeBytes = 64
+	beforeBytes = 128
 	windowBytes = 512
 	reachBytes  = 256      // a credential that begins this far into a window is found in it
 	tokenBytes  = 16 << 10 // the longest token that is followed
@@ -189,9 +190,12 @@ func (r *rule) possible(text []byte, at, end int) bool {
 	switch r.shape {
 	case shapeLoose:
 		return len(text)-at >= r.min/2
-	case shapeAssign:
+	case shapeAssign, shapeEither:
 		start, ok := assignment(text, end, true)
-		return ok && run(text, start, minCredential) >= minCredential
+		if ok && run(text, start, minCredential) >= minCredential {
+			return true
+		}
+		return r.shape == shapeEither && around(text, at, minCredential)
 	}
 	if r.literal != "" {
 		if r.boundary && at > 0 && isWord(text[at-1]) {
@@ -199,10 +203,15 @@ func (r *rule) possible(text []byte, at, end int) bool {
 		}
 		return string(text[at:end]) == r.literal && run(text, at, r.min) >= r.min
 	}
-	for n := 0; at > 0 && n < tokenBytes && isToken(text[at-1]); n++ {
+	return around(text, at, r.min)
+}
+
+// around reports whether text[at] stands in a run of at least n token bytes.
+func around(text []byte, at, n int) bool {
+	for k := 0; at > 0 && k < n && isToken(text[at-1]); k++ {
 		at--
 	}
-	return run(text, at, r.min) >= r.min
+	return run(text, at, n) >= n
 }
 
 // run counts the token bytes from text[at] on, up to limit.

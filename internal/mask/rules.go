@@ -51,8 +51,9 @@ type shape uint8
 
 const (
 	shapeToken  shape = iota // the credential is one run of token bytes that holds the keyword
-	shapeAssign              // a vendor's name, an operator, a value
-	shapeLoose               // several words: no short cut
+	shapeAssign              // the keyword is in a name; an operator and a value follow
+	shapeEither              // the one or the other
+	shapeLoose               // several words, or the keyword stands somewhere near: no short cut
 )
 
 type rule struct {
@@ -122,7 +123,7 @@ func (m *Masker) load() error {
 			}
 		}
 	}
-	m.words = newWords(list)
+	m.words, m.list = newWords(list), list
 	return nil
 }
 
@@ -143,7 +144,10 @@ func (d allowData) compile() (allow, error) {
 
 // semiGeneric is how gitleaks' generator begins the expression of a rule that
 // wants "vendor's name, operator, value" (cmd/generate/config/utils).
-const semiGeneric = `[\w.-]{0,50}?`
+const (
+	semiGeneric    = `[\w.-]{0,50}?`
+	semiGenericGap = `[ tw.-]{0,20}` // what stands behind the name, without backslashes
+)
 
 func (r *rule) compile(expr string, keywords []string) error {
 	re, err := regexp.Compile(expr)
@@ -155,13 +159,8 @@ func (r *rule) compile(expr string, keywords []string) error {
 		return err
 	}
 	r.re, r.min = re, minLength(tree)
-	switch r.id {
-	case "curl-auth-header", "curl-auth-user", "kubernetes-secret-yaml", "freemius-secret-key", "nuget-config-password":
-		r.shape = shapeLoose
-		return nil
-	}
-	if strings.HasPrefix(strings.TrimPrefix(expr, "(?i)"), semiGeneric) {
-		r.shape = shapeAssign
+	r.shape = shapeOf(r.id, expr, keywords)
+	if r.shape != shapeToken {
 		return nil
 	}
 	rest, boundary := strings.CutPrefix(expr, `\b`)
@@ -170,6 +169,42 @@ func (r *rule) compile(expr string, keywords []string) error {
 		r.literal, r.boundary = rest[:len(keywords[0])], boundary
 	}
 	return nil
+}
+
+// shapeOf finds out where the keywords of an expression stand.
+func shapeOf(id, expr string, keywords []string) shape {
+	switch id {
+	case "curl-auth-header", "curl-auth-user", "kubernetes-secret-yaml", "freemius-secret-key", "nuget-config-password":
+		return shapeLoose // white space inside
+	case "nytimes-access-token":
+		return shapeEither // a name that ends with a comma
+	}
+	bare := strings.NewReplacer(`[_-]?`, "", `\`, "").Replace(strings.ToLower(expr))
+	name, _, assign := strings.Cut(bare, semiGenericGap)
+	if !assign || !strings.Contains(expr, semiGeneric) {
+		name = ""
+	}
+	named := 0
+	for _, k := range keywords {
+		k = strings.NewReplacer("-", "", "_", "").Replace(k)
+		switch flat := strings.NewReplacer("-", "", "_", ""); {
+		case strings.Contains(flat.Replace(name), k):
+			named++
+		case !strings.Contains(flat.Replace(bare), k) && name == "":
+			return shapeLoose
+		}
+	}
+	switch named {
+	case 0:
+		if name == "" {
+			return shapeToken
+		}
+	case len(keywords):
+		if strings.HasPrefix(strings.TrimPrefix(expr, "(?i)"), semiGeneric) && !strings.Contains(expr, `|\b(`) {
+			return shapeAssign
+		}
+	}
+	return shapeEither
 }
 
 // minLength is the length in bytes of the shortest text that an expression matches.
