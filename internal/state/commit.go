@@ -233,6 +233,7 @@ func (w *writer) applyFindings() error {
 			}
 			w.forgetTouches(&was)
 		}
+		w.forgetTouches(h)
 		if !known {
 			w.added = append(w.added, grave{*h})
 		}
