@@ -128,7 +128,7 @@ func origins(p *page) {
 	for _, r := range slices.Concat(controlRows(), threatRows()) {
 		names := factorNames(r.factors)
 		if r.factors == 0 {
-			names = "none: they are about watching"
+			names = "none: about watching, or a guard rail"
 		}
 		p.line("| %s | %s |", strings.Join(strings.Fields(r.names), ", "), names)
 	}
@@ -202,7 +202,7 @@ func examples(t *testing.T, p *page) {
 		f     pipeline.Finding
 	}{
 		{"A bucket without encryption in a test account (S3.4, MEDIUM)", Config{}, report(pipeline.Report{Kind: pipeline.KindControl, Control: "S3.4", Severity: pipeline.Medium, Account: pipeline.Account{Name: "shop-test"}})},
-		{"A public bucket in a production account (S3.8, HIGH)", Config{}, report(pipeline.Report{Kind: pipeline.KindControl, Control: "S3.8", Severity: pipeline.High, Account: pipeline.Account{Name: "shop-prod"}})},
+		{"A cluster endpoint open to everybody, in a production account (EKS.1, HIGH)", Config{}, report(pipeline.Report{Kind: pipeline.KindControl, Control: "EKS.1", Severity: pipeline.High, Account: pipeline.Account{Name: "shop-prod"}})},
 		{"A vulnerability that is known to be exploited (MEDIUM)", Config{}, report(pipeline.Report{Kind: pipeline.KindVulnerability, Severity: pipeline.Medium, Vuln: &pipeline.Vulnerability{ID: "CVE-2024-3094", KEV: true}})},
 		{"A port scan seen by GuardDuty (LOW)", Config{}, report(pipeline.Report{Kind: pipeline.KindThreat, Control: "Recon:EC2/Portscan", Severity: pipeline.Low})},
 		{"A missing tag (INFORMATIONAL)", Config{}, report(pipeline.Report{Kind: pipeline.KindControl, Control: "untagged", Severity: pipeline.Informational})},

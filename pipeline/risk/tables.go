@@ -17,25 +17,29 @@ type row struct {
 // reference of AWS Trusted Advisor (ids such as 12Fnkpl8Y5), docket's own checks (sg-ssh).
 func controlRows() []row {
 	return []row{
-		{publicExposure, "ec2.1 ec2.13 ec2.14 ec2.18 ec2.19 ec2.21 ec2.53 ec2.54 s3.1 s3.2 s3.3 s3.8 s3.19 s3.24 " +
-			"rds.1 rds.2 redshift.1 redshiftserverless.3 dms.1 es.2 opensearch.2 lambda.1 kms.5 sqs.3 sns.4 eks.1 emr.2 " +
+		{publicExposure, "ec2.1 ec2.13 ec2.14 ec2.18 ec2.19 ec2.21 ec2.53 ec2.54 s3.2 s3.3 " +
+			"rds.1 rds.2 redshift.1 redshiftserverless.3 dms.1 es.2 opensearch.2 lambda.1 kms.5 sqs.3 sns.4 eks.1 " +
 			"ssm.4 cloudtrail.6 neptune.3 documentdb.3"},
 		{publicExposure, "s3_bucket_public_access s3_bucket_policy_public_write_access s3_bucket_public_list_acl s3_bucket_public_write_acl " +
-			"s3_account_level_public_access_blocks s3_bucket_level_public_access_block ec2_ami_public ec2_ebs_public_snapshot " +
+			"s3_bucket_object_public ec2_ami_public ec2_ebs_public_snapshot ec2_securitygroup_allow_wide_open_public_ipv4 " +
 			"rds_instance_no_public_access rds_snapshots_public_access redshift_cluster_public_access awslambda_function_not_publicly_accessible " +
 			"awslambda_function_url_public ecr_repositories_not_publicly_accessible eks_cluster_not_publicly_accessible " +
 			"opensearch_service_domains_not_publicly_accessible sqs_queues_not_publicly_accessible sns_topics_not_publicly_accessible " +
 			"kms_key_not_publicly_accessible secretsmanager_not_publicly_accessible glacier_vaults_policy_public_access " +
-			"efs_not_publicly_accessible cloudtrail_logs_s3_bucket_is_not_publicly_accessible emr_cluster_account_public_block_enabled " +
-			"emr_cluster_publicly_accesible ssm_documents_set_as_public documentdb_cluster_public_snapshot neptune_cluster_public_snapshot"},
+			"efs_not_publicly_accessible cloudtrail_logs_s3_bucket_is_not_publicly_accessible dms_instance_no_public_access " +
+			"codebuild_project_not_publicly_accessible cloudwatch_log_group_not_publicly_accessible eventbridge_bus_exposed " +
+			"glue_data_catalogs_not_publicly_accessible kafka_cluster_is_public lightsail_database_public mq_broker_not_publicly_accessible " +
+			"ses_identity_not_publicly_accessible emr_cluster_publicly_accesible ssm_documents_set_as_public documentdb_cluster_public_snapshot neptune_cluster_public_snapshot"},
 		{publicExposure, "hcp4007jgy 1ig5ndgvre nnaujisyit pfx0rwqbli eps02jt06w rss93hqwa1"},
 		{publicExposure, "sg-high-risk-port sg-ssh sg-rdp sg-other-port sg-unrestricted rds-sg rds-public cloudtrail-bucket-public " +
-			"s3-account-bpa s3-bucket-bpa s3-public-acl s3-public-policy ebs-public-snapshot rds-public-snapshot ami-public"},
+			"s3-public-acl s3-public-policy ebs-public-snapshot rds-public-snapshot ami-public"},
 		{internetFacing, "ec2.9 ec2.15 ec2.25 autoscaling.5 ecs.2 emr.1 ec2_instance_public_ip ec2_instance_internet_facing_with_instance_profile " +
-			"elb_internet_facing elbv2_internet_facing ec2_launch_template_no_public_ip autoscaling_group_launch_configuration_no_public_ip"},
+			"elb_internet_facing elbv2_internet_facing ec2_launch_template_no_public_ip autoscaling_group_launch_configuration_no_public_ip " +
+			"ecs_service_no_assign_public_ip ecs_task_set_no_assign_public_ip emr_cluster_master_nodes_no_public_ip vpc_subnet_no_public_ip_by_default " +
+			"lightsail_instance_public apigateway_restapi_public apigateway_restapi_public_with_authorizer"},
 		{rootIdentity, "iam.4 iam.20 iam_no_root_access_key iam_avoid_root_usage c2vlfg0f4h root-access-key root-usage root-mfa-backup"},
 		{rootIdentity | noMFA, "iam.6 iam.9 iam_root_mfa_enabled iam_root_hardware_mfa_enabled 7dafemodos root-mfa root-hardware-mfa"},
-		{noMFA, "iam.5 iam.19 iam_user_mfa_enabled_console_access iam_user_hardware_mfa_enabled user-console-mfa"},
+		{noMFA, "iam.5 iam.19 iam_user_mfa_enabled_console_access iam_user_hardware_mfa_enabled cognito_user_pool_mfa_enabled user-console-mfa"},
 		{noMFA | adminPrivilege, "iam_administrator_access_with_mfa"},
 		{adminPrivilege, "iam.1 iam_aws_attached_policy_no_administrative_privileges iam_customer_attached_policy_no_administrative_privileges " +
 			"iam_customer_unattached_policy_no_administrative_privileges iam_inline_policy_no_administrative_privileges " +
@@ -45,7 +49,10 @@ func controlRows() []row {
 			"awslambda_function_no_secrets_in_code awslambda_function_no_secrets_in_variables ec2_instance_secrets_user_data " +
 			"ec2_launch_template_no_secrets autoscaling_find_secrets_ec2_launch_configuration cloudformation_stack_outputs_find_secrets " +
 			"codebuild_project_no_secrets_in_variables ecs_task_definitions_no_environment_secrets ssm_document_secrets " +
-			"cloudwatch_log_group_no_secrets_in_logs stepfunctions_statemachine_no_secrets_in_definition"},
+			"cloudwatch_log_group_no_secrets_in_logs stepfunctions_statemachine_no_secrets_in_definition " +
+			"amplify_app_no_secrets_in_environment apigateway_restapi_no_secrets_in_stage_variables awslambda_layer_no_secrets_in_content " +
+			"batch_job_definition_no_secrets codecommit_repository_no_secrets datapipeline_pipeline_no_secrets_in_definition " +
+			"ecr_repository_image_no_secrets glue_catalog_connection_no_secrets glue_etl_jobs_no_secrets_in_arguments sagemaker_notebook_instance_no_secrets"},
 		{activeThreat, "unexpected-instance creation-burst security-events"},
 		{unencrypted, "s3.4 s3.5 ec2.3 ec2.7 rds.3 rds.4 rds.27 efs.1 sqs.1 sns.1 dynamodb.3 dynamodb.7 es.1 es.3 es.8 opensearch.1 " +
 			"opensearch.3 opensearch.8 redshift.2 redshift.10 redshiftserverless.2 cloudtrail.2 cloudfront.3 cloudfront.9 elb.1 elb.3 apigateway.5 " +
@@ -56,9 +63,21 @@ func controlRows() []row {
 			"opensearch_service_domains_encryption_at_rest_enabled opensearch_service_domains_node_to_node_encryption_enabled " +
 			"opensearch_service_domains_https_communications_enforced redshift_cluster_encrypted_at_rest redshift_cluster_in_transit_encryption_enabled " +
 			"cloudtrail_kms_encryption_enabled elb_ssl_listeners elbv2_ssl_listeners cloudfront_distributions_https_enabled " +
-			"s3-encryption ebs-default-encryption elb-listener"},
-		// About watching, not about the fact: without these rows their titles would be misread.
-		{0, "s3.20 s3_bucket_no_mfa_delete cloudwatch.1 cloudwatch_log_metric_filter_root_usage cloudwatch_log_metric_filter_sign_in_without_mfa " +
+			"apigateway_restapi_cache_encrypted athena_workgroup_encryption backup_recovery_point_encrypted backup_vaults_encrypted " +
+			"cloudfront_distributions_origin_traffic_encrypted codebuild_project_s3_logs_encrypted codebuild_report_group_export_encrypted " +
+			"dms_endpoint_redis_in_transit_encryption_enabled dms_endpoint_ssl_enabled documentdb_cluster_storage_encrypted " +
+			"dynamodb_accelerator_cluster_encryption_enabled dynamodb_accelerator_cluster_in_transit_encryption_enabled " +
+			"elasticache_redis_cluster_in_transit_encryption_enabled elasticache_redis_cluster_rest_encryption_enabled firehose_stream_encrypted_at_rest " +
+			"glue_database_connections_ssl_enabled kafka_cluster_in_transit_encryption_enabled kinesis_stream_encrypted_at_rest " +
+			"neptune_cluster_snapshot_encrypted neptune_cluster_storage_encrypted rds_cluster_storage_encrypted " +
+			"transfer_server_in_transit_encryption_enabled workspaces_volume_encryption_enabled " +
+			"s3-encryption ebs-default-encryption elb-listener a2sec6ilx"},
+		// About watching, or about a guard rail that is missing, not about the fact (a bucket without
+		// Block Public Access need not be public): without this row their titles would be misread.
+		{0, "s3.1 s3.8 s3.19 s3.24 emr.2 s3_account_level_public_access_blocks s3_bucket_level_public_access_block s3_access_point_public_access_block " +
+			"s3_multi_region_access_point_public_access_block ec2_ami_account_block_public_access ec2_ebs_snapshot_account_block_public_access " +
+			"emr_cluster_account_public_block_enabled s3-account-bpa s3-bucket-bpa s3.20 cloudtrail_bucket_requires_mfa_delete " +
+			"s3_bucket_no_mfa_delete cloudwatch.1 cloudwatch_log_metric_filter_root_usage cloudwatch_log_metric_filter_sign_in_without_mfa " +
 			"root-alarm scp-deny-root scp-deny-root-keys"},
 	}
 }
@@ -125,7 +144,7 @@ var titlePhrases = [...]struct {
 }
 
 // titleStops mark titles about watching or recording a thing instead of the thing.
-var titleStops = [...]string{"metric filter", "alarm", "mfa delete", "logging"}
+var titleStops = [...]string{"metric filter", "alarm", "mfa delete", "logging", "block public access"}
 
 // names is the look-up made of the rows; the bool tells "known without factors" from "unknown".
 type names map[string]set
