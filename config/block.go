@@ -61,7 +61,11 @@ func (b Block) Decode(into any) error {
 	left := d.fill(b.s.path, b.s.entry, v.Elem(), b.s.pairs, known)
 	d.refuse(b.s.path, left, append(keysOf(known), b.s.common...))
 	// What the first walk over the block found is reported already.
-	errs := slices.DeleteFunc(d.errs, func(e Error) bool { return slices.ContainsFunc(before, e.same) })
+	reported := map[Error]bool{}
+	for _, e := range before {
+		reported[e.bare()] = true
+	}
+	errs := slices.DeleteFunc(d.errs, func(e Error) bool { return reported[e.bare()] })
 	d.errs = before
 	b.s.decoded = v.Elem()
 	if len(errs) == 0 {

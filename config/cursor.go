@@ -7,9 +7,6 @@ type cursor struct {
 	src       *source
 	line, col int  // of the next character, from 1
 	quote     rune // the quote the scalar stands in; 0 for none
-
-	runes   []rune // the line numbered runesOf
-	runesOf int
 }
 
 // peek is the character under the cursor: '\n' at a line's end, 0 at the text's end.
@@ -17,13 +14,11 @@ func (c *cursor) peek() rune {
 	if c.line > len(c.src.lines) {
 		return 0
 	}
-	if c.runesOf != c.line {
-		c.runes, c.runesOf = []rune(c.src.line(c.line)), c.line
-	}
-	if c.col > len(c.runes) {
+	line := c.src.line(c.line)
+	if c.col > len(line) {
 		return '\n'
 	}
-	return c.runes[c.col-1]
+	return line[c.col-1]
 }
 
 func (c *cursor) step() {

@@ -105,10 +105,24 @@ func (d *document) warn(n *yaml.Node, path, hint, format string, args ...any) {
 // seal orders errors and gives each its excerpt. It comes last, when every
 // value that must not be shown is known.
 func (d *document) seal(es []Error) {
+	type place struct {
+		file string
+		line int
+	}
+	lines := map[place]painted{}
 	for i := range es {
-		if src := d.files[es[i].File]; src != nil && es[i].Line > 0 && es[i].excerpt == "" {
-			es[i].excerpt, es[i].caret = src.excerpt(es[i].Line, es[i].Col)
+		e := &es[i]
+		src := d.files[e.File]
+		if src == nil || e.Line < 1 || e.excerpt != "" {
+			continue
 		}
+		at := place{e.File, e.Line}
+		line, ok := lines[at]
+		if !ok {
+			line = src.paint(e.Line)
+			lines[at] = line
+		}
+		e.excerpt, e.caret = line.excerpt(e.Col)
 	}
 	sortErrors(es)
 }

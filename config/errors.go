@@ -41,9 +41,10 @@ type Error struct {
 // Error is the one-line form: file:line:col: path: message, hint.
 func (e Error) Error() string { return e.text("") }
 
-// same reports whether both say the same about the same place.
-func (e Error) same(o Error) bool {
-	return e.File == o.File && e.Line == o.Line && e.Col == o.Col && e.Path == o.Path && e.Message == o.Message
+// bare is e without its excerpt.
+func (e Error) bare() Error {
+	e.excerpt, e.caret = "", 0
+	return e
 }
 
 func (e Error) text(label string) string {

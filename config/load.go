@@ -202,7 +202,7 @@ func (d *document) failSyntax(src *source, err error) {
 // there is a matter of punctuation.
 func (s *source) hideWords(line int) {
 	keys := knownKeys(reflect.TypeFor[Config](), map[reflect.Type]bool{})
-	runes := append([]rune(s.line(line)), ' ')
+	runes := append(slices.Clone(s.line(line)), ' ')
 	start := -1
 	for i, r := range runes {
 		if !strings.ContainsRune(" \t:,[]{}\"'#&*|>!%@", r) {
@@ -213,7 +213,7 @@ func (s *source) hideWords(line int) {
 		}
 		if start >= 0 {
 			if word := string(runes[start:i]); word != "-" && !keys[word] {
-				s.masks = append(s.masks, span{line: line, col: start + 1, endLine: line, endCol: i + 1})
+				s.mask(span{line: line, col: start + 1, endLine: line, endCol: i + 1})
 			}
 			start = -1
 		}

@@ -171,6 +171,21 @@ func TestAliasBombEnds(t *testing.T) {
 	}
 }
 
+// A machine may write a file with a great many errors in one line; each has its
+// place, and finding it must not cost more with the length of the line.
+func TestManyErrorsInOneLine(t *testing.T) {
+	const count = 50_000
+	_, err := Parse([]File{{"docket.yaml", []byte("admins: [" + strings.Repeat("{a: b}, ", count) + "]" + tail)}}, ".", testEnv())
+	es := asErrors(t, err)
+	if len(es) != count {
+		t.Fatalf("Parse() = %d errors; want %d", len(es), count)
+	}
+	last := es[count-1]
+	if want := len("admins: [") + 8*(count-1) + 1; last.Col != want || []rune(last.excerpt)[last.caret] != '{' {
+		t.Errorf("the last error is at column %d with the excerpt %q; want %d and the caret on {", last.Col, last.excerpt, want)
+	}
+}
+
 func TestStarter(t *testing.T) {
 	c, err := Parse([]File{{"docket.yaml", Starter()}}, ".", testEnv())
 	if err != nil || len(c.Warnings()) > 0 {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,8 +16,8 @@ const mask = "***"
 // source is one file's text: where excerpts come from.
 type source struct {
 	name  string
-	lines []string // without their line ends
-	masks []span
+	lines [][]rune       // without their line ends
+	masks map[int][]span // by each line they touch
 }
 
 // hider decides whether a span is still to be hidden; nil for always.
@@ -35,14 +34,24 @@ func newSource(name string, data []byte) *source {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
-	return &source{name: name, lines: strings.Split(text, "\n")}
+	src := &source{name: name, masks: map[int][]span{}}
+	for line := range strings.SplitSeq(text, "\n") {
+		src.lines = append(src.lines, []rune(line))
+	}
+	return src
 }
 
-func (s *source) line(n int) string {
+func (s *source) line(n int) []rune {
 	if n < 1 || n > len(s.lines) {
-		return ""
+		return nil
 	}
 	return s.lines[n-1]
+}
+
+func (s *source) mask(m span) {
+	for line := m.line; line <= m.endLine; line++ {
+		s.masks[line] = append(s.masks[line], m)
+	}
 }
 
 // hide masks every scalar at and below n in all excerpts, for as long as by says so.
@@ -56,7 +65,7 @@ func (s *source) hideBelow(n *yaml.Node, by hider, seen map[*yaml.Node]bool) {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		endLine, endCol := s.locate(n, utf8.RuneCountInString(n.Value))
-		s.masks = append(s.masks, span{n.Line, n.Column, endLine, endCol, by})
+		s.mask(span{n.Line, n.Column, endLine, endCol, by})
 	case yaml.AliasNode:
 		if n.Alias != nil {
 			s.hideBelow(n.Alias, by, seen)
@@ -72,35 +81,60 @@ func (s *source) hideBelow(n *yaml.Node, by hider, seen map[*yaml.Node]bool) {
 	}
 }
 
-// excerpt is the line with masks applied, its comment cut (it may hold the secret
-// of yesterday) and control characters replaced, and
-// where the character of column col ended up, from 0.
-func (s *source) excerpt(line, col int) (string, int) {
+// painted is a line and which of its characters must not be shown.
+type painted struct {
+	runes  []rune
+	hidden []bool
+}
+
+// paint applies the masks to a line and cuts its comment, which may hold the secret of yesterday.
+func (s *source) paint(line int) painted {
+	p := painted{runes: withoutComment(s.line(line))}
+	p.hidden = make([]bool, len(p.runes))
+	for _, m := range s.masks[line] {
+		if m.by != nil && !m.by.hides() {
+			continue
+		}
+		from, to := 0, len(p.runes)
+		if line == m.line {
+			from = m.col - 1
+		}
+		if line == m.endLine {
+			to = min(to, m.endCol-1)
+		}
+		for i := max(0, from); i < to; i++ {
+			p.hidden[i] = true
+		}
+	}
+	return p
+}
+
+// excerpt is the part of the line round column col, control characters replaced,
+// and where the character of that column ended up, from 0.
+func (p painted) excerpt(col int) (string, int) {
+	const around = 2 * excerptRunes // masks may make it shorter
+	at := min(max(0, col-1), len(p.runes))
+	from, to := max(0, at-around), min(len(p.runes), at+around)
 	var out []rune
 	caret := -1
-	hidden := false
-	masks := s.masksOf(line)
-	for i, r := range withoutComment([]rune(s.line(line))) {
-		was := hidden
-		hidden = slices.ContainsFunc(masks, func(m span) bool { return m.covers(line, i+1) })
-		if hidden && !was {
-			if i+1 == col {
-				caret = len(out)
-			}
-			out = append(out, []rune(mask)...)
-		}
-		if hidden {
-			if caret < 0 && i+1 == col {
+	for i := from; i < to; i++ {
+		if p.hidden[i] && i > from && p.hidden[i-1] {
+			if i == at {
 				caret = len(out) - 1
 			}
 			continue
 		}
-		if i+1 == col {
+		if i == at {
 			caret = len(out)
 		}
-		if r == '\t' {
+		r := p.runes[i]
+		switch {
+		case p.hidden[i]:
+			out = append(out, []rune(mask)...)
+			continue
+		case r == '\t':
 			r = ' '
-		} else if !unicode.IsPrint(r) {
+		case !unicode.IsPrint(r):
 			r = utf8.RuneError
 		}
 		out = append(out, r)
@@ -108,7 +142,7 @@ func (s *source) excerpt(line, col int) (string, int) {
 	if caret < 0 {
 		caret = len(out)
 	}
-	return window(out, caret)
+	return window(out, caret, from > 0, to < len(p.runes))
 }
 
 // withoutComment cuts a line at a # that begins a comment (YAML 1.2.2, 6.6): at the
@@ -132,36 +166,20 @@ func withoutComment(line []rune) []rune {
 	return line
 }
 
-func (s *source) masksOf(line int) (on []span) {
-	for _, m := range s.masks {
-		if m.line <= line && line <= m.endLine && (m.by == nil || m.by.hides()) {
-			on = append(on, m)
-		}
-	}
-	return on
-}
-
-func (m span) covers(line, col int) bool {
-	afterStart := line > m.line || line == m.line && col >= m.col
-	beforeEnd := line < m.endLine || line == m.endLine && col < m.endCol
-	return afterStart && beforeEnd
-}
-
-// window cuts a long line to the part round the caret.
-func window(line []rune, caret int) (string, int) {
-	if len(line) <= excerptRunes {
-		return strings.TrimRight(string(line), " "), caret
-	}
+// window cuts a long line to the part round the caret; cutLeft and cutRight say
+// that it was cut before.
+func window(line []rune, caret int, cutLeft, cutRight bool) (string, int) {
 	from := max(0, min(caret-excerptRunes/2, len(line)-excerptRunes))
-	to := from + excerptRunes
+	to := min(len(line), from+excerptRunes)
+	cutLeft, cutRight = cutLeft || from > 0, cutRight || to < len(line)
 	text, shift := string(line[from:to]), 0
-	if from > 0 {
+	if cutLeft {
 		text, shift = "…"+text, 1
 	}
-	if to < len(line) {
-		text += "…"
+	if cutRight {
+		return text + "…", caret - from + shift
 	}
-	return text, caret - from + shift
+	return strings.TrimRight(text, " "), caret - from + shift
 }
 
 // locate finds the place in the file of character offset of a scalar's value.

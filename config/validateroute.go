@@ -52,14 +52,16 @@ func (v validator) branch(path string, r Route, used map[string]bool) {
 	if r.Team != "" && !slices.Contains(teams, r.Team) {
 		v.fail(path+".team", suggestOr(r.Team, teams, known("teams", teams)), "no team is named %s", short(r.Team))
 	}
+	here := map[string]bool{}
 	for i, s := range r.Sinks {
-		used[s] = true
+		twice := here[s]
+		used[s], here[s] = true, true
 		switch at := item(path+".sinks", i); {
 		case !slices.Contains(sinks, s):
 			v.fail(at, suggestOr(s, sinks, known("sinks", sinks)), "no sink is named %s", short(s))
 		case v.c.retiredSink(s):
 			v.fail(at, "", "the sink %s is retired", s)
-		case slices.Index(r.Sinks, s) < i:
+		case twice:
 			v.fail(at, "", "%s stands here twice", s)
 		}
 	}
@@ -86,13 +88,16 @@ func (v validator) written(path string) bool {
 }
 
 func (v validator) closedList(path string, values, allowed []string, prefixes ...string) {
+	here := map[string]bool{}
 	for i, word := range values {
 		at := item(path, i)
+		twice := here[word]
+		here[word] = true
 		switch {
 		case !v.inList(word, allowed, prefixes):
 			v.fail(at, suggestOr(word, allowed, "use "+strings.Join(allowed, ", ")+" or "+strings.Join(prefixes, "NAME, ")+"NAME"),
 				"unknown value %q", short(word))
-		case slices.Index(values, word) < i:
+		case twice:
 			v.fail(at, "", "%s stands here twice", word)
 		}
 	}
