@@ -176,16 +176,24 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 	}
 	switch status := reply.Header.Get("Status"); status {
 	case "":
-		return true, nil
 	case "404":
 		return false, nil
 	default:
 		return false, fmt.Errorf("look for actions of %s at %s: the server answered %s %s", caseID, sink, status, reply.Header.Get("Description"))
 	}
+	if s.done == nil {
+		return true, nil
+	}
+	seq, err := strconv.ParseUint(reply.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("look for actions of %s at %s: a message without its sequence: %w", caseID, sink, err)
+	}
+	return !s.done.has(seq), nil
 }
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
+	s         *Stream
 	sink      string
 	c         jetstream.Consumer
 	heartbeat time.Duration
@@ -206,17 +214,17 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 		// What a worker gave back with a delay counts as not finished; a limit here
 		// would let a tracker that is down hold up the actions that could go on.
 		MaxAckPending: -1,
-		// Finishing removes the action from the stream, on disk. Whatever else the
-		// consumer remembers may be forgotten in a restart, and costs no flushes in memory.
+		// What was finished is removed from the stream. Whatever else the consumer
+		// remembers may be forgotten in a restart, and costs no flushes in memory.
 		MemoryStorage: s.server != nil,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
 	if s.server != nil {
-		return &Consumer{sink: sink, c: c, heartbeat: heartbeatEmbedded}, nil
+		return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeatEmbedded}, nil
 	}
-	return &Consumer{sink: sink, c: c, heartbeat: heartbeat}, nil
+	return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeat}, nil
 }
 
 // Fetch returns at least one and at most n actions, oldest first, as soon as there
@@ -254,11 +262,11 @@ func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery,
 	}
 	var out []Delivery
 	for msg := range batch.Messages() {
-		d := Delivery{Data: msg.Data(), Deliveries: 1, msg: msg}
-		if meta, err := msg.Metadata(); err == nil {
-			d.Deliveries = int(meta.NumDelivered)
+		meta, err := msg.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 		}
-		out = append(out, d)
+		out = append(out, Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg})
 	}
 	if err := batch.Error(); err != nil && len(out) == 0 {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
@@ -282,12 +290,23 @@ func (c *Consumer) Waiting(ctx context.Context) (int, error) {
 type Delivery struct {
 	Data       []byte
 	Deliveries int // how often it was handed out since the server started; says nothing about what was tried
+	s          *Stream
+	seq        uint64
 	msg        jetstream.Msg
 }
 
-// Done removes the action from the queue. It does not wait for the server: an action
-// whose removal got lost comes again, and its claim says that it is done.
-func (d Delivery) Done() error { return d.msg.Ack() }
+// Done removes the action from the queue. It does not wait for the disk: after a crash
+// the actions that were done in the seconds before may come again, and their claims say so.
+func (d Delivery) Done() error {
+	if err := d.msg.Ack(); err != nil {
+		return fmt.Errorf("finish action: %w", err)
+	}
+	if d.s.done != nil {
+		d.s.done.add(d.seq)
+		signal(d.s.free.actionsKick)
+	}
+	return nil
+}
 
 // NakWithDelay gives the action back, to be handed out again after delay.
 func (d Delivery) NakWithDelay(delay time.Duration) error { return d.msg.NakWithDelay(delay) }

@@ -2,7 +2,7 @@ package stream
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,35 +16,52 @@ const (
 	keepCheck = time.Hour
 )
 
-// freer purges what is done, behind the callers' backs: inputs soon, findings
-// once they are older than Keep, and never anything above the position.
+// freer purges what is done, behind the callers' backs: inputs and actions
+// soon, findings once they are older than Keep, and never anything above the position.
 type freer struct {
-	s             *Stream
-	findings      atomic.Uint64 // done up to here
-	inputs        atomic.Uint64
-	findingsFreed uint64 // of the loop alone
-	inputsFreed   uint64
-	kick          chan struct{} // inputs are done
-	pressed       chan struct{} // FINDINGS is full
-	closing       chan struct{}
-	finished      chan struct{}
-	ctx           context.Context
-	cancel        context.CancelFunc
-	once          sync.Once
+	s        *Stream
+	findings atomic.Uint64 // done up to here
+	inputs   atomic.Uint64
+
+	// Each of the loops has its own.
+	findingsFreed, inputsFreed, actionsFreed uint64
+	findingsKick, inputsKick, actionsKick    chan struct{}
+
+	closing chan struct{}
+	once    sync.Once
+	running sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
 }
 
 func newFreer(s *Stream) *freer {
 	f := &freer{
-		s:        s,
-		kick:     make(chan struct{}, 1),
-		pressed:  make(chan struct{}, 1),
-		closing:  make(chan struct{}),
-		finished: make(chan struct{}),
+		s:            s,
+		findingsKick: make(chan struct{}, 1),
+		inputsKick:   make(chan struct{}, 1),
+		actionsKick:  make(chan struct{}, 1),
+		closing:      make(chan struct{}),
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.findings.Store(s.opts.FindingsPosition)
 	f.inputs.Store(s.opts.InputsPosition)
-	go f.run()
+	f.running.Go(func() {
+		// A process that restarts more often than hourly frees here what has grown old.
+		f.report(f.freeFindings(f.ctx))
+		hourly := time.NewTicker(keepCheck)
+		defer hourly.Stop()
+		f.loop(f.findingsKick, hourly.C, freeEvery, f.freeFindings)
+	})
+	f.running.Go(func() {
+		f.loop(f.inputsKick, nil, freeEvery, f.freeInputs)
+		f.report(f.freeInputs(f.ctx))
+	})
+	if s.done != nil {
+		f.running.Go(func() {
+			f.loop(f.actionsKick, nil, removeEvery, func(ctx context.Context) error { return f.freeActions(ctx, false) })
+			f.report(f.freeActions(f.ctx, true))
+		})
+	}
 	return f
 }
 
@@ -55,11 +72,11 @@ func (s *Stream) DoneFindings(seq uint64) { raise(&s.free.findings, seq) }
 // DoneInputs says that inputs up to seq are in state for good: their space is freed soon.
 func (s *Stream) DoneInputs(seq uint64) {
 	if raise(&s.free.inputs, seq) {
-		signal(s.free.kick)
+		signal(s.free.inputsKick)
 	}
 }
 
-func (f *freer) full() { signal(f.pressed) }
+func (f *freer) full() { signal(f.findingsKick) }
 
 func raise(v *atomic.Uint64, to uint64) bool {
 	for {
@@ -80,38 +97,23 @@ func signal(c chan struct{}) {
 	}
 }
 
-func (f *freer) run() {
-	defer close(f.finished)
-	hourly := time.NewTicker(keepCheck)
-	defer hourly.Stop()
-	pause := time.NewTimer(time.Hour)
+// loop frees when it is kicked or ticked, at most once in every, until closing.
+func (f *freer) loop(kick <-chan struct{}, tick <-chan time.Time, every time.Duration, free func(context.Context) error) {
+	pause := time.NewTimer(every)
 	defer pause.Stop()
-	// A process that restarts more often than hourly frees here what has grown old.
-	f.report(f.freeFindings(f.ctx))
 	for {
-		inputs, findings := false, false
 		select {
-		case <-f.kick:
-			inputs = true
-		case <-f.pressed:
-			findings = true
-		case <-hourly.C:
-			findings = true
+		case <-kick:
+		case <-tick:
 		case <-f.closing:
-			f.report(f.freeInputs(f.ctx))
 			return
 		}
-		if findings {
-			f.report(f.freeFindings(f.ctx))
-		}
-		// Inputs are freed after the pause, to take in those done meanwhile.
-		pause.Reset(freeEvery)
+		f.report(free(f.ctx))
+		pause.Reset(every)
 		select {
 		case <-pause.C:
 		case <-f.closing:
-		}
-		if inputs {
-			f.report(f.freeInputs(f.ctx))
+			return
 		}
 	}
 }
@@ -158,16 +160,21 @@ func (f *freer) freeFindings(ctx context.Context) error {
 	return nil
 }
 
-// close frees the inputs that are done a last time and stops the loop.
+// close frees what is done a last time, except findings, and stops the loops.
 func (f *freer) close(ctx context.Context) error {
 	f.once.Do(func() { close(f.closing) })
+	finished := make(chan struct{})
+	go func() {
+		f.running.Wait()
+		close(finished)
+	}()
 	defer f.cancel()
 	select {
-	case <-f.finished:
+	case <-finished:
 		return nil
 	case <-ctx.Done():
 		f.cancel()
-		<-f.finished
-		return errors.Join(errors.New("free space in the stream"), context.Cause(ctx))
+		<-finished
+		return fmt.Errorf("free space in the stream: %w", context.Cause(ctx))
 	}
 }

@@ -82,6 +82,7 @@ type Stream struct {
 	findings *gatherer
 	inputs   *gatherer
 	recent   recentIDs
+	done     *doneActions // nil with an external server
 	free     *freer
 }
 
@@ -118,6 +119,13 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 		}
 	}
 	// What does not compress grows by a few bytes in 64 KiB; 1/128 and 1 KiB for headers are ample.
+	if s.server != nil {
+		state, err := s.state(ctx, actionsName, jetstream.WithDeletedDetails(true))
+		if err != nil {
+			return nil, err
+		}
+		s.done = newDoneActions(state)
+	}
 	limit := int(s.write.MaxPayload()) - int(s.write.MaxPayload())/128 - 1<<10
 	s.findings = newGatherer(limit, s.publisher(findingsName, findingsSubject))
 	s.inputs = newGatherer(limit, s.publisher(inputsName, inputsSubject))
@@ -179,7 +187,9 @@ func (s *Stream) makeStreams(ctx context.Context) error {
 	// An action has neither an age nor a number of deliveries after which it is given up.
 	actions.Name, actions.Subjects, actions.MaxBytes = actionsName, []string{actionsPrefix + "*.*"}, -1
 	actions.Description = "actions waiting for their sink"
-	actions.Retention = jetstream.WorkQueuePolicy
+	if s.server == nil {
+		actions.Retention = jetstream.WorkQueuePolicy
+	} // else doneActions removes what is finished
 	actions.AllowAtomicPublish = true
 	for _, c := range []jetstream.StreamConfig{findings, inputs, actions} {
 		cctx, cancel := withTimeout(ctx)
