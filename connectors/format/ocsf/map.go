@@ -27,7 +27,7 @@ func (e *event) resource(r *pipeline.Report) {
 	if x.UID != "" && !strings.HasPrefix(x.UID, "arn:") && strings.HasPrefix(x.UIDAlt, "arn:") {
 		id = x.UIDAlt
 	}
-	r.Resource = pipeline.Resource{ID: id, Original: id, Type: asffType(x.Type), Name: x.Name, Tags: labels(x.Labels)}
+	r.Resource = pipeline.Resource{ID: id, Original: id, Type: asffType(x.Type), Name: first(x.Name, id[strings.LastIndexAny(id, "/:")+1:]), Tags: labels(x.Labels)}
 	for _, t := range x.Tags {
 		if t.Name != "" {
 			if r.Resource.Tags == nil {
@@ -235,7 +235,11 @@ func (e *event) advice(r *pipeline.Report) {
 	}
 }
 
+// require adds a requirement, its version without the v that Security Hub writes.
 func require(r *pipeline.Report, q string) {
+	if head, rest, ok := strings.Cut(q, " v"); ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+		q = head + " " + rest
+	}
 	if q != "" && !slices.Contains(r.Compliance, q) {
 		r.Compliance = append(r.Compliance, q)
 	}

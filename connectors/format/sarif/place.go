@@ -76,7 +76,11 @@ type identity struct {
 // it gives one that survives moved lines, else rule, path and the text there, else
 // (no place at all) rule and message. A line number is never part of it.
 func (r *Run) identify(x *result1) identity {
-	rule := ruleID(x)
+	rule := first(x.RuleID, x.Rule.ID)
+	if rule == "" {
+		v, _ := r.rule(x)
+		rule = first(idOf(v), "unnamed rule")
+	}
 	id := identity{place: r.place(x)}
 	id.spot = spot{line: id.place.Line, column: id.place.Column}
 	text := shortHash(strings.Join(strings.Fields(id.place.Snippet), " "))
@@ -154,15 +158,6 @@ func fingerprint(x *result1) (string, int) {
 	}
 	slices.Sort(rest)
 	return strings.Join(rest, ","), distinguishing
-}
-
-func ruleID(x *result1) string { return first(x.RuleID, x.Rule.ID, indexName(x)) }
-
-func indexName(x *result1) string {
-	if x.RuleIndex != nil {
-		return "rule " + strconv.Itoa(*x.RuleIndex)
-	}
-	return ""
 }
 
 // place is the first place of the result that has one.
@@ -273,7 +268,7 @@ func cleanURL(s string) string {
 
 // rule finds the rule object of a result, and the extension's name where one owns it.
 func (r *Run) rule(x *result1) (jsontext.Value, string) {
-	id, index := ruleID(x), x.RuleIndex
+	id, index := first(x.RuleID, x.Rule.ID), x.RuleIndex
 	if x.Rule.Index != nil {
 		index = x.Rule.Index
 	}

@@ -1,0 +1,52 @@
+package format_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// FuzzSplit reads any text: it ends, it counts right, every record handed over
+// is one JSON object that Decode reads or refuses without a panic, and reading in
+// another buffering gives the same records.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{asffA, "[" + asffA + "," + asffB + "]", `{"Findings":[` + asffA + `],"NextToken":"x"}`, hubEv, health + "\n" + hubEv,
+		ocsfA + "\n" + dockA, run(repo + ended + results), run(results + `,"artifacts":[{"location":{"uri":"x"}}]`), "[[" + asffA + "]]",
+		`{"Findings":[` + asffA + `,{"Id":"x,` + "\n" + `"ProductArn":1},` + asffB, "\xef\xbb\xbf[]", "nonsense\n{}", `{"runs":[{"results":[{}]`, "[1,2,\"]"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var whole, bytewise [][]byte
+		opt := format.Options{MaxRecord: 1 << 16}
+		doc, err := format.Split(bytes.NewReader(data), opt, func(r pipeline.Record) error {
+			whole = append(whole, r.Data)
+			if len(r.Data) == 0 || r.Data[0] != '{' {
+				t.Errorf("record %d = %q; want an object", r.Index, r.Data)
+			}
+			_, _ = format.Decode(r)
+			return nil
+		})
+		if doc.Records != len(whole) {
+			t.Errorf("Split counts %d records, handed over %d", doc.Records, len(whole))
+		}
+		_, err2 := format.Split(oneByte{bytes.NewReader(data)}, opt, func(r pipeline.Record) error {
+			bytewise = append(bytewise, r.Data)
+			return nil
+		})
+		if (err == nil) != (err2 == nil) || len(whole) != len(bytewise) {
+			t.Fatalf("Split = %d records, %v; read byte by byte %d, %v", len(whole), err, len(bytewise), err2)
+		}
+		for i := range whole {
+			if !bytes.Equal(whole[i], bytewise[i]) {
+				t.Errorf("record %d = %q; read byte by byte %q", i, whole[i], bytewise[i])
+			}
+		}
+	})
+}
+
+// oneByte gives one byte a read.
+type oneByte struct{ r *bytes.Reader }
+
+func (o oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
