@@ -461,8 +461,12 @@ func TestWatchIsQuietAboutOtherFiles(t *testing.T) {
 	dir := tree(t, map[string]string{"a.json": "a"})
 	changed := watch(t, newSource(t, dir, SourceConfig{Paths: []string{"*.json"}}))
 	await(t, changed, "its start")
+	next := filepath.Join(t.TempDir(), "a.json")
+	put(t, next, "changed", noon)
 	put(t, filepath.Join(dir, "notes.txt"), "x", noon)
-	put(t, filepath.Join(dir, "a.json"), "changed", noon)
+	if err := os.Rename(next, filepath.Join(dir, "a.json")); err != nil { // one step, so one change
+		t.Fatal(err)
+	}
 	await(t, changed, "the changed file")
 	select {
 	case <-changed:

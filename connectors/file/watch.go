@@ -33,11 +33,12 @@ func (s *Source) Watch(ctx context.Context, changed chan<- struct{}) error {
 	if err := s.watchAll(w); err != nil {
 		return err
 	}
+	// Look first, then tell: what changes in between shows as an event.
+	told, last, looks := s.look(), "", 0
 	tell(changed)
 	timer := time.NewTimer(s.settle)
 	timer.Stop()
 	defer timer.Stop()
-	told, last, looks := s.look(), "", 0
 	for {
 		select {
 		case <-ctx.Done():

@@ -105,7 +105,7 @@ func (m *Masker) scan(spans []span, text []byte, from int) []span {
 	if len(spans) == found {
 		return spans
 	}
-	return tidy(spans, found, text, from)
+	return m.tidy(spans, found, text, from)
 }
 
 // seen remembers up to where each rule has searched a text, so that a text full
@@ -225,7 +225,7 @@ func run(text []byte, at, limit int) int {
 
 // tidy sorts the spans behind the first keep ones, drops what stands before
 // from or within an earlier mask, and joins those that overlap under the first one's rule.
-func tidy(spans []span, keep int, text []byte, from int) []span {
+func (m *Masker) tidy(spans []span, keep int, text []byte, from int) []span {
 	tail := spans[keep:]
 	slices.SortFunc(tail, func(a, b span) int {
 		if a.from != b.from {
@@ -242,7 +242,7 @@ func tidy(spans []span, keep int, text []byte, from int) []span {
 		if s.to <= s.from {
 			continue
 		}
-		if text[s.from] != '-' && bytes.Contains(text[s.from:s.to], []byte(maskOpen)) {
+		if s.rule != m.private && bytes.Contains(text[s.from:s.to], []byte(maskOpen)) {
 			continue // only a private key is masked again: nothing of it stays
 		}
 		if n := len(out); n > keep && s.from < out[n-1].to {

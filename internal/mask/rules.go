@@ -146,7 +146,7 @@ func (d allowData) compile() (allow, error) {
 // wants "vendor's name, operator, value" (cmd/generate/config/utils).
 const (
 	semiGeneric    = `[\w.-]{0,50}?`
-	semiGenericGap = `[ tw.-]{0,20}` // what stands behind the name, without backslashes
+	semiGenericGap = `[ \t\w.-]{0,20}` // what may stand behind the name
 )
 
 func (r *rule) compile(expr string, keywords []string) error {
@@ -179,30 +179,27 @@ func shapeOf(id, expr string, keywords []string) shape {
 	case "nytimes-access-token":
 		return shapeEither // a name that ends with a comma
 	}
-	bare := strings.NewReplacer(`[_-]?`, "", `\`, "").Replace(strings.ToLower(expr))
-	name, _, assign := strings.Cut(bare, semiGenericGap)
-	if !assign || !strings.Contains(expr, semiGeneric) {
-		name = ""
+	// Names are compared without what separates their words: new[_-]?relic is new-relic.
+	flat := strings.NewReplacer("[_-]?", "", `\`, "", "-", "", "_", "")
+	all := flat.Replace(strings.ToLower(expr))
+	name := ""
+	if strings.Contains(expr, semiGeneric) {
+		name, _, _ = strings.Cut(all, flat.Replace(semiGenericGap))
 	}
-	named := 0
+	inName := 0
 	for _, k := range keywords {
-		k = strings.NewReplacer("-", "", "_", "").Replace(k)
-		switch flat := strings.NewReplacer("-", "", "_", ""); {
-		case strings.Contains(flat.Replace(name), k):
-			named++
-		case !strings.Contains(flat.Replace(bare), k) && name == "":
+		k = flat.Replace(k)
+		if strings.Contains(name, k) {
+			inName++
+		} else if name == "" && !strings.Contains(all, k) {
 			return shapeLoose
 		}
 	}
-	switch named {
-	case 0:
-		if name == "" {
-			return shapeToken
-		}
-	case len(keywords):
-		if strings.HasPrefix(strings.TrimPrefix(expr, "(?i)"), semiGeneric) && !strings.Contains(expr, `|\b(`) {
-			return shapeAssign
-		}
+	switch {
+	case name == "":
+		return shapeToken
+	case inName == len(keywords) && strings.HasPrefix(strings.TrimPrefix(expr, "(?i)"), semiGeneric) && !strings.Contains(expr, `|\b(`):
+		return shapeAssign
 	}
 	return shapeEither
 }

@@ -233,7 +233,7 @@ func (w *writer) findings(t pipeline.Ticket) {
 	}
 	if more := max(t.Total, t.Count, len(t.Findings)) - shown; more > 0 {
 		w.line("")
-		s := fmt.Sprintf("And %d more: `docket findings list --case %s`", more, t.Case)
+		s := fmt.Sprintf("And %d more: `docket cases show %s`", more, t.Case)
 		if t.CaseURL != "" {
 			s += " or " + Link(t.CaseURL)
 		}
