@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -145,8 +146,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	l, d := w.l, Classify(err)
 	created := w.t.Ref.IsZero() && !w.adopted
 	if !applied.Ref.IsZero() {
-		// With an error too: the record is there, and must not be made again.
-		w.loose = w.loose || (err != nil && w.t.Ref.IsZero())
+		// With an error too: the record is there. The claim carries it to the next attempt, which must not make it again.
 		w.t.Ref, w.claim.Ref, w.wrote = applied.Ref, applied.Ref, applied.Ref
 	}
 	if !applied.Twin.IsZero() {
@@ -247,7 +247,13 @@ func (w *attempt) adopt(refs []pipeline.Ref) {
 	}
 }
 
+// reasonBytes is how much of an error goes into an outcome; the claim holds it, and a server may answer with a book.
+const reasonBytes = 2000
+
 func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipeline.Outcome {
+	if len(reason) > reasonBytes {
+		reason = strings.ToValidUTF8(reason[:reasonBytes], "") + "…"
+	}
 	return &pipeline.Outcome{
 		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Rev: w.t.Rev,
 		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,

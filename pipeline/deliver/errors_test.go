@@ -2,12 +2,14 @@ package deliver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
@@ -153,14 +155,14 @@ func TestTwoFoundUsesTheOldest(t *testing.T) {
 // A sink without a look-up parks; one that repeats safely neither waits nor parks.
 func TestUnsureByKindOfSink(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		sink func(*tracker) pipeline.Sink
-		want pipeline.OutcomeResult
-		most time.Duration
+		name        string
+		sink        func(*tracker) pipeline.Sink
+		want        pipeline.OutcomeResult
+		least, most time.Duration
 	}{
-		{"blind", func(tr *tracker) pipeline.Sink { return blind{tr} }, pipeline.OutcomeUnknown, time.Second},
-		{"repeating", func(tr *tracker) pipeline.Sink { return repeating{tr} }, pipeline.OutcomeDone, 3 * time.Second},
-		{"finding", func(tr *tracker) pipeline.Sink { return finding{tr} }, pipeline.OutcomeDone, 62 * time.Second},
+		{"blind", func(tr *tracker) pipeline.Sink { return blind{tr} }, pipeline.OutcomeUnknown, 0, time.Second},
+		{"repeating", func(tr *tracker) pipeline.Sink { return repeating{tr} }, pipeline.OutcomeDone, 0, 3 * time.Second},
+		{"finding", func(tr *tracker) pipeline.Sink { return finding{tr} }, pipeline.OutcomeDone, time.Minute, 62 * time.Second}, // a hit ends the search, not the wait
 	} {
 		for _, from := range []string{"answer lost", "claim lost"} {
 			t.Run(c.name+"/"+from, func(t *testing.T) {
@@ -176,8 +178,8 @@ func TestUnsureByKindOfSink(t *testing.T) {
 					began := time.Now()
 					p := w.start("p1", with(c.sink(w.tracker)))
 					w.settled()
-					if took := time.Since(began); took > c.most {
-						t.Errorf("took %s; want at most %s", took, c.most)
+					if took := time.Since(began); took < c.least || took > c.most {
+						t.Errorf("took %s; want %s to %s", took, c.least, c.most)
 					}
 					p.stop()
 					w.wantResults(c.want)
@@ -381,6 +383,125 @@ func TestStoresThatFail(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A write of the claim that had its effect though it failed is known again: the holder is unique.
+func TestClaimWrittenWithoutAnswer(t *testing.T) {
+	for _, c := range []struct {
+		step   string
+		writes int
+	}{{"swap 1", 1}, {"swap 2", 1}, {"swap 4", 1}} {
+		t.Run(c.step, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				if c.step == "swap 4" {
+					w.put(deliver.Claim{N: 1, Att: 1}) // unsure: the claim is renewed while it waits
+				}
+				w.queue.publish(action(1, 1, pipeline.Ref{}))
+				p := w.start("p1", alone, func(p *process, _ *deliver.Options) { p.muted = c.step })
+				w.settled()
+				p.stop()
+				w.wantRecords(1, 1)
+				if got := w.tracker.writeCount(); got != c.writes {
+					t.Errorf("writes = %d; want %d", got, c.writes)
+				}
+				w.wantResults(pipeline.OutcomeDone)
+				if got := p.loop.Status().Attempts["lost_claim"]; got != 0 {
+					t.Errorf("Attempts[lost_claim] = %d; want 0", got)
+				}
+			})
+		})
+	}
+}
+
+// A worker that finds itself past its own deadline at the check lets go.
+func TestLateAtTheCheck(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		p := w.start("p1", func(p *process, _ *deliver.Options) {
+			p.freeze = func(at string) time.Duration {
+				if at == "read 2" {
+					return 15 * time.Second // more than lease - deadline
+				}
+				return 0
+			}
+		})
+		w.settled()
+		p.stop()
+		w.wantRecords(1, 1)
+		if got := w.claim().Att; got != 2 {
+			t.Errorf("attempt = %d; want 2: the first let go", got)
+		}
+		if got := w.tracker.lookCount(); got != 0 {
+			t.Errorf("looks = %d; want 0: nothing was sent", got)
+		}
+	})
+}
+
+// The record was made, what came after it was not: the next attempt goes on with that record.
+func TestMadeInPart(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want pipeline.OutcomeResult
+	}{
+		{"limited", pipeline.RetryAfter(errAnswer, time.Second), pipeline.OutcomeDone},
+		{"not sent", errAnswer, pipeline.OutcomeDone},
+		{"lost", pipeline.Unsure(errAnswer), pipeline.OutcomeDone},
+		{"refused", pipeline.Permanent(errAnswer), pipeline.OutcomeRefused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.tracker.lag = time.Hour
+				w.tracker.fault = once(1, fault{partly: c.err})
+				w.queue.publish(action(1, 1, pipeline.Ref{}))
+				p := w.start("p1")
+				w.settled()
+				p.stop()
+				w.wantRecords(1, 1)
+				if o := w.outcomes.list()[0]; o.Result != c.want || o.Ref.ID != "id1" {
+					t.Errorf("outcome = %+v; want %s with id1", o, c.want)
+				}
+			})
+		})
+	}
+}
+
+// While the server asked to wait, nobody looks either.
+func TestLooksKeepRetryAfter(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.tracker.fault = func(call int) fault {
+			return map[int]fault{1: {loseBefore: true}, 2: {err: pipeline.RetryAfter(errAnswer, 100*time.Second)}}[call]
+		}
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		p := w.start("p1")
+		time.Sleep(time.Second)
+		other := action(1, 1, pipeline.Ref{})
+		other.Case, other.Ticket.Key = "DK-2", "other"
+		w.queue.publish(other)
+		time.Sleep(95 * time.Second)
+		if got := w.tracker.lookCount(); got != 1 {
+			t.Errorf("looks = %d while the server asked to wait; want 1, the one before", got)
+		}
+		if s := p.loop.Status(); s.Held.IsZero() {
+			t.Errorf("Status().Held is zero; want when the wait ends")
+		}
+		w.settled()
+		p.stop()
+		w.wantRecords(2, 1)
+	})
+}
+
+func TestLongReasonIsCut(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.tracker.fault = once(1, fault{err: pipeline.Permanent(errors.New(strings.Repeat("é", 4000)))})
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		p := w.start("p1")
+		w.settled()
+		p.stop()
+		if got := w.outcomes.list()[0].Reason; len(got) > 2010 || !utf8.ValidString(got) || !strings.HasSuffix(got, "é…") {
+			t.Errorf("reason has %d bytes, valid %v; want at most 2010, cut between characters", len(got), utf8.ValidString(got))
+		}
+	})
 }
 
 func TestNewNamesEverything(t *testing.T) {

@@ -110,8 +110,8 @@ func New(o Options) (*Loop, error) {
 }
 
 // Run delivers until ctx ends. Then it takes nothing more, lets calls under way
-// end within their deadline, gives back what only waits, and returns nil. It
-// returns an error only when it could not start.
+// end within their deadline and gives back what only waits. The error is always
+// nil; it is there so that Run fits where loops are started together.
 func (l *Loop) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()

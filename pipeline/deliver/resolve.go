@@ -30,7 +30,7 @@ func (w *attempt) resolve(ctx context.Context) *ending {
 	w.l.status.waitTo(w, last)
 	var unanswered time.Time // since when looks get no answer
 	for next := since; ; {
-		if e := w.hold(ctx, later(next, w.l.status.heldFor(time.Now()))); e != nil {
+		if e := w.quiet(ctx, next); e != nil {
 			return e
 		}
 		if e := w.enter(ctx); e != nil {
@@ -66,11 +66,19 @@ func (w *attempt) resolve(ctx context.Context) *ending {
 	}
 }
 
-func later(at time.Time, held time.Duration) time.Time {
-	if until := time.Now().Add(held); held > 0 && until.After(at) {
-		return until
+// quiet waits until at, and on while the sink is stopped or its server asked
+// to wait. The brake does not hold looks.
+func (w *attempt) quiet(ctx context.Context, at time.Time) *ending {
+	for {
+		if e := w.hold(ctx, at); e != nil {
+			return e
+		}
+		d := w.l.status.heldFor(time.Now())
+		if d == 0 {
+			return nil
+		}
+		at = time.Now().Add(d)
 	}
-	return at
 }
 
 // look asks the sink for the records under the ticket's key. The caller holds a slot.

@@ -3,11 +3,13 @@ package deliver_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
 )
@@ -326,6 +328,49 @@ func TestSequence17LimitedAfterALostAnswer(t *testing.T) {
 			t.Errorf("looks = %d after the 429; want more than %d", w.tracker.lookCount(), looks)
 		}
 	})
+}
+
+// An attempt that began unsure gives back an unsure claim, although its own request was refused.
+func TestLimitedBeginningUnsureIsNotClean(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.put(deliver.Claim{N: 1, Att: 1})
+		w.tracker.fault = once(1, fault{err: pipeline.RetryAfter(errAnswer, time.Second)})
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		p := w.start("p1")
+		w.settled()
+		p.stop()
+		w.wantRecords(1, 1)
+		if got := w.tracker.lookCount(); got != 8 {
+			t.Errorf("looks = %d; want 8: the second attempt looks as the first did", got)
+		}
+	})
+}
+
+// The claims are lost and the process dies: rebuilt from state, what was in flight is looked for.
+func TestSequence16ClaimsLost(t *testing.T) {
+	for _, at := range []string{"after swap 1", "after apply 1", "after swap 2", "after publish 1"} {
+		t.Run(at, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.queue.publish(action(1, 1, pipeline.Ref{}))
+				a := w.start("p1", alone, crashing(at))
+				<-a.ended
+				w.close()
+				if err := os.Remove(w.path); err != nil {
+					t.Fatal(err)
+				}
+				w.open()
+				if err := w.claims.Rebuild([]state.ClaimEntry{{Key: deliver.ClaimKey("jira", "DK-1"), N: 1, InFlight: true}}); err != nil {
+					t.Fatal(err)
+				}
+				b := w.start("p2", alone)
+				w.settled()
+				w.queue.publish(action(2, 2, pipeline.Ref{ID: "id1"}))
+				w.settled()
+				b.stop()
+				w.wantRecords(1, 2)
+			})
+		})
+	}
 }
 
 func TestLimitedBeginningSureIsClean(t *testing.T) {

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fault struct {
 	sleep      time.Duration // before the effect, deaf to ctx: the process, or the network, stands still
 	err        error         // answered instead of doing it
+	partly     error         // effect, answered with the record and this error
 	loseBefore bool          // no effect, no answer
 	loseAfter  bool          // effect, no answer
 	late       time.Duration // no answer now, effect this much later
@@ -72,6 +73,9 @@ func (tr *tracker) apply(ctx context.Context, t pipeline.Ticket) (pipeline.Appli
 		return pipeline.Applied{}, pipeline.Unsure(context.Cause(ctx))
 	}
 	a, err := tr.effect(t)
+	if f.partly != nil {
+		return a, f.partly
+	}
 	if f.loseAfter {
 		return pipeline.Applied{}, pipeline.Unsure(errAnswer)
 	}
@@ -303,6 +307,7 @@ type process struct {
 	crashAt string // "before swap 1", "after apply 1", …
 	brake   bool
 	failing string                          // the kind of step that fails, without an effect
+	muted   string                          // the step that has its effect but fails: "swap 2"
 	freeze  func(step string) time.Duration // how long the process stands still at a step
 }
 
@@ -404,6 +409,9 @@ func (p *process) step(kind string, do func() error) error {
 	err := do()
 	if p.crashAt == "after "+label {
 		return p.die()
+	}
+	if p.muted == label {
+		return errDisk
 	}
 	return err
 }
