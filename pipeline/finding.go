@@ -287,7 +287,7 @@ type Report struct {
 // Key names a report among all: the product that made it and its own id.
 func (r *Report) Key() string { return r.Product + "\x00" + r.ID }
 
-// Tag is the value of a tag on the resource, else on the account; missing is "".
+// Tag is the value of a tag on the resource; a missing one is "".
 func (f *Finding) Tag(name string) string { return f.Resource.Tags[name] }
 
 // Finding is the merged view of all reports of one problem on one resource.

@@ -39,7 +39,7 @@ type Options struct {
 	Stdin io.Reader
 	// Skew is added to every clock and every time of the streams; tests move time with it.
 	Skew time.Duration
-	Load  func() (*config.Config, error) // reads the configuration again, for a reload
+	Load func() (*config.Config, error) // reads the configuration again, for a reload
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
@@ -66,7 +66,11 @@ type App struct {
 	fatal   chan error // the first failure of background work
 	closing sync.Once
 	closed  error
-	run     atomic.Bool // a run, plan or apply is under way
+	run     atomic.Bool // a run or an apply is under way
+
+	sourcesCancel context.CancelFunc
+	sourcesDone   sync.WaitGroup
+	onReload      func(*config.Config)
 }
 
 // DataDir is the folder of a configuration's state.
@@ -232,4 +236,3 @@ func (a *App) Close(ctx context.Context) error {
 	})
 	return a.closed
 }
-

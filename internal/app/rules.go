@@ -55,7 +55,7 @@ func teams(cfg *config.Config) []route.Team {
 }
 
 func (g *Graph) rules(cfg *config.Config, o Outside) {
-	m := &matcher{env: g.env, programs: map[string]*expr.Program{}}
+	m := &matcher{env: g.env, model: g.model, programs: map[string]*expr.Program{}}
 	r := &triage.Rules{
 		Config: cfg.Hash(), Installation: o.Installation,
 		Decode: g.Decode, Judge: g.Judge, Matches: m.matches,
@@ -95,8 +95,8 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 // Judge works out priority, route and group of a finding.
 func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
 	x := g.model.Assess(f)
-	s := expr.NewSubject(f)
-	d := g.Tree.Route(f, s)
+	full := g.model.Extend(f) // with the user's own factors, for conditions only
+	d := g.Tree.Route(full, expr.NewSubject(full))
 	x.Errors = append(x.Errors, d.Errors...)
 	key, values := route.Group(f, d.GroupBy, d.Team, d.Sinks)
 	return triage.Verdict{
@@ -111,6 +111,7 @@ func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
 // matcher compiles the expressions of suppressions once. It may be used at the same time.
 type matcher struct {
 	env      *expr.Env
+	model    *risk.Model
 	mu       sync.Mutex
 	programs map[string]*expr.Program
 }
@@ -127,5 +128,5 @@ func (m *matcher) matches(when string, f *pipeline.Finding) (bool, error) {
 		m.programs[when] = p
 	}
 	m.mu.Unlock()
-	return p.Eval(expr.NewSubject(f))
+	return p.Eval(expr.NewSubject(m.model.Extend(f)))
 }

@@ -1,0 +1,16 @@
+// Package all is the one explicit list of connectors.
+package all
+
+import (
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/connectors/file"
+	"github.com/docket-hub/docket/connectors/webhook"
+)
+
+// Set is every connector of this binary.
+func Set() (connectors.Set, error) {
+	return connectors.NewSet(
+		file.Factory(),
+		webhook.Factory(),
+	)
+}

@@ -1,0 +1,370 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// RunOnce opens docket, polls every source once, carries every resulting action
+// through, and closes.
+func RunOnce(ctx context.Context, cfg *config.Config, o RunOptions, wait time.Duration, p api.Progress) (api.Summary, error) {
+	var sum api.Summary
+	err := with(ctx, cfg, o, func(a *App) error {
+		// What an earlier process left in flight without a message goes on its way again.
+		if err := a.reissue(ctx, 0); err != nil {
+			return err
+		}
+		var err error
+		sum, err = a.Once(ctx, wait, p)
+		return err
+	})
+	return sum, err
+}
+
+// with opens an App with its actions held back, runs fn and closes it.
+func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) error) (err error) {
+	opts, err := o.options()
+	if err != nil {
+		return err
+	}
+	opts.HoldIssue = true
+	a, err := Open(ctx, cfg, opts)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		err = errors.Join(err, a.Close(stop))
+	}()
+	return fn(a)
+}
+
+// InstallationOf is the installation of a configuration's data folder; "" when there is none yet.
+func InstallationOf(cfg *config.Config) string {
+	b, err := os.ReadFile(filepath.Join(DataDir(cfg), "installation"))
+	if err != nil {
+		return cfg.Installation
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Findings implements api.Service.
+func (a *App) Findings(ctx context.Context, f api.Filter) (api.FindingList, error) {
+	return a.reader().Findings(ctx, f)
+}
+
+// Finding implements api.Service.
+func (a *App) Finding(ctx context.Context, print string) (api.FindingDetail, error) {
+	return a.reader().Finding(ctx, print)
+}
+
+// Cases implements api.Service.
+func (a *App) Cases(ctx context.Context, f api.Filter) (api.CaseList, error) {
+	return a.reader().Cases(ctx, f)
+}
+
+// Case implements api.Service.
+func (a *App) Case(ctx context.Context, id string) (api.CaseDetail, error) {
+	return a.reader().Case(ctx, id)
+}
+
+// Explain implements api.Service.
+func (a *App) Explain(ctx context.Context, word string) (api.Explained, error) {
+	return a.reader().Explain(ctx, word)
+}
+
+// Suppressions implements api.Service.
+func (a *App) Suppressions(ctx context.Context) ([]api.SuppressionRow, error) {
+	return a.reader().Suppressions(ctx)
+}
+
+// Sources implements api.Service.
+func (a *App) Sources(ctx context.Context) ([]api.SourceRow, error) { return a.reader().Sources(ctx) }
+
+// Sinks implements api.Service.
+func (a *App) Sinks(ctx context.Context) ([]api.SinkRow, error) {
+	rows, err := a.reader().Sinks(ctx)
+	for i := range rows {
+		for _, d := range a.deliveries() {
+			if st := d.loop.Status(); st.Sink == rows[i].Name {
+				rows[i].LastError, rows[i].Stopped = st.LastError, st.Stopped
+			}
+		}
+	}
+	return rows, err
+}
+
+// Scopes implements api.Service.
+func (a *App) Scopes(ctx context.Context) ([]api.ScopeRow, error) { return a.reader().Scopes(ctx) }
+
+// Rejects implements api.Service.
+func (a *App) Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error) {
+	return a.reader().Rejects(ctx, limit)
+}
+
+// RouteTest implements api.Service.
+func (a *App) RouteTest(ctx context.Context, body io.Reader, origin string) (api.RouteTest, error) {
+	return a.reader().RouteTest(ctx, body, origin)
+}
+
+// RouteTree implements api.Service.
+func (a *App) RouteTree(ctx context.Context) (string, error) { return a.reader().RouteTree(ctx) }
+
+// Verify implements api.Service.
+func (a *App) Verify(ctx context.Context) ([]string, error) { return a.reader().Verify(ctx) }
+
+// RunSource implements api.Service: it polls one source now.
+func (a *App) RunSource(ctx context.Context, name string, full bool) (api.Summary, error) {
+	s := a.Graph().Source(name)
+	if s == nil {
+		return api.Summary{}, noSource(a.Graph(), name)
+	}
+	before := a.loop.summary()
+	began := time.Now()
+	got, err := a.polls.poll(ctx, s, full, nil)
+	if err != nil {
+		return api.Summary{}, err
+	}
+	out := api.Summary{Sources: []api.SourceRow{sourceRow(s, got)}, Rejects: got.rejects}
+	quiet := func(string, int, int) {}
+	if err := a.settle(ctx, quiet); err != nil {
+		return out, err
+	}
+	a.Release()
+	waited, cancel := context.WithTimeoutCause(ctx, time.Minute, errWaited)
+	defer cancel()
+	if err := a.quiet(waited, quiet); err != nil && !errors.Is(err, errWaited) {
+		return out, err
+	}
+	a.sum(&out, before)
+	out.Duration = time.Since(began)
+	return out, a.leftOver(ctx, &out)
+}
+
+func noSource(g *Graph, name string) error {
+	var names []string
+	for _, s := range g.Sources {
+		names = append(names, s.Name)
+	}
+	return fmt.Errorf("%w: there is no source %q; the configuration has %s", api.ErrNotFound, name, strings.Join(names, ", "))
+}
+
+// ResetSource implements api.Service: it forgets a source's watermark, so that its next poll reads everything.
+func (a *App) ResetSource(_ context.Context, name string) error {
+	if a.Graph().Source(name) == nil {
+		return noSource(a.Graph(), name)
+	}
+	st, err := a.store.Watermark(name)
+	if err != nil {
+		return err
+	}
+	st.Name, st.Watermark = name, ""
+	return a.store.SetWatermark(st)
+}
+
+// Ingest implements api.Service: it returns once what was accepted is on disk.
+func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult, error) {
+	g := a.Graph()
+	s := g.Source(r.Source)
+	if s == nil {
+		return api.IngestResult{}, noSource(g, r.Source)
+	}
+	push, ok := s.Source.Source.(connectors.Pusher)
+	if !ok {
+		return api.IngestResult{}, fmt.Errorf("%w: source %s is of type %s, which nothing can be sent to; use one of type webhook", api.ErrNotFound, s.Name, s.Type)
+	}
+	in := g.intake(s, readID(s.Name), a.stream, a.now)
+	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
+	a.o.Metrics.polled(s.Name, got.Accepted, err)
+	out := api.IngestResult{Accepted: got.Accepted, Rejected: got.Rejected, Notes: got.Notes}
+	for i := range out.Rejected {
+		out.Rejected[i].Data = nil
+		out.Rejected[i].Reason = string(g.mask.Bytes([]byte(out.Rejected[i].Reason)))
+	}
+	return out, err
+}
+
+// offline is a docket that no daemon runs: every call opens what it needs and closes it again.
+type offline struct {
+	cfg *config.Config
+	o   RunOptions
+}
+
+// Offline answers and acts on the state files directly. With a daemon on the
+// same state every call fails with ErrRunning.
+func Offline(cfg *config.Config, o RunOptions) api.Service { return &offline{cfg, o} }
+
+// read runs fn over the state, opened for reading only; over an empty one where there is none yet.
+func (f *offline) read(fn func(*reader) error) (err error) {
+	opts, err := f.o.options()
+	if err != nil {
+		return err
+	}
+	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
+	g, err := Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: now, Installation: InstallationOf(f.cfg)})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(DataDir(f.cfg), stateFile)
+	r := &reader{graph: func() *Graph { return g }}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return fn(r)
+	}
+	store, err := state.Open(path, state.Options{ReadOnly: true})
+	if errors.Is(err, state.ErrLocked) {
+		return fmt.Errorf("%w (%s)", ErrRunning, path)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	r.store = store
+	return fn(r)
+}
+
+// known is read for questions that need a state.
+func (f *offline) known(fn func(*reader) error) error {
+	return f.read(func(r *reader) error {
+		if r.store == nil {
+			return fmt.Errorf("%w: nothing is known yet: no state in %s; start with `docket run --once`", api.ErrNotFound, DataDir(f.cfg))
+		}
+		return fn(r)
+	})
+}
+
+// one adapts a question with one answer.
+func one[T any](ask func(func(*reader) error) error, fn func(*reader) (T, error)) (T, error) {
+	var out T
+	err := ask(func(r *reader) error {
+		var err error
+		out, err = fn(r)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) Findings(ctx context.Context, q api.Filter) (api.FindingList, error) {
+	return one(f.known, func(r *reader) (api.FindingList, error) { return r.Findings(ctx, q) })
+}
+
+func (f *offline) Finding(ctx context.Context, print string) (api.FindingDetail, error) {
+	return one(f.known, func(r *reader) (api.FindingDetail, error) { return r.Finding(ctx, print) })
+}
+
+func (f *offline) Cases(ctx context.Context, q api.Filter) (api.CaseList, error) {
+	return one(f.known, func(r *reader) (api.CaseList, error) { return r.Cases(ctx, q) })
+}
+
+func (f *offline) Case(ctx context.Context, id string) (api.CaseDetail, error) {
+	return one(f.known, func(r *reader) (api.CaseDetail, error) { return r.Case(ctx, id) })
+}
+
+func (f *offline) Explain(ctx context.Context, word string) (api.Explained, error) {
+	return one(f.known, func(r *reader) (api.Explained, error) { return r.Explain(ctx, word) })
+}
+
+func (f *offline) Suppressions(ctx context.Context) ([]api.SuppressionRow, error) {
+	return one(f.known, func(r *reader) ([]api.SuppressionRow, error) { return r.Suppressions(ctx) })
+}
+
+func (f *offline) Sources(ctx context.Context) ([]api.SourceRow, error) {
+	return one(f.known, func(r *reader) ([]api.SourceRow, error) { return r.Sources(ctx) })
+}
+
+func (f *offline) Sinks(ctx context.Context) ([]api.SinkRow, error) {
+	return one(f.known, func(r *reader) ([]api.SinkRow, error) { return r.Sinks(ctx) })
+}
+
+func (f *offline) Scopes(ctx context.Context) ([]api.ScopeRow, error) {
+	return one(f.known, func(r *reader) ([]api.ScopeRow, error) { return r.Scopes(ctx) })
+}
+
+func (f *offline) Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error) {
+	return one(f.known, func(r *reader) ([]pipeline.Reject, error) { return r.Rejects(ctx, limit) })
+}
+
+func (f *offline) Verify(ctx context.Context) ([]string, error) {
+	return one(f.known, func(r *reader) ([]string, error) { return r.Verify(ctx) })
+}
+
+func (f *offline) RouteTree(ctx context.Context) (string, error) {
+	return one(f.read, func(r *reader) (string, error) { return r.RouteTree(ctx) })
+}
+
+func (f *offline) RouteTest(ctx context.Context, body io.Reader, origin string) (api.RouteTest, error) {
+	return one(f.read, func(r *reader) (api.RouteTest, error) { return r.RouteTest(ctx, body, origin) })
+}
+
+func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
+	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
+	return one(f.read, func(r *reader) (api.Plan, error) { return PlanOffline(ctx, r.graph(), r.store, now, p) })
+}
+
+func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Act(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) Apply(ctx context.Context, plan api.Plan, strict bool, p api.Progress) (out api.Applied, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		if err := a.reissue(ctx, 0); err != nil {
+			return err
+		}
+		var err error
+		out, err = a.Apply(ctx, plan, strict, p)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) RunSource(ctx context.Context, name string, full bool) (out api.Summary, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.RunSource(ctx, name, full)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) ResetSource(ctx context.Context, name string) error {
+	return with(ctx, f.cfg, f.o, func(a *App) error { return a.ResetSource(ctx, name) })
+}
+
+func (f *offline) Ingest(ctx context.Context, r api.IngestRequest) (out api.IngestResult, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Ingest(ctx, r)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) Reload(context.Context) error {
+	return fmt.Errorf("%w: no daemon is running; the next command reads the configuration anyway", api.ErrRefused)
+}
+
+func (f *offline) Ready(context.Context) error {
+	return fmt.Errorf("%w: no daemon is running", api.ErrRefused)
+}
+
+var (
+	_ api.Service = (*App)(nil)
+	_ api.Service = (*offline)(nil)
+)
