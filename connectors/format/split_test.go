@@ -232,3 +232,15 @@ func readFile(t testing.TB, file string) string {
 	}
 	return string(b)
 }
+
+func TestSplitEventsWithoutFindings(t *testing.T) {
+	for _, text := range []string{
+		`{"detail-type":"x","source":"s","detail":"words"}`,
+		`{"detail-type":"x","source":"s"}`,
+		`{"detail-type":"x","source":"s","detail":{"findings":7}}`,
+	} {
+		if got := split(text, format.Options{}); got.Notes != 1 || got.Rejects != nil || got.Err != "" {
+			t.Errorf("Split(%s) = %+v; want a note", text, got)
+		}
+	}
+}
