@@ -317,6 +317,29 @@ func TestFreeFindings(t *testing.T) {
 	}
 }
 
+func TestStartLeavesSettingsAlone(t *testing.T) {
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "jetstream", "$G", "streams", findingsName, "meta.inf")
+	var before, after fs.FileInfo
+	var err error
+	for i, opts := range []Options{{MaxBytes: 1 << 20}, {MaxBytes: 1 << 20}, {MaxBytes: 2 << 20}} {
+		opts.Dir = dir
+		s := open(t, opts)
+		info, ierr := s.handles[findingsName].Info(t.Context())
+		if ierr != nil || info.Config.MaxBytes != opts.MaxBytes {
+			t.Errorf("start %d: Info = %+v, %v; want max bytes %d", i, info, ierr, opts.MaxBytes)
+		}
+		shut(t, s)
+		if after, err = os.Stat(settings); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 && !after.ModTime().Equal(before.ModTime()) {
+			t.Error("a start with the same options wrote the stream's settings anew")
+		}
+		before = after
+	}
+}
+
 func TestOldFindingsAreFreedAtStart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})
