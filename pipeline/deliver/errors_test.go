@@ -138,6 +138,76 @@ func TestMovedRecordIsFollowed(t *testing.T) {
 	})
 }
 
+// A record that is gone is reported as gone only when a look-up says so.
+func TestLookUpOfAGoneRecord(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		refuse func(look int) error
+		want   pipeline.OutcomeResult
+		looks  int
+	}{
+		{"none", nil, pipeline.OutcomeGone, 1},
+		{"refused", func(int) error { return pipeline.Permanent(errAnswer) }, pipeline.OutcomeUnknown, 1},
+		{"lost once", func(look int) error {
+			if look == 1 {
+				return pipeline.Unsure(errAnswer)
+			}
+			return nil
+		}, pipeline.OutcomeGone, 2},
+		{"limited once", func(look int) error {
+			if look == 1 {
+				return pipeline.RetryAfter(errAnswer, time.Minute)
+			}
+			return nil
+		}, pipeline.OutcomeGone, 2},
+	} {
+		for _, known := range []string{"action", "claim"} {
+			t.Run(c.name+"/known to the "+known, func(t *testing.T) {
+				bubble(t, func(w *world) {
+					w.tracker.refuse = c.refuse
+					a := action(1, 1, pipeline.Ref{ID: "id9"})
+					if known == "claim" {
+						w.put(deliver.Claim{N: 1, Att: 1, Clean: true, Ref: a.Ticket.Ref})
+						a.Ticket.Ref = pipeline.Ref{}
+					}
+					w.queue.publish(a)
+					p := w.start("p1")
+					w.settled()
+					p.stop()
+					w.wantResults(c.want)
+					w.wantRecords(0, 0)
+					if got := w.tracker.lookCount(); got != c.looks {
+						t.Errorf("looks = %d; want %d", got, c.looks)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An attempt that has waited for grace keeps its claim under the brake: it need not wait and look again.
+func TestBrakeAfterGrace(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.put(deliver.Claim{N: 1, Att: 1})
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		p := w.start("p1")
+		time.Sleep(100 * time.Second)
+		p.setBrake(true)
+		time.Sleep(15 * time.Minute)
+		w.wantRecords(0, 0)
+		p.setBrake(false)
+		time.Sleep(2 * time.Second)
+		w.wantRecords(1, 1)
+		p.stop()
+		if got := w.tracker.lookCount(); got != 4 {
+			t.Errorf("looks = %d; want 4", got)
+		}
+		if got := w.claim().Att; got != 2 {
+			t.Errorf("attempt = %d; want 2", got)
+		}
+	})
+}
+
 func TestTwoFoundUsesTheOldest(t *testing.T) {
 	bubble(t, func(w *world) {
 		a := action(2, 3, pipeline.Ref{})
@@ -362,7 +432,7 @@ func TestUnreadableMessages(t *testing.T) {
 
 // Claims or outcomes that fail for a while cost time, never a ticket.
 func TestStoresThatFail(t *testing.T) {
-	for _, kind := range []string{"read", "swap", "publish"} {
+	for _, kind := range []string{"fetch", "read", "swap", "publish"} {
 		t.Run(kind, func(t *testing.T) {
 			bubble(t, func(w *world) {
 				p := w.start("p1", func(p *process, _ *deliver.Options) { p.failing = kind })

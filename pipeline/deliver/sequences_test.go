@@ -186,6 +186,58 @@ func TestSequence6LateAttemptOfAnOlderAction(t *testing.T) {
 	})
 }
 
+// A later action takes the claim between take and check: the check sees it, within every deadline.
+func TestClaimLostBeforeTheCheck(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.queue.publish(action(1, 1, pipeline.Ref{}))
+		a := w.start("p1", oneCall, func(p *process, _ *deliver.Options) {
+			p.freeze = func(step string) time.Duration {
+				if step == "read 2" {
+					return 5 * time.Second
+				}
+				return 0
+			}
+		})
+		time.Sleep(time.Second)
+		w.queue.publish(action(2, 2, pipeline.Ref{}))
+		b := w.start("p2")
+		w.settled()
+		a.stop()
+		b.stop()
+		w.wantRecords(1, 2)
+		if got := w.tracker.writeCount(); got != 1 {
+			t.Errorf("writes = %d; want 1: the first worker lets go", got)
+		}
+		w.wantResults(pipeline.OutcomeDone)
+		if got := a.loop.Status().Attempts["lost_claim"]; got != 1 {
+			t.Errorf("Attempts[lost_claim] = %d; want 1", got)
+		}
+	})
+}
+
+// A deleted record that the index still shows is another generation's: its key is not looked for.
+func TestSequence9GhostOfADeletedRecord(t *testing.T) {
+	bubble(t, func(w *world) {
+		first := action(1, 1, pipeline.Ref{ID: "old"})
+		w.tracker.ghosts = true
+		w.tracker.records = []*record{{ref: pipeline.Ref{ID: "old"}, key: first.Ticket.Key, deleted: true}}
+		w.queue.publish(first)
+		p := w.start("p1")
+		w.settled()
+		w.wantResults(pipeline.OutcomeGone) // the look-up shows the ghost, and it is not believed
+		w.tracker.fault = once(2, fault{loseAfter: true})
+		retry := action(2, 2, pipeline.Ref{})
+		retry.Ticket.Gen, retry.Ticket.Key = 2, "docket-00000000000000000002"
+		w.queue.publish(retry)
+		w.settled()
+		p.stop()
+		w.wantRecords(2, 0)
+		if o := w.outcomes.list()[1]; o.Ref.ID != "id2" || o.Gen != 2 {
+			t.Errorf("outcome = %+v; want the new record id2 of generation 2", o)
+		}
+	})
+}
+
 // An update is given up by its worker but still on its way; the successor writes it again, then the next one.
 func TestSequence7UpdateStillOnItsWay(t *testing.T) {
 	bubble(t, func(w *world) {

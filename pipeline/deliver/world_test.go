@@ -451,10 +451,13 @@ type stepQueue struct{ p *process }
 
 func (s stepQueue) Fetch(_ context.Context, n int) (out []deliver.Message, err error) {
 	s.p.mu.Lock()
-	dead := s.p.dead
+	dead, failing := s.p.dead, s.p.failing == "fetch"
 	s.p.mu.Unlock()
 	if dead {
 		return nil, errDead
+	}
+	if failing {
+		return nil, errDisk
 	}
 	for _, it := range s.p.queue.fetch(n) {
 		out = append(out, stepMessage{s.p, it})
