@@ -59,21 +59,20 @@ type Store struct {
 	db       *bolt.DB
 	path     string
 	readOnly bool
-	lookups  atomic.Int64 // pages touched since memory was last given back, roughly
+	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
 	commitMu  sync.Mutex // one commit at a time; guards fold
 	fold      folding
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
 
-	memory     sync.Once // builds what follows, at Open or at first use
-	memoryErr  error
-	mu         sync.RWMutex // guards what follows
-	prints     *printIndex
-	overlay    overlay
-	snapshots  int     // open ones
-	graves     []grave // to leave the index once no snapshot is open
-	reclaiming bool
+	memory    sync.Once // builds what follows, at Open or at first use
+	memoryErr error
+	mu        sync.RWMutex // guards what follows
+	prints    *printIndex
+	overlay   overlay
+	snapshots int     // open ones
+	graves    []grave // to leave the index once no snapshot is open
 }
 
 // grave is a purged finding that an open snapshot may still see.
@@ -98,7 +97,7 @@ func Open(path string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 200_000, foldStep: 4096}
+	s := &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), db.Close())
 	}
@@ -188,7 +187,7 @@ func (s *Store) remember() error {
 			if err != nil {
 				return err
 			}
-			over, logged, err := loadTouches(tx)
+			over, logged, err := s.loadTouches(tx)
 			if err != nil {
 				return err
 			}

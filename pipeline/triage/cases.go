@@ -322,6 +322,9 @@ func (d *decider) tickets(c *Case) {
 		if want != e.WantOpen {
 			e.WantOpen = want
 			e.Wanted = c.Rev
+			if want && e.Ref.IsZero() && e.N == 0 {
+				e.Delivered = 0 // what was settled as "nothing to do" is to be done now
+			}
 		}
 	}
 }

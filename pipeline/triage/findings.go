@@ -47,8 +47,7 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 			d.sum.Older++
 			return nil
 		}
-	} else if it.Scope != "" && !d.l.Scope(it.Scope).Time.IsZero() && it.Observed < d.l.Scope(it.Scope).Time.UnixMilli() {
-		// A newer whole scan of this scope did not report it: this is history.
+	} else if d.history(it) {
 		d.sum.Older++
 		if h == nil {
 			d.seeNothing(e.Scan, it.Scope)
@@ -73,6 +72,17 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 		}
 	}
 	return d.change(h, it, rep, fresh)
+}
+
+// history reports that a newer whole scan of the scope did not report what this
+// record says. Where a person claims that a document is whole, its records keep times of their own, which
+// say nothing about the claim's.
+func (d *decider) history(it *pipeline.Item) bool {
+	if it.Scope == "" || pipeline.IsClaim(it.Scope) {
+		return false
+	}
+	newest := d.l.Scope(it.Scope).Time
+	return !newest.IsZero() && it.Observed < newest.UnixMilli()
 }
 
 // older orders two versions of one report: by the product's own time; of two

@@ -84,12 +84,13 @@ func (d *decider) auditScan(s *pipeline.Scan, text string) {
 }
 
 // missing lists the open reports of the scope that the read did not report.
+// One of the scan's own time stays: of two with equal time open wins.
 func (d *decider) missing(s *pipeline.Scan, seen Seen) []SeenKey {
 	var gone []SeenKey
 	d.l.ScopeReports(s.Scope, func(seq uint64, key [16]byte) bool {
 		if !seen.Keys[SeenKey{seq, key}] {
 			if h := d.l.hotSeq(seq); h != nil {
-				if r := h.Find(key); r != nil && r.Observed <= s.Time.UnixMilli() {
+				if r := h.Find(key); r != nil && r.Observed < s.Time.UnixMilli() {
 					gone = append(gone, SeenKey{seq, key})
 				}
 			}
