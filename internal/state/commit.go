@@ -47,6 +47,7 @@ func (s *Store) Commit(cs *triage.Changeset) error {
 }
 
 func (s *Store) commit(cs *triage.Changeset) error {
+	s.chooseFreeList()
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return err
