@@ -1,7 +1,9 @@
 package state
 
 import (
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,5 +104,42 @@ func TestCheckIsBounded(t *testing.T) {
 	got := s.Check()
 	if len(got) != maxProblems+1 || got[maxProblems] != "and 299 problems more" {
 		t.Errorf("Check() = %d lines, last %q; want %d and a number", len(got), got[len(got)-1], maxProblems)
+	}
+}
+
+// TestCutFile opens what is left of a file after a copy that was cut off: Open or Check says so, and nothing panics.
+func TestCutFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "whole.db")
+	s := openStore(t, path)
+	m := triage.Meta{NextSeq: 1, NextCase: 1}
+	for range 20 {
+		commit(t, s, crashChangeset(m))
+		look(t, s, func(p *Snapshot) { m = p.Meta() })
+	}
+	var size int64
+	look(t, s, func(p *Snapshot) { size = p.tx.Size() })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int64{1000, 3 * 4096, size / 8, size / 4, size / 2, size * 3 / 4} {
+		t.Run(strconv.FormatInt(left, 10), func(t *testing.T) {
+			path := filepath.Join(dir, strconv.FormatInt(left, 10))
+			if err := os.WriteFile(path, whole[:left], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(path, Options{})
+			if err != nil {
+				return
+			}
+			if got := s.Check(); len(got) == 0 {
+				t.Errorf("Check(%d of %d bytes) = no problems; want some", left, size)
+			}
+			_ = s.db.Close() // without a last transaction over what is missing
+		})
 	}
 }

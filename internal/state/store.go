@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -93,15 +94,34 @@ func Open(path string, opt Options) (*Store, error) {
 			return nil, fmt.Errorf("making the state folder: %w", err)
 		}
 	}
-	db, err := openFile(path, opt)
+	var s *Store
+	err := guard(func() error {
+		db, err := openFile(path, opt)
+		if err != nil {
+			return err
+		}
+		s = &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096}
+		return nil
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening state %s: %w", path, err)
 	}
-	s := &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096}
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), db.Close())
+	if err := guard(s.prepare); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), s.db.Close())
 	}
 	return s, nil
+}
+
+// guard runs fn over a file that may be damaged: bbolt trusts its pages, so
+// that a wrong one ends in a panic or reads beyond the file. Either becomes ErrDamaged.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v; restore a backup", ErrDamaged, r)
+		}
+	}()
+	return fn()
 }
 
 func openFile(path string, opt Options) (*bolt.DB, error) {
@@ -121,13 +141,11 @@ func openFile(path string, opt Options) (*bolt.DB, error) {
 	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: another docket holds %s; stop it, or use the commands that talk to it", ErrLocked, path)
+		return nil, fmt.Errorf("%w: stop it, or use the commands that talk to it", ErrLocked)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("opening state %s: %w: %w", path, ErrDamaged, err)
-	case err != nil:
-		return nil, fmt.Errorf("opening state %s: %w", path, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return db, nil
+	return db, err
 }
 
 // prepare checks the layout, makes what is missing and builds the memory.
