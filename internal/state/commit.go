@@ -20,12 +20,12 @@ type writer struct {
 	cs       *triage.Changeset
 	buckets  map[string]*bolt.Bucket
 	buf      []byte
-	position uint64     // of the changeset: how many messages were applied in all
-	row      uint64     // newest row of touches before this commit
-	newRow   uint64     // the row of this commit; 0 for none
-	added    []grave    // findings that are new to the index
-	removed  []grave    // findings that leave it
-	forget   []touchKey // entries that leave the overlay
+	position uint64       // of the changeset: how many messages were applied in all
+	row      uint64       // newest row of touches before this commit
+	newRow   uint64       // the row of this commit; 0 for none
+	added    []triage.Hot // findings that are new to the index
+	removed  []triage.Hot // findings that leave it
+	forget   []touchKey   // entries that leave the overlay
 }
 
 // Commit applies a changeset in one transaction; on an error nothing has
@@ -66,8 +66,8 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	id := tx.ID()
 	if err := tx.Commit(); err != nil {
 		s.mu.Lock()
-		for _, g := range w.added {
-			s.prints.remove(g.hot.Print, g.hot.Seq)
+		for _, h := range w.added {
+			s.prints.remove(h.Print, h.Seq)
 		}
 		s.mu.Unlock()
 		return err
@@ -80,13 +80,13 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	return nil
 }
 
-func (s *Store) index(added []grave) error {
+func (s *Store) index(added []triage.Hot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, g := range added {
-		if err := s.prints.add(g.hot.Print, g.hot.Seq); err != nil {
-			for _, g := range added[:i] {
-				s.prints.remove(g.hot.Print, g.hot.Seq)
+	for i, h := range added {
+		if err := s.prints.add(h.Print, h.Seq); err != nil {
+			for _, h := range added[:i] {
+				s.prints.remove(h.Print, h.Seq)
 			}
 			return err
 		}
@@ -119,8 +119,8 @@ func (s *Store) buryGraves() {
 	if s.snapshots > 0 {
 		return
 	}
-	for _, g := range s.graves {
-		s.prints.remove(g.hot.Print, g.hot.Seq)
+	for _, h := range s.graves {
+		s.prints.remove(h.Print, h.Seq)
 	}
 	s.graves = nil
 }
@@ -229,13 +229,13 @@ func (w *writer) applyFindings() error {
 				return err
 			}
 			if known = was.Print == h.Print; !known {
-				w.removed = append(w.removed, grave{was})
+				w.removed = append(w.removed, was)
 			}
 			w.forgetTouches(&was)
 		}
 		w.forgetTouches(h)
 		if !known {
-			w.added = append(w.added, grave{*h})
+			w.added = append(w.added, *h)
 		}
 		w.buf = appendHot(w.buf[:0], h, w.row)
 		if err := w.put(bucketHot, key, w.keep(w.buf)); err != nil {
@@ -290,7 +290,7 @@ func (w *writer) purgeFinding(seq uint64) error {
 		if err != nil {
 			return err
 		}
-		w.removed = append(w.removed, grave{h})
+		w.removed = append(w.removed, h)
 		w.forgetTouches(&h)
 	}
 	if v := w.bucket(bucketRecords).Get(key); v != nil {

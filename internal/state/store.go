@@ -72,13 +72,8 @@ type Store struct {
 	mu        sync.RWMutex // guards what follows
 	prints    *printIndex
 	overlay   overlay
-	snapshots int     // open ones
-	graves    []grave // to leave the index once no snapshot is open
-}
-
-// grave is a purged finding that an open snapshot may still see.
-type grave struct {
-	hot triage.Hot
+	snapshots int          // open ones
+	graves    []triage.Hot // purged findings, to leave the index once no snapshot is open
 }
 
 // Open opens the state file, and makes it with its folder (modes 0600 and
