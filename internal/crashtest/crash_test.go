@@ -136,11 +136,11 @@ func must(t *testing.T, bin, dir string, args ...string) string {
 func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 	t.Helper()
 	before := len(tickets(t, dir))
-	// Most kills wait for a few further tickets, so that they fall in the midst of
-	// delivery; every fourth comes at any time, reading and deciding included.
-	more, limit := 1+r.IntN(9), 20*time.Second
-	if r.IntN(4) == 0 {
-		more, limit = groups, time.Duration(20+r.IntN(500))*time.Millisecond
+	// While no ticket is there the kill comes at any time, reading and deciding
+	// included; after that it waits for a few further tickets, so that it falls in the midst of delivery.
+	more, limit := 1+r.IntN(4), 20*time.Second
+	if before == 0 && r.IntN(6) > 0 {
+		more, limit = 1, time.Duration(20+r.IntN(300))*time.Millisecond
 	}
 	cmd := exec.Command(bin, args...)
 	cmd.Dir = dir
