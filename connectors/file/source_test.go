@@ -317,7 +317,7 @@ func TestPollStandardInput(t *testing.T) {
 	if _, err := s.Poll(context.Background(), pipeline.Request{}, k); err == nil || !strings.Contains(err.Error(), "the wire was cut") {
 		t.Errorf("Poll(broken pipe) = %v; want the cause", err)
 	}
-	if want := []string{"stdin#0 one file:stdin", "scan file:stdin n=1 complete=false the file could not be read to its end"}; !cmp.Equal(k.got, want) {
+	if want := []string{"stdin#0 one claim:file stdin", "scan claim:file stdin n=1 complete=false the file could not be read to its end"}; !cmp.Equal(k.got, want) {
 		t.Errorf("Poll(broken pipe) gave %v; want %v", k.got, want)
 	}
 
