@@ -343,4 +343,3 @@ func outcome(t testing.TB, svc api.Service) (findings, cases []string) {
 	slices.Sort(cases)
 	return findings, cases
 }
-
