@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/docket-hub/docket/pipeline"
 )
 
 const (
@@ -39,6 +41,31 @@ func (s *scanner) salvage(v *value) bool {
 	v.data, v.size, v.cut, v.list = v.data[:at], at, false, ""
 	v.fault = "malformed: the record runs into the one behind it"
 	return true
+}
+
+// skip goes on at the next whole record in the text read so far, past the
+// wreckage of an object that ended too early; v takes up what was passed over.
+func (s *scanner) skip(v *value) {
+	if s.salvages >= maxSalvages || !s.fill() {
+		return
+	}
+	text := s.buf[s.pos:s.end]
+	at := nextRecord(text)
+	if at < 0 {
+		return
+	}
+	s.salvages++
+	s.pos += at
+	s.line += bytes.Count(text[:at], []byte("\n"))
+	if room := min(at, pipeline.RejectBytes-len(v.data)); room > 0 {
+		v.data = append(v.data, text[:room]...)
+	}
+	v.fault = "malformed: the record before ended too early and left this"
+}
+
+// wreckage reports whether text that is no value has a member of an object in it.
+func wreckage(text []byte) bool {
+	return bytes.Contains(text, []byte(`":`)) || bytes.Contains(text, []byte(`" :`))
 }
 
 // nextRecord is where in text, behind its first byte, a whole record of a known

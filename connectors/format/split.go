@@ -150,7 +150,19 @@ func (p *splitter) value(c byte, nesting int, array bool) error {
 		p.s.read(&p.v, p.opt.MaxRecord, array, false, false)
 		return p.reject(&p.v, "arrays in arrays")
 	}
+	if !array && (c == ',' || p.s.salvages > 0 && (c == ']' || c == '}')) {
+		p.s.take() // objects listed without brackets, or brackets left over from what was rejected
+		return nil
+	}
 	p.s.junk(&p.v, p.opt.MaxRecord, array)
+	if p.known && wreckage(p.v.data) {
+		if array || !p.s.salvage(&p.v) {
+			p.s.skip(&p.v)
+		}
+		if p.v.fault != "" {
+			return p.reject(&p.v, p.v.fault)
+		}
+	}
 	return p.unknown(&p.v, "text that is no JSON object")
 }
 

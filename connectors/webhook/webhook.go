@@ -69,7 +69,7 @@ func (s *Source) Push(ctx context.Context, body io.Reader, p connectors.Push, em
 	if name == "" {
 		name = s.config.Format
 	}
-	doc, err := format.Split(body, format.Options{Origin: p.Origin, Format: name, Reject: w.reject}, w.record)
+	doc, err := format.Split(body, format.Options{Origin: p.Origin, Format: name, Reject: w.reject, Unchecked: true}, w.record)
 	if err == nil || len(w.pending) > 0 {
 		if flushed := w.flush(); err == nil {
 			err = flushed

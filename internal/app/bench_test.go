@@ -16,7 +16,7 @@ type discard struct{ n int }
 
 func (d *discard) PublishFindings(_ context.Context, b []byte) error { d.n += len(b); return nil }
 
-func benchGraph(b *testing.B) *Graph {
+func benchGraph(b testing.TB) *Graph {
 	set, err := all.Set()
 	if err != nil {
 		b.Fatal(err)
@@ -37,7 +37,7 @@ route: {team: security}
 }
 
 // sampleRecord is one ASFF record of common size.
-func sampleRecord(b *testing.B) []byte {
+func sampleRecord(b testing.TB) []byte {
 	data, err := os.ReadFile("testdata/record.json")
 	if err != nil {
 		b.Fatal(err)

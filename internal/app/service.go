@@ -197,6 +197,9 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	return out, err
 }
 
+// actWait bounds how long an interaction without a daemon waits for its tickets.
+const actWait = 10 * time.Second
+
 // offline is a docket that no daemon runs: every call opens what it needs and closes it again.
 type offline struct {
 	cfg *config.Config
@@ -316,8 +319,17 @@ func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		var err error
-		out, err = a.Act(ctx, in)
-		return err
+		if out, err = a.Act(ctx, in); err != nil {
+			return err
+		}
+		// No daemon will tell the tickets: a short while is given to it here.
+		a.Release()
+		soon, cancel := context.WithTimeoutCause(ctx, actWait, errWaited)
+		defer cancel()
+		if err := a.quiet(soon, func(string, int, int) {}); err != nil && !errors.Is(err, errWaited) {
+			return err
+		}
+		return nil
 	})
 	return out, err
 }

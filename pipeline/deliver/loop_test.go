@@ -129,12 +129,15 @@ func TestRunOnce(t *testing.T) {
 			w.queue.publish(a)
 		}
 		total := 0
-		for !p.loop.Idle() {
+		for w.queue.left() > 0 {
 			n, err := p.loop.RunOnce(context.Background())
 			if err != nil || n > 8 {
 				t.Fatalf("RunOnce() = %d, %v; want at most 8, nil", n, err)
 			}
 			total += n
+		}
+		if n, err := p.loop.RunOnce(context.Background()); n != 0 || err != nil || !p.loop.Idle() {
+			t.Errorf("RunOnce() = %d, %v with nothing left, Idle() = %v; want 0, nil, true", n, err, p.loop.Idle())
 		}
 		if total != 20 || w.queue.left() != 0 {
 			t.Errorf("worked on %d with %d left; want 20, 0", total, w.queue.left())

@@ -14,7 +14,7 @@ import (
 // processes, deaths and restarts at any time, messages published again at any time
 // and every fault of the tracker, all within grace and lag: one record a case, with the last revision.
 func TestRandomFaults(t *testing.T) {
-	seeds := uint64(20)
+	seeds := uint64(10)
 	if testing.Short() {
 		seeds = 5
 	}

@@ -66,10 +66,7 @@ type Run struct {
 	places      map[[16]byte][]spot
 }
 
-type spot struct {
-	path         string // set only where places of different paths share a group
-	line, column int
-}
+type spot struct{ line, column int }
 
 // Wants reports whether Set can use the run's member of that name, so that
 // other members need not be kept in memory.
@@ -288,7 +285,7 @@ func (r *Run) occurrence(p identity) int {
 }
 
 func (s spot) compare(t spot) int {
-	return cmp.Or(strings.Compare(s.path, t.path), cmp.Compare(s.line, t.line), cmp.Compare(s.column, t.column))
+	return cmp.Or(cmp.Compare(s.line, t.line), cmp.Compare(s.column, t.column))
 }
 
 // Compose makes the record of one result: a JSON object that Decode reads by itself.
