@@ -186,7 +186,7 @@ func TestSenderLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "POST /api/v1/ingest/ci HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\n{", bearer(RoleIngest))
+	fmt.Fprintf(conn, "POST /api/v1/ingest/ci HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\n{\"a\":", bearer(RoleIngest))
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
