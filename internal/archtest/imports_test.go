@@ -97,6 +97,7 @@ var rules = []rule{
 	{"internal/crashtest/...", "..."},
 	{"internal/bench/...", "..."},
 	{"deploy/...", "deploy/..."},
+	{"docs", ""},
 }
 
 // libraries names who alone may import the big libraries.
