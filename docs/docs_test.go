@@ -17,6 +17,8 @@ import (
 	"github.com/docket-hub/docket/internal/app"
 )
 
+//go:generate go test . -count=1 -run TestCommandsAreCurrent -update
+
 func page(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.FromSlash(name))
