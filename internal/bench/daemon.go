@@ -35,13 +35,14 @@ func Build(ctx context.Context, dir, into string) (string, error) {
 
 // Daemon is a running docket with its own empty state.
 type Daemon struct {
-	dir  string
-	url  string
-	cmd  *exec.Cmd
-	http *http.Client
-	log  *os.File
-	done chan struct{} // closed when the process has ended with err
-	err  error
+	dir     string
+	tickets string
+	url     string
+	cmd     *exec.Cmd
+	http    *http.Client
+	log     *os.File
+	done    chan struct{} // closed when the process has ended with err
+	err     error
 }
 
 // Start runs binary on a new configuration and an empty state in a folder below
@@ -54,13 +55,16 @@ func Start(ctx context.Context, binary, dir string, pprof bool) (_ *Daemon, err 
 	if d.dir, err = os.MkdirTemp(dir, "daemon-*"); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
+	if d.tickets, err = os.MkdirTemp(Receiver(d.dir), "docket-tickets-*"); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
 	d.url = "http://" + addr
 	path := filepath.Join(d.dir, "docket.yaml")
-	if err := os.WriteFile(path, []byte(configuration(addr)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(configuration(addr, d.tickets)), 0o600); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
 	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
@@ -86,6 +90,19 @@ func Start(ctx context.Context, binary, dir string, pprof bool) (_ *Daemon, err 
 	return d, nil
 }
 
+// memory is a file system in memory on Linux.
+const memory = "/dev/shm"
+
+// Receiver is the folder that stands for the tracker. A tracker is another
+// machine, so its writes must not compete for the disk that docket flushes to: it is in memory
+// where that can be had, else in dir.
+func Receiver(dir string) string {
+	if info, err := os.Stat(memory); err == nil && info.IsDir() {
+		return memory
+	}
+	return dir
+}
+
 // freeAddress is a loopback address that nobody listens on now.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -98,18 +115,18 @@ func freeAddress() (string, error) {
 
 // configuration is that of the measured daemon: docket's defaults, a team for
 // each of the world's, one file sink, and no limit on new tickets, which would hold the work back.
-func configuration(addr string) string {
+func configuration(addr, tickets string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `data_dir: data
 server:
   listen: %s
   auth: {tokens: [{name: bench, role: admin, token: {env: DOCKET_BENCH_TOKEN}}]}
 sources: [{name: load, type: webhook, repository: acme/shop}]
-sinks: [{name: disk, type: file, path: tickets}]
+sinks: [{name: disk, type: file, path: %s}]
 limits: {max_new_tickets_per_hour: 1000000}
 teams:
   - {name: security}
-`, addr)
+`, addr, tickets)
 	for n := range teams {
 		fmt.Fprintf(&b, "  - {name: team-%02d}\n", n)
 	}
@@ -174,7 +191,7 @@ func (d *Daemon) Stop() error {
 		err = fmt.Errorf("docket ended: %w\n%.4000s", err, text)
 	}
 	d.http.CloseIdleConnections()
-	return errors.Join(err, d.log.Close(), os.RemoveAll(d.dir))
+	return errors.Join(err, d.log.Close(), os.RemoveAll(d.dir), os.RemoveAll(d.tickets))
 }
 
 // clockTick is the unit of CPU times in /proc (proc_pid_stat(5)): USER_HZ is 100 on every Linux.
@@ -209,6 +226,18 @@ func (d *Daemon) PeakRSS() (int64, error) {
 		}
 	}
 	return 0, errors.New("read memory: no VmHWM in /proc")
+}
+
+// profiled is how many seconds of a load a profile covers.
+const profiled = 10
+
+// profile writes a CPU profile of the next seconds to path.
+func (d *Daemon) profile(ctx context.Context, path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	return errors.Join(d.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", profiled), f), f.Close())
 }
 
 // Judged counts what triage judged, by what it found it to be.

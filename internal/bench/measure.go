@@ -30,6 +30,7 @@ type Plan struct {
 	Singles     int // of the load that sends one finding a request
 	Few, Known  int // findings known before the growth of CPU per finding is measured; Known 0: not measured
 	Repetitions int
+	Profile     string // where a CPU profile of the load of repeats is written; empty: none
 	Progress    func(format string, args ...any)
 }
 
@@ -172,7 +173,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if r.Before, err = p.limits(ctx, sample); err != nil {
 		return r, err
 	}
-	err = p.with(ctx, func(d *Daemon) error {
+	err = p.with(ctx, false, func(d *Daemon) error {
 		sent, err := d.Send(ctx, standard.clients)
 		r.Rate = sent.Rate()
 		return errors.Join(err, p.complete(ctx, d, standard))
@@ -180,7 +181,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if err != nil {
 		return r, fmt.Errorf("load of %d a request: %w", perBody, err)
 	}
-	err = p.with(ctx, func(d *Daemon) error {
+	err = p.with(ctx, false, func(d *Daemon) error {
 		sent, err := d.Send(ctx, single.clients)
 		r.SingleRate = sent.Rate()
 		return errors.Join(err, p.complete(ctx, d, single))
@@ -188,7 +189,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if err != nil {
 		return r, fmt.Errorf("load of one a request: %w", err)
 	}
-	err = p.with(ctx, func(d *Daemon) error { return p.cost(ctx, d, quarter, &r) })
+	err = p.with(ctx, p.Profile != "", func(d *Daemon) error { return p.cost(ctx, d, quarter, &r) })
 	if err != nil {
 		return r, fmt.Errorf("load of repeats: %w", err)
 	}
@@ -206,12 +207,18 @@ func (p Plan) cost(ctx context.Context, d *Daemon, l *load, r *Repetition) error
 	if err != nil {
 		return err
 	}
+	profiled := make(chan error, 1)
+	if p.Profile != "" {
+		go func() { profiled <- d.profile(ctx, p.Profile) }()
+	} else {
+		profiled <- nil
+	}
 	start := time.Now()
 	sent, err := d.Send(ctx, l.clients)
 	if err != nil {
 		return err
 	}
-	if err := p.complete(ctx, d, l); err != nil {
+	if err := errors.Join(p.complete(ctx, d, l), <-profiled); err != nil {
 		return err
 	}
 	took := time.Since(start)
@@ -249,8 +256,8 @@ func (p Plan) complete(ctx context.Context, d *Daemon, l *load) error {
 }
 
 // with runs do against a new daemon.
-func (p Plan) with(ctx context.Context, do func(*Daemon) error) error {
-	d, err := Start(ctx, p.Binary, p.Dir, false)
+func (p Plan) with(ctx context.Context, pprof bool, do func(*Daemon) error) error {
+	d, err := Start(ctx, p.Binary, p.Dir, pprof)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ var printed = regexp.MustCompile("(?m)^\\| .* \\| `([0-9a-f]{12})` \\|$")
 // Tickets reads every ticket on disk.
 func (d *Daemon) Tickets() (Tickets, error) {
 	var t Tickets
-	files, err := filepath.Glob(filepath.Join(d.dir, "tickets", "*.md"))
+	files, err := filepath.Glob(filepath.Join(d.tickets, "*.md"))
 	if err != nil {
 		return t, err
 	}

@@ -32,7 +32,8 @@ func run(ctx context.Context, args []string) (err error) {
 		known  = flags.Int("known", -1, "findings known before growth is measured; 0: not measured (smoke 50,000, standard 1,000,000)")
 		rounds = flags.Int("rounds", 0, "interleaved repetitions (smoke 2, standard 5)")
 		out    = flags.String("out", "", "document whose table is replaced")
-		dir    = flags.String("dir", "", "folder on the disk to be measured (the system's for temporary files)")
+		dir    = flags.String("dir", ".", "folder on the disk to be measured; the scratch folder made in it is removed again")
+		prof   = flags.String("profile", "", "file for a CPU profile of the load of repeats")
 		check  = flags.Bool("check", false, "fail when a target is missed")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -42,14 +43,14 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	plan.Seed = *seed
+	plan.Seed, plan.Profile = *seed, *prof
 	if *known >= 0 {
 		plan.Known = *known
 	}
 	if *rounds > 0 {
 		plan.Repetitions = *rounds
 	}
-	if plan.Dir, err = os.MkdirTemp(*dir, "docket-bench-*"); err != nil {
+	if plan.Dir, err = os.MkdirTemp(*dir, ".docket-bench-*"); err != nil {
 		return err
 	}
 	defer func() {
