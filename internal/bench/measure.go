@@ -176,6 +176,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	err = p.with(ctx, false, func(d *Daemon) error {
 		sent, err := d.Send(ctx, standard.clients)
 		r.Rate = sent.Rate()
+		p.Progress("accepted %.0f findings/s", r.Rate)
 		return errors.Join(err, p.complete(ctx, d, standard))
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ func run(ctx context.Context, args []string) (err error) {
 		rounds = flags.Int("rounds", 0, "interleaved repetitions (smoke 2, standard 5)")
 		out    = flags.String("out", "", "document whose table is replaced")
 		dir    = flags.String("dir", ".", "folder on the disk to be measured; the scratch folder made in it is removed again")
+		count  = flags.Int("findings", 0, "findings of a load (smoke 10,000, standard 100,000)")
 		prof   = flags.String("profile", "", "file for a CPU profile of the load of repeats")
 		check  = flags.Bool("check", false, "fail when a target is missed")
 	)
@@ -46,6 +47,9 @@ func run(ctx context.Context, args []string) (err error) {
 	plan.Seed, plan.Profile = *seed, *prof
 	if *known >= 0 {
 		plan.Known = *known
+	}
+	if *count > 0 {
+		plan.Findings = *count
 	}
 	if *rounds > 0 {
 		plan.Repetitions = *rounds
