@@ -199,10 +199,15 @@ func drawWaiting(pg *page, rows []api.Waiting) {
 	}
 }
 
-// drawRejected names rejected records; total may be more than are named.
+// namedRejects is how many rejected records are named one by one.
+const namedRejects = 20
+
+// drawRejected names rejected records; total may be more than there are rows.
 func drawRejected(pg *page, rows []pipeline.Reject, total int) {
+	total = max(total, len(rows))
+	rows = rows[:min(len(rows), namedRejects)]
 	for i := range rows {
-		pg.line("%s %s: %s", cell{"rejected:", yellow}, rejectPlace(&rows[i]), rows[i].Reason)
+		pg.line("%s %s: %s", cell{"rejected:", yellow}, rejectPlace(&rows[i]), reasonOf(&rows[i]))
 	}
 	if more := total - len(rows); more > 0 && len(rows) > 0 {
 		pg.line("%s and %s more: `docket rejects list` shows them", cell{"rejected:", yellow}, fmt.Sprint(more))

@@ -19,6 +19,7 @@ type wiring struct {
 	installation func(*config.Config) string
 	client       func(baseURL, token string) client
 	user         func() string // of the operating system; "" where it has no name
+	clock        func() time.Time
 	skew         time.Duration // moves the clock; zero in the product
 }
 
@@ -34,6 +35,7 @@ func product() wiring {
 		offline: app.Offline, installation: app.InstallationOf,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
 		user:   systemUser,
+		clock:  time.Now,
 	}
 }
 
@@ -46,4 +48,4 @@ func systemUser() string {
 }
 
 // now is the time that docket goes by.
-func (w *wiring) now() time.Time { return time.Now().UTC().Add(w.skew) }
+func (w *wiring) now() time.Time { return w.clock().UTC().Add(w.skew) }

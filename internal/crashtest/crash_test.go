@@ -136,7 +136,12 @@ func must(t *testing.T, bin, dir string, args ...string) string {
 func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 	t.Helper()
 	before := len(tickets(t, dir))
-	more, limit := 1+r.IntN(9), time.Duration(r.IntN(4000))*time.Millisecond
+	// While no ticket is there the kill comes at any time, reading and deciding
+	// included; after that it waits for a few further tickets, so that it falls in the midst of delivery.
+	more, limit := 1+r.IntN(4), 20*time.Second
+	if before == 0 && r.IntN(6) > 0 {
+		more, limit = 1, time.Duration(20+r.IntN(300))*time.Millisecond
+	}
 	cmd := exec.Command(bin, args...)
 	cmd.Dir = dir
 	var out bytes.Buffer
@@ -157,7 +162,7 @@ func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 			return false
 		case <-time.After(time.Millisecond):
 		}
-		if n := len(tickets(t, dir)); n >= before+more || time.Since(start) > limit && n > 0 || time.Since(start) > limit+4*time.Second {
+		if len(tickets(t, dir)) >= before+more || time.Since(start) > limit {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +226,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 	bin, r := binary(t), seed(t)
 	dir := world(t)
 	between, sent := 0, 0
-	for sent < kills() {
+	for sent < kills() || between < kills()*3/5 {
 		before := len(tickets(t, dir))
 		if !kill(t, r, bin, dir, "run", "--once") {
 			break
@@ -239,9 +244,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 	counted(t, dir)
 	must(t, bin, dir, "run", "--once")
 	counted(t, dir)
-	if out := must(t, bin, dir, "state", "verify"); strings.Contains(out, "problem") {
-		t.Errorf("state verify: %s", out)
-	}
+	must(t, bin, dir, "state", "verify") // it fails where the state is not clean
 }
 
 // TestPlanApplyAgain: plan says 300 tickets, apply makes exactly those, a second run none;
