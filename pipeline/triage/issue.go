@@ -145,7 +145,11 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 	}
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]
-		if !e.Wants() || !d.sinkIs(sink) {
+		switch {
+		case !e.Wants():
+			continue
+		case !d.sinkIs(sink):
+			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
 			continue
 		}
 		e.N++

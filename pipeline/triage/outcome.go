@@ -54,9 +54,6 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		return fmt.Errorf("case %s: the outcome of action %d has the unknown result %q", o.Case, o.N, o.Result)
 	}
 	d.seenMeanwhile(c, e, o)
-	if !d.sinkIs(sink) && e.rests() && e.Wants() {
-		e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
-	}
 	d.l.putCase(c)
 	return nil
 }
