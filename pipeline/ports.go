@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -115,3 +116,12 @@ type Repeater interface{ RepeatsSafely() }
 type Checker interface {
 	Check(ctx context.Context) error
 }
+
+// claimPrefix marks scopes that a person claims to be read whole.
+const claimPrefix = "claim:"
+
+// ClaimScope names a scope that a person says a document is a whole read of.
+func ClaimScope(name string) string { return claimPrefix + name }
+
+// IsClaim reports whether a scope is a claim rather than what a scanner's report names.
+func IsClaim(scope string) bool { return strings.HasPrefix(scope, claimPrefix) }

@@ -1,4 +1,12 @@
 // Command docket turns security findings into the right ticket, once.
 package main
 
-func main() {}
+import (
+	"os"
+
+	"github.com/docket-hub/docket/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.LookupEnv))
+}

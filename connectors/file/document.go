@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -43,18 +44,19 @@ func (d *document) read(r io.Reader) error {
 		return nil
 	}
 	if in.err != nil {
-		d.broken(parts, "the file could not be read to its end")
+		d.scans(parts.Scans, "the file could not be read to its end")
 		return fmt.Errorf("reading findings from %s: %w", d.origin, in.err)
 	}
 	for _, n := range parts.Notes {
 		p.note("%s: %s", d.origin, n)
 	}
 	if err != nil {
-		if rerr := d.reject(pipeline.Reject{Origin: d.origin, Reason: err.Error()}); rerr != nil {
-			return nil
+		reason := strings.TrimPrefix(err.Error(), "reading "+d.origin+": ")
+		if d.reject(pipeline.Reject{Origin: d.origin, Reason: reason}) != nil {
+			return nil // it is in poll.stopped
 		}
-		d.broken(parts, "the file could not be taken apart: "+err.Error())
-		p.note("%s: rejected: %v", d.origin, err)
+		d.scans(parts.Scans, "the file could not be taken apart: "+reason)
+		p.note("%s: rejected: %s", d.origin, reason)
 		d.whole = d.steady()
 		return nil
 	}
@@ -134,9 +136,6 @@ func (d *document) reject(r pipeline.Reject) error {
 	p.result.Rejected++
 	return nil
 }
-
-// broken ends the document's scans as incomplete: they prove nothing.
-func (d *document) broken(parts Parts, why string) { d.scans(parts.Scans, why) }
 
 // scans emits the document's end markers; a non-empty why makes all of them incomplete.
 func (d *document) scans(scans []pipeline.Scan, why string) {

@@ -203,7 +203,7 @@ func (p *poll) file(f found) error {
 		after, err := r.Stat()
 		return err == nil && after.Size() == before.Size() && after.ModTime().Equal(before.ModTime())
 	}
-	d := &document{poll: p, origin: f.shown, scope: "file:" + f.shown, changed: before.ModTime().UTC(), steady: steady}
+	d := &document{poll: p, origin: f.shown, scope: pipeline.ClaimScope("file " + f.shown), changed: before.ModTime().UTC(), steady: steady}
 	if err := d.read(r); err != nil || p.stopped != nil {
 		return err
 	}
@@ -223,6 +223,6 @@ func (p *poll) stdin() error {
 		p.note("stdin: was read already, it is read once")
 		return nil
 	}
-	d := &document{poll: p, origin: "stdin", scope: "file:stdin", changed: s.opt.Now().UTC(), steady: func() bool { return true }}
+	d := &document{poll: p, origin: "stdin", scope: pipeline.ClaimScope("file stdin"), changed: s.opt.Now().UTC(), steady: func() bool { return true }}
 	return d.read(s.opt.Stdin)
 }

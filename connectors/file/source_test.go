@@ -209,10 +209,10 @@ func TestPollComplete(t *testing.T) {
 		{CompleteAuto, []string{"a.json#0 one own", "a.json#1 two own", "scan T n=0 complete=true ",
 			"b.json#1 reject bad", "b.json#0 one own", "scan U n=0 complete=true ", "c.json#0 undecodable own", "d.json#0 one own", "d.json#0 reject no findings format that is known here"}},
 		{CompleteNever, []string{"a.json#0 one ", "a.json#1 two ", "b.json#1 reject bad", "b.json#0 one ", "c.json#0 undecodable ", "d.json#0 one ", "d.json#0 reject no findings format that is known here"}},
-		{CompleteAlways, []string{"a.json#0 one file:a.json", "a.json#1 two file:a.json", "scan file:a.json n=2 complete=true ",
-			"b.json#1 reject bad", "b.json#0 one file:b.json", "scan file:b.json n=1 complete=false 1 of its records were rejected",
-			"c.json#0 undecodable file:c.json", "scan file:c.json n=1 complete=false 1 of its records were rejected",
-			"d.json#0 one file:d.json", "d.json#0 reject no findings format that is known here", "scan file:d.json n=1 complete=false the file could not be taken apart: no findings format that is known here"}},
+		{CompleteAlways, []string{"a.json#0 one claim:file a.json", "a.json#1 two claim:file a.json", "scan claim:file a.json n=2 complete=true ",
+			"b.json#1 reject bad", "b.json#0 one claim:file b.json", "scan claim:file b.json n=1 complete=false 1 of its records were rejected",
+			"c.json#0 undecodable claim:file c.json", "scan claim:file c.json n=1 complete=false 1 of its records were rejected",
+			"d.json#0 one claim:file d.json", "d.json#0 reject no findings format that is known here", "scan claim:file d.json n=1 complete=false the file could not be taken apart: no findings format that is known here"}},
 	} {
 		_, got := poll1(t, newSource(t, tree(t, files), SourceConfig{Paths: []string{"*.json"}, Complete: c.complete}), pipeline.Request{})
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -243,7 +243,7 @@ func TestPollStopsWhenNothingIsTaken(t *testing.T) {
 	if !errors.Is(err, pipeline.ErrFull) {
 		t.Errorf("Poll() = %v; want ErrFull", err)
 	}
-	if want := []string{"a.json#0 a file:a.json", "scan file:a.json n=1 complete=true "}; !cmp.Equal(k.got, want) {
+	if want := []string{"a.json#0 a claim:file a.json", "scan claim:file a.json n=1 complete=true "}; !cmp.Equal(k.got, want) {
 		t.Errorf("Poll() gave %v; want %v", k.got, want)
 	}
 	_, got := poll1(t, s, pipeline.Request{Since: res.Watermark})
@@ -303,7 +303,7 @@ func (f *failing) Read(b []byte) (int, error) {
 func TestPollStandardInput(t *testing.T) {
 	s := newSource(t, t.TempDir(), SourceConfig{Paths: []string{"-"}, Complete: CompleteAlways})
 	_, got := poll1(t, s, pipeline.Request{})
-	if want := []string{"stdin#0 from stdin file:stdin", "scan file:stdin n=1 complete=true "}; !cmp.Equal(got, want) {
+	if want := []string{"stdin#0 from stdin claim:file stdin", "scan claim:file stdin n=1 complete=true "}; !cmp.Equal(got, want) {
 		t.Errorf("Poll(-) = %v; want %v", got, want)
 	}
 	res, got := poll1(t, s, pipeline.Request{Full: true})
@@ -317,7 +317,7 @@ func TestPollStandardInput(t *testing.T) {
 	if _, err := s.Poll(context.Background(), pipeline.Request{}, k); err == nil || !strings.Contains(err.Error(), "the wire was cut") {
 		t.Errorf("Poll(broken pipe) = %v; want the cause", err)
 	}
-	if want := []string{"stdin#0 one file:stdin", "scan file:stdin n=1 complete=false the file could not be read to its end"}; !cmp.Equal(k.got, want) {
+	if want := []string{"stdin#0 one claim:file stdin", "scan claim:file stdin n=1 complete=false the file could not be read to its end"}; !cmp.Equal(k.got, want) {
 		t.Errorf("Poll(broken pipe) gave %v; want %v", k.got, want)
 	}
 

@@ -3,6 +3,7 @@ package format_test
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/docket-hub/docket/connectors/format"
@@ -68,3 +69,14 @@ func benchmarkSplit(b *testing.B, file string, unchecked bool) {
 func BenchmarkSplitASFF1000(b *testing.B)          { benchmarkSplit(b, "asff.json", false) }
 func BenchmarkSplitASFF1000Unchecked(b *testing.B) { benchmarkSplit(b, "asff.json", true) }
 func BenchmarkSplitOCSF1000(b *testing.B)          { benchmarkSplit(b, "ocsf.json", false) }
+
+func BenchmarkSplitSARIF72(b *testing.B) {
+	text := []byte(run(repo + ended + `,"results":[` + strings.TrimSuffix(strings.Repeat(finding+",", 72), ",") + "]"))
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if d, err := format.Split(bytes.NewReader(text), format.Options{}, func(pipeline.Record) error { return nil }); err != nil || d.Records != 72 {
+			b.Fatal(d, err)
+		}
+	}
+}

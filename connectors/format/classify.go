@@ -114,3 +114,13 @@ func spanOf(name []byte) int {
 	}
 	return -1
 }
+
+// complete reports whether the outer keys are all that a record of some format cannot lack.
+func complete(k keySet) bool {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount} {
+		if k&want == want {
+			return true
+		}
+	}
+	return false
+}

@@ -11,12 +11,10 @@ import (
 // envelope is the part of an EventBridge event that matters here (EventBridge
 // user guide, "Structure of events"; Security Hub user guide, "EventBridge event formats").
 type envelope struct {
-	ID         string `json:"id"`
-	DetailType string `json:"detail-type"`
-	Source     string `json:"source"`
-	Detail     struct {
-		Findings jsontext.Value `json:"findings"`
-	} `json:"detail"`
+	ID         string         `json:"id"`
+	DetailType string         `json:"detail-type"`
+	Source     string         `json:"source"`
+	Detail     jsontext.Value `json:"detail"`
 }
 
 // event takes the findings out of an EventBridge event. An event about
@@ -27,19 +25,25 @@ func (p *splitter) event(v *value) error {
 	if err := json.Unmarshal(v.data, &e); err != nil {
 		return p.reject(v, "EventBridge event: "+p.explain(v, err))
 	}
-	if len(e.Detail.Findings) == 0 || e.Detail.Findings.Kind() != '[' {
+	var d struct {
+		Findings jsontext.Value `json:"findings"`
+	}
+	if e.Detail.Kind() == '{' {
+		if err := json.Unmarshal(e.Detail, &d); err != nil {
+			return p.reject(v, "EventBridge event: "+Reason(err))
+		}
+	}
+	if d.Findings.Kind() != '[' {
 		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): it carries no findings", e.DetailType, e.Source, e.ID))
 		return nil
 	}
-	line := v.line
-	inner := newScanner(bytes.NewReader(bytes.Clone(e.Detail.Findings)))
-	inner.line = line
-	outer := p.s
-	p.s = inner
+	outer, line := p.s, v.line
 	defer func() { p.s = outer }()
-	if _, ok := inner.next(); !ok {
+	p.s = newScanner(bytes.NewReader(d.Findings))
+	p.s.line = line
+	if _, ok := p.s.next(); !ok {
 		return nil
 	}
-	inner.take()
+	p.s.take()
 	return p.array(maxNesting, p.value)
 }

@@ -12,7 +12,7 @@ import (
 
 // maxRunPart is the largest part of a SARIF run other than its results, its
 // tool with all rules above all, in records.
-const maxRunPart = 4
+const maxRunPart = 2
 
 // run reads one element of a SARIF document's runs. Its results are put aside
 // until the run's end, since the rules they point to may come behind them.

@@ -20,6 +20,7 @@ type scanner struct {
 	pos, end int
 	line     int   // 1-based line of the next byte
 	err      error // sticky; io.EOF at the end of the text
+	salvages int   // how often a malformed element was cut before the record that it had swallowed
 
 	stack, word, name []byte // kept from value to value for their memory
 }
@@ -122,6 +123,7 @@ func (s *scanner) read(v *value, max int, array, open, resume bool) {
 	if resume {
 		r.stack, r.last, v.list = append(r.stack, '{'), '[', ""
 	}
+	tried := !array || !open
 	for {
 		if !s.fill() {
 			v.cut = true
@@ -141,6 +143,11 @@ func (s *scanner) read(v *value, max int, array, open, resume bool) {
 				v.fault = tooLarge(max)
 			}
 			return
+		}
+		if !tried && v.size > max {
+			if tried = true; s.salvage(v) {
+				return
+			}
 		}
 	}
 }

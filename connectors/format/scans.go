@@ -10,8 +10,9 @@ import (
 
 // scans gathers what the records of a document say about the targets they came from.
 type scans struct {
-	list []*scanState
-	why  string
+	list    []*scanState
+	byScope map[string]*scanState
+	why     string
 }
 
 type scanState struct {
@@ -21,12 +22,14 @@ type scanState struct {
 
 // at is the scan of a scope; a document that holds several runs of one scope makes one scan of them.
 func (s *scans) at(scope, run string) *scanState {
-	for _, x := range s.list {
-		if x.Scope == scope {
-			return x
-		}
+	if x := s.byScope[scope]; x != nil {
+		return x
 	}
 	x := &scanState{Scan: pipeline.Scan{Scope: scope, Complete: true}, run: run}
+	if s.byScope == nil {
+		s.byScope = make(map[string]*scanState)
+	}
+	s.byScope[scope] = x
 	s.list = append(s.list, x)
 	return x
 }

@@ -1,9 +1,14 @@
 package format_test
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/connectors/format/formattest"
@@ -65,6 +70,30 @@ func TestSharedSamples(t *testing.T) {
 	}
 	if total != 70 || len(asff) != 67 {
 		t.Errorf("asff and asff-fsbp hold %d findings with %d identities; want 70 and 67", total, len(asff))
+	}
+}
+
+// TestSharedArchivedFindings reads the findings of a recorded API answer: all
+// are ARCHIVED with the workflow status NEW, so none may count as open.
+func TestSharedArchivedFindings(t *testing.T) {
+	text := readFile(t, filepath.Join(formattest.Shared(t), "data/aws-api/test_ecr_image_modify_policy.securityhub.GetFindings_1.json"))
+	var answer struct {
+		Data jsontext.Value `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	_, err := format.Split(bytes.NewReader(answer.Data), format.Options{Origin: "GetFindings"}, func(rec pipeline.Record) error {
+		n++
+		r, err := format.Decode(rec)
+		if r.Status != pipeline.StatusResolved {
+			t.Errorf("Decode(record %d) = %v; want resolved", rec.Index, r.Status)
+		}
+		return err
+	})
+	if err != nil || n != 20 {
+		t.Errorf("Split(recorded answer) = %d records, %v; want 20", n, err)
 	}
 }
 

@@ -150,7 +150,19 @@ func (p *splitter) value(c byte, nesting int, array bool) error {
 		p.s.read(&p.v, p.opt.MaxRecord, array, false, false)
 		return p.reject(&p.v, "arrays in arrays")
 	}
+	if !array && (c == ',' || p.s.salvages > 0 && (c == ']' || c == '}')) {
+		p.s.take() // objects listed without brackets, or brackets left over from what was rejected
+		return nil
+	}
 	p.s.junk(&p.v, p.opt.MaxRecord, array)
+	if p.known && wreckage(p.v.data) {
+		if array || !p.s.salvage(&p.v) {
+			p.s.skip(&p.v)
+		}
+		if p.v.fault != "" {
+			return p.reject(&p.v, p.v.fault)
+		}
+	}
 	return p.unknown(&p.v, "text that is no JSON object")
 }
 
@@ -218,14 +230,21 @@ func (p *splitter) object(nesting int, array bool) error {
 			return nil
 		}
 	}
-	return p.record(&p.v)
+	return p.record(&p.v, array)
 }
 
-// record hands over or refuses the object that was read.
-func (p *splitter) record(v *value) error {
+// record hands over or refuses the object that was read; array says that it stands in one.
+func (p *splitter) record(v *value, array bool) error {
 	format := p.opt.Format
 	if f := classify(v.keys); format == "" || f == event {
 		format = f
+	}
+	broken := v.cut || v.fault != ""
+	if !broken && format != unknown && !p.opt.Unchecked && !jsontext.Value(v.data).IsValid() {
+		broken = true
+	}
+	if broken && array {
+		p.s.salvage(v)
 	}
 	switch {
 	case v.cut && p.damaged():
@@ -236,18 +255,17 @@ func (p *splitter) record(v *value) error {
 		return p.reject(v, v.fault)
 	case format == unknown || format == SARIF:
 		return p.unknown(v, "an object with the keys "+strings.Join(v.names, ", "))
+	case broken:
+		return p.reject(v, p.explain(v, nil))
 	case format == event:
 		return p.event(v)
 	}
 	return p.emit(v, format)
 }
 
-// emit checks a record of a known format and hands it over.
+// emit hands over a record of a known format.
 func (p *splitter) emit(v *value, format string) error {
 	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index}
-	if !p.opt.Unchecked && !jsontext.Value(v.data).IsValid() {
-		return p.reject(v, p.explain(v, nil))
-	}
 	if format == OCSF {
 		scope, at, err := ocsf.Scope(v.part)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +112,15 @@ func TestSplitRejects(t *testing.T) {
 		{"open quote in a line", "{\"Id\":\"x,\"ProductArn\":1}\n" + asffB, []string{b}, []string{"0:1:x, "}},
 		{"open quote at the end of a line of an array", "[\n{\"ProductArn\": \"x,\n\"Id\": \"y\"},\n" + asffB + "]", []string{b}, []string{"0:2:"}},
 		{"a line cut off", half + "\n" + asffB + "\n" + asffA, []string{b, a}, []string{"0:1:a "}},
+		{"missing quote in one line", "[" + strings.Replace(asffA, `"a"`, `"a`, 1) + "," + asffB + "," + asffA + "]", []string{b, a}, []string{"0:1:a,"}},
+		{"missing brace", "[" + asffA[:len(asffA)-1] + ",\n" + asffB + "," + asffA + "]", []string{b, a}, []string{"0:1:a malformed: the record runs into the one behind it"}},
+		{"missing quote twice", "[" + strings.Replace(asffA, `"a"`, `"a`, 1) + "," + asffB + "," + strings.Replace(asffA, `"a"`, `"a`, 1) + "," + asffB + "]", []string{b, b}, []string{"0:1:a,", "2:1:a,"}},
+		{"missing quote in a page", `{"Findings":[` + strings.Replace(asffA, `"a"`, `a"`, 1) + "," + asffB + "," + asffA + `],"NextToken":"x"}`, []string{b, a}, []string{"0:1: malformed"}},
+		{"missing quote and then more than the limit", "[" + strings.Replace(asffA, `"a"`, `"a`, 1) + strings.Repeat(","+asffB, 40) + "]", slices.Repeat([]string{b}, 40), []string{"0:1:a,"}},
+		{"a brace too many", "[" + asffB + "," + strings.Replace(asffA, `"ProductArn"`, `"x":1},"ProductArn"`, 1) + "," + asffB + "]", []string{b, b}, []string{"1:1:a no known", "2:1: malformed: the record before"}},
+		{"a bracket too many", "[" + asffB + "," + strings.Replace(asffA, `,"ProductArn"`, `],"ProductArn"`, 1) + "," + asffB + "," + asffA + "]", []string{b, b, a}, []string{"1:1:a the brackets", "2:1: malformed"}},
+		{"commas between lines", asffA + ",\n" + asffB + ",\n", []string{a, b}, nil},
+		{"related findings do not pass for records", "[" + strings.Replace(asffA, `"Id":"a"`, `"RelatedFindings":[{"Id":"x"},{"ProductArn":"p","Id":"y"}],"Id":nope`, 1) + "," + asffB + "]", []string{b}, []string{"0:1: invalid character"}},
 		{"a file cut inside a record", `{"Findings":[` + asffA + "," + half, []string{a}, []string{"1:1:a the document ends inside this record"}},
 		{"a file cut between records", "[" + asffA + ",", []string{a}, []string{"1:1: the document ends before its closing bracket"}},
 		{"a page cut behind its records", `{"Findings":[` + asffA + "]", []string{a}, []string{"1:1: the document ends before its closing brace"}},
@@ -119,7 +129,7 @@ func TestSplitRejects(t *testing.T) {
 		{"text behind the document", "[" + asffA + "]\ntrailing words", []string{a}, []string{"1:2: no known findings format: text"}},
 		{"nested too deep", "[" + strings.Replace(asffA, `"Id"`, `"Deep":`+strings.Repeat("[", 300)+strings.Repeat("]", 300)+`,"Id"`, 1) + "," + asffB + "]", []string{b}, []string{"0:1:a nested too deep"}},
 		{"too large", "[" + strings.Replace(asffA, `"Id"`, `"Title":"`+strings.Repeat("x", 4000)+`","Id"`, 1) + "," + asffB + "]", []string{b}, []string{"0:1:a larger than the limit of 2000 bytes"}},
-		{"damaged event", strings.Replace(hubEv, `"source":`, `"source" `, 1) + "\n" + asffA, []string{a}, []string{"0:1:e2 EventBridge event: "}},
+		{"damaged event", strings.Replace(hubEv, `"source":`, `"source" `, 1) + "\n" + asffA, []string{a}, []string{"0:1:e2 invalid character"}},
 		{"a finding of an event", strings.Replace(hubEv, asffA, `{"x":1}`, 1), []string{b}, []string{"0:1: no known"}},
 	}
 	for _, tt := range tests {
@@ -231,4 +241,16 @@ func readFile(t testing.TB, file string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+func TestSplitEventsWithoutFindings(t *testing.T) {
+	for _, text := range []string{
+		`{"detail-type":"x","source":"s","detail":"words"}`,
+		`{"detail-type":"x","source":"s"}`,
+		`{"detail-type":"x","source":"s","detail":{"findings":7}}`,
+	} {
+		if got := split(text, format.Options{}); got.Notes != 1 || got.Rejects != nil || got.Err != "" {
+			t.Errorf("Split(%s) = %+v; want a note", text, got)
+		}
+	}
 }

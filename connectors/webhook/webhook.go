@@ -60,12 +60,16 @@ func (s *Source) Poll(_ context.Context, req pipeline.Request, _ pipeline.Emitte
 // Push implements connectors.Pusher. A body that cannot be read as a whole is an
 // error; what was read of it before stays accepted.
 func (s *Source) Push(ctx context.Context, body io.Reader, p connectors.Push, emit pipeline.Emitter) (connectors.Pushed, error) {
-	w := &taker{ctx: ctx, emit: emit, complete: p.Complete}
+	complete := ""
+	if p.Complete != "" {
+		complete = pipeline.ClaimScope(p.Complete)
+	}
+	w := &taker{ctx: ctx, emit: emit, complete: complete}
 	name := p.Format
 	if name == "" {
 		name = s.config.Format
 	}
-	doc, err := format.Split(body, format.Options{Origin: p.Origin, Format: name, Reject: w.reject}, w.record)
+	doc, err := format.Split(body, format.Options{Origin: p.Origin, Format: name, Reject: w.reject, Unchecked: true}, w.record)
 	if err == nil || len(w.pending) > 0 {
 		if flushed := w.flush(); err == nil {
 			err = flushed
@@ -76,9 +80,9 @@ func (s *Source) Push(ctx context.Context, body io.Reader, p connectors.Push, em
 		return w.out, err
 	}
 	scans := doc.Scans
-	if p.Complete != "" {
+	if complete != "" {
 		scans = []pipeline.Scan{{
-			ID: rand.Text(), Scope: p.Complete, Count: w.count, Time: s.now(),
+			ID: rand.Text(), Scope: complete, Count: w.count, Time: s.now(),
 			Complete: len(w.out.Rejected) == 0, Why: "a record was rejected",
 		}}
 	}

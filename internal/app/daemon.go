@@ -53,16 +53,6 @@ func Load(path string, getenv func(string) (string, bool)) (*config.Config, erro
 	return cfg, config.Join(err, Check(cfg))
 }
 
-// Check builds everything that a configuration asks for, short of connecting.
-func Check(cfg *config.Config) error {
-	set, err := all.Set()
-	if err != nil {
-		return err
-	}
-	_, err = Build(cfg, Outside{Set: set, Log: slog.New(slog.DiscardHandler), Now: time.Now})
-	return err
-}
-
 // Run is the daemon: it runs until ctx ends, then drains and stops.
 func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	opts, err := o.options()

@@ -38,6 +38,7 @@ type Graph struct {
 type Source struct {
 	Name     string
 	Type     string
+	Formerly []string
 	Interval time.Duration
 	Full     time.Duration
 	Min      pipeline.Severity
@@ -147,7 +148,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
+		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
 	}
 	for _, s := range cfg.Sinks {
 		f := o.Set[s.Type]

@@ -62,6 +62,7 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.hold.Store(a.o.HoldIssue)
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
+	l.position.settled = meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
 	if l.findings, err = a.stream.Findings(meta.Findings + 1); err != nil {

@@ -51,7 +51,7 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	m.Lock()
 	defer m.Unlock()
 	a := p.app
-	st, err := a.store.Watermark(s.Name)
+	st, err := p.watermark(s)
 	if err != nil {
 		return polled{}, err
 	}
@@ -68,6 +68,15 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	}
 	a.o.Metrics.polled(s.Name, c.Accepted, err)
 	return polled{st, res.Notes, em.rejects}, errors.Join(err, a.store.SetWatermark(st))
+}
+
+// watermark is where a source goes on: its own, else that of its former name.
+func (p *polls) watermark(s *Source) (state.SourceState, error) {
+	st, err := p.app.store.Watermark(s.Name)
+	for i := 0; err == nil && st.LastRun.IsZero() && i < len(s.Formerly); i++ {
+		st, err = p.app.store.Watermark(s.Formerly[i])
+	}
+	return st, err
 }
 
 // readID is unique to one read of one source.

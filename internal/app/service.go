@@ -12,6 +12,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
@@ -186,6 +187,9 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	if !ok {
 		return api.IngestResult{}, fmt.Errorf("%w: source %s is of type %s, which nothing can be sent to; use one of type webhook", api.ErrNotFound, s.Name, s.Type)
 	}
+	if err := format.Known(r.Format); r.Format != "" && err != nil {
+		return api.IngestResult{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
@@ -194,8 +198,15 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 		out.Rejected[i].Data = nil
 		out.Rejected[i].Reason = string(g.mask.Bytes([]byte(out.Rejected[i].Reason)))
 	}
+	if errors.Is(err, format.ErrUnknown) {
+		// The text quotes the body, and is answered and logged.
+		err = fmt.Errorf("%w: %s", api.ErrInvalid, g.mask.String(err.Error()))
+	}
 	return out, err
 }
+
+// actWait bounds how long an interaction without a daemon waits for its tickets.
+const actWait = 10 * time.Second
 
 // offline is a docket that no daemon runs: every call opens what it needs and closes it again.
 type offline struct {
@@ -316,8 +327,17 @@ func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		var err error
-		out, err = a.Act(ctx, in)
-		return err
+		if out, err = a.Act(ctx, in); err != nil {
+			return err
+		}
+		// No daemon will tell the tickets: a short while is given to it here.
+		a.Release()
+		soon, cancel := context.WithTimeoutCause(ctx, actWait, errWaited)
+		defer cancel()
+		if err := a.quiet(soon, func(string, int, int) {}); err != nil && !errors.Is(err, errWaited) {
+			return err
+		}
+		return nil
 	})
 	return out, err
 }

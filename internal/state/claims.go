@@ -28,10 +28,11 @@ var (
 
 const (
 	claimsVersion   = 1
-	claimKeyBytes   = 512     // longest key
-	claimBytes      = 1 << 20 // largest claim, as JSON
-	claimsGather    = 2 * time.Millisecond
-	claimsBatch     = 1024 // most writes in one flush
+	claimKeyBytes   = 512                    // longest key
+	claimBytes      = 1 << 20                // largest claim, as JSON
+	claimsGather    = 2 * time.Millisecond   // longest wait for more to flush
+	claimsQuiet     = 100 * time.Microsecond // without another write: no more is coming
+	claimsBatch     = 1024                   // most writes in one flush
 	claimsLockWait  = time.Second
 	claimHeadLength = 9 // version byte, revision
 )
@@ -253,29 +254,30 @@ func (c *Claims) write() {
 }
 
 // gather adds what other workers write meanwhile. A flush as large as the
-// last one is likely all there is, so it goes at once; a lone worker never waits.
+// last one is likely all there is, so it goes at once; so does one to which nothing was
+// added for a moment. A lone worker never waits.
 func (c *Claims) gather(batch []*claimSwap, last int) []*claimSwap {
-	if last <= 1 {
-		last = 1
-	}
-	t := time.NewTimer(claimsGather)
-	defer t.Stop()
-	for len(batch) < claimsBatch {
-		if len(batch) < last {
-			select {
-			case s := <-c.swaps:
-				batch = append(batch, s)
-				continue
-			case <-t.C:
-				return batch
-			}
-		}
+	end := time.Now().Add(claimsGather)
+	quiet := time.NewTimer(claimsQuiet)
+	defer quiet.Stop()
+	for len(batch) < last && len(batch) < claimsBatch && time.Now().Before(end) {
 		select {
 		case s := <-c.swaps:
 			batch = append(batch, s)
-		default:
-			return batch
+			quiet.Reset(claimsQuiet)
+			continue
+		case <-quiet.C:
 		}
+		break
+	}
+	for len(batch) < claimsBatch {
+		select {
+		case s := <-c.swaps:
+			batch = append(batch, s)
+			continue
+		default:
+		}
+		break
 	}
 	return batch
 }

@@ -23,6 +23,8 @@ type Snapshot struct {
 	own  *overlay // read from the rows, once the store's overlay has moved on
 	err  error    // the first damaged value met where a method cannot say so
 	buf  [4]uint64
+
+	lookups int64 // records read; counted by the store on Close
 }
 
 var _ triage.View = (*Snapshot)(nil)
@@ -50,7 +52,7 @@ func (p *Snapshot) Close() error {
 	if p.tx == nil {
 		return nil
 	}
-	p.s.trimWhenDue(p.tx)
+	p.s.looked(p.tx, p.lookups)
 	err := p.tx.Rollback()
 	p.tx = nil
 	p.s.released()
@@ -75,7 +77,7 @@ func (p *Snapshot) note(err error) {
 }
 
 func (p *Snapshot) get(bucket, key []byte) []byte {
-	p.s.lookups.Add(1)
+	p.lookups++
 	return p.tx.Bucket(bucket).Get(key)
 }
 
@@ -132,7 +134,7 @@ func (p *Snapshot) touch(h *triage.Hot, touched uint64) error {
 		return nil
 	}
 	if p.own == nil {
-		own, _, err := loadTouches(p.tx)
+		own, _, err := p.s.loadTouches(p.tx)
 		if err != nil {
 			return err
 		}

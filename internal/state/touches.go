@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -86,39 +87,56 @@ func eachTouch(v []byte, fn func(k touchKey, observed int64)) error {
 }
 
 // loadTouches builds the overlay of a transaction from its rows, and counts what stands in them.
-func loadTouches(tx *bolt.Tx) (overlay, int, error) {
+func (s *Store) loadTouches(tx *bolt.Tx) (overlay, int, error) {
 	b := tx.Bucket(bucketTouches)
 	o := overlay{entries: map[touchKey]touch{}, row: b.Sequence()}
-	hot := tx.Bucket(bucketHot)
-	marks := map[uint64]uint64{} // of each finding's record
 	logged := 0
-	c := b.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		row := number(k)
-		var bad error
-		err := eachTouch(v, func(k touchKey, observed int64) {
-			logged++
-			mark, ok := marks[k.seq]
-			if !ok {
-				mark = ^uint64(0) // purged: nothing counts any more
-				if v := hot.Get(key64(k.seq)); v != nil {
-					_, touched, err := decodeHot(k.seq, v)
-					if err != nil {
-						bad = err
-					}
-					mark = touched
-				}
-				marks[k.seq] = mark
-			}
-			if row > mark {
-				o.add(k, touch{observed, row})
-			}
-		})
-		if err = cmp.Or(bad, err); err != nil {
-			return overlay{}, 0, fmt.Errorf("reading last-seen times, row %d: %w", row, err)
-		}
+	marks := map[uint64]uint64{}
+	err := eachTouchRow(b, func(_ uint64, k touchKey, _ int64) {
+		logged++
+		marks[k.seq] = ^uint64(0) // nothing counts for a purged finding
+	})
+	if err != nil || logged == 0 {
+		return o, 0, err
 	}
-	return o, logged, nil
+	if err := s.loadMarks(tx, marks); err != nil {
+		return o, 0, err
+	}
+	err = eachTouchRow(b, func(row uint64, k touchKey, observed int64) {
+		if row > marks[k.seq] {
+			o.add(k, touch{observed, row})
+		}
+	})
+	return o, logged, err
+}
+
+// loadMarks reads up to which row each finding's record holds its times.
+func (s *Store) loadMarks(tx *bolt.Tx, marks map[uint64]uint64) error {
+	hot := tx.Bucket(bucketHot)
+	// In order, neighbours share their pages.
+	for _, seq := range slices.Sorted(maps.Keys(marks)) {
+		v := hot.Get(key64(seq))
+		s.looked(tx, 1)
+		if v == nil {
+			continue
+		}
+		_, touched, err := decodeHot(seq, v)
+		if err != nil {
+			return err
+		}
+		marks[seq] = touched
+	}
+	return nil
+}
+
+func eachTouchRow(b *bolt.Bucket, fn func(row uint64, k touchKey, observed int64)) error {
+	return b.ForEach(func(key, v []byte) error {
+		row := number(key)
+		if err := eachTouch(v, func(k touchKey, observed int64) { fn(row, k, observed) }); err != nil {
+			return fmt.Errorf("reading last-seen times, row %d: %w", row, err)
+		}
+		return nil
+	})
 }
 
 // folding moves last-seen times from the rows into the records, a slice with each commit.

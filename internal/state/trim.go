@@ -3,22 +3,25 @@ package state
 import bolt "go.etcd.io/bbolt"
 
 const (
-	scanTrim   = 32 << 20 // bytes of values that a scan passes before memory is given back
-	lookupTrim = 1 << 13  // look-ups after which it is: each may touch a page of its own
-	trimAbove  = 32 << 20 // bytes of file below which it is not worth the faults
+	scanTrim   = 16 << 20  // bytes of values that a scan passes before memory is looked at
+	lookupTrim = 512       // look-ups after which it is
+	trimAbove  = 112 << 20 // bytes of mapped files, the program's own included, above which memory is given back
 )
 
-// trim gives the pages of the file back that reading has touched.
+// trim gives the pages of the file back that reading has touched, once they are
+// many. The kernel maps 64 KB round each page that is read, so that looking up
+// findings here and there would soon count the whole file as this process's
+// memory. Giving back less often saves faults, more often saves memory.
 func (s *Store) trim(tx *bolt.Tx) {
-	if tx.Size() >= trimAbove {
+	s.lookups.Store(0)
+	if mapped() > trimAbove {
 		giveBack(tx)
 	}
-	s.lookups.Store(0)
 }
 
-// trimWhenDue is trim once enough records were looked up.
-func (s *Store) trimWhenDue(tx *bolt.Tx) {
-	if s.lookups.Load() >= lookupTrim {
+// looked counts n look-ups, and trims when it is time.
+func (s *Store) looked(tx *bolt.Tx, n int64) {
+	if s.lookups.Add(n) >= lookupTrim {
 		s.trim(tx)
 	}
 }
@@ -36,8 +39,6 @@ func (s *Store) scan(tx *bolt.Tx, bucket, from []byte, fn func(k, v []byte) erro
 			s.trim(tx)
 		}
 	}
-	if passed > scanTrim/4 {
-		s.trim(tx)
-	}
+	s.looked(tx, int64(passed>>12))
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 // childDirEnv makes this test binary the child that publishes until it is killed.
 const childDirEnv = "DOCKET_STREAM_TEST_DIR"
 
-// publishUntilKilled publishes from eight goroutines and prints each payload
-// once it is confirmed.
+// publishUntilKilled publishes findings, inputs and actions from nine goroutines
+// and prints each payload once it is confirmed.
 func publishUntilKilled(dir string) {
 	s, err := Open(context.Background(), Options{Dir: dir})
 	if err != nil {
@@ -41,6 +41,20 @@ func publishUntilKilled(dir string) {
 			}
 		})
 	}
+	group.Go(func() {
+		for i := 0; ; i++ {
+			actions := actionsOf("jira", batchMin)
+			for n := range actions {
+				actions[n].ID, actions[n].Data = "", fmt.Appendf(nil, "action %d.%d", i, n)
+			}
+			err := s.PublishActions(context.Background(), actions)
+			out.Lock()
+			for n := range actions {
+				fmt.Println("stored", string(actions[n].Data), err)
+			}
+			out.Unlock()
+		}
+	})
 	group.Wait()
 }
 
@@ -98,6 +112,21 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 					stored[strings.TrimSpace(string(p))]++
 				}
 			}
+		}
+	}
+	c, err := s.Actions(t.Context(), "jira")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := c.Waiting(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for waiting > 0 {
+		deliveries := fetch(t, c, 500)
+		waiting -= len(deliveries)
+		for _, d := range deliveries {
+			stored[string(d.Data)]++
 		}
 	}
 	lost := 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -95,7 +96,7 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 	s.opts.Replicas = max(1, opts.Replicas)
 	defer func() {
 		if err != nil {
-			s.disconnect(ctx)
+			err = errors.Join(err, s.disconnect(ctx))
 		}
 	}()
 	if opts.URL == "" {
@@ -118,7 +119,6 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 			return nil, err
 		}
 	}
-	// What does not compress grows by a few bytes in 64 KiB; 1/128 and 1 KiB for headers are ample.
 	if s.server != nil {
 		state, err := s.state(ctx, actionsName, jetstream.WithDeletedDetails(true))
 		if err != nil {
@@ -126,6 +126,7 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 		}
 		s.done = newDoneActions(state)
 	}
+	// What does not compress grows by a few bytes in 64 KiB; 1/128 and 1 KiB for headers are ample.
 	limit := int(s.write.MaxPayload()) - int(s.write.MaxPayload())/128 - 1<<10
 	s.findings = newGatherer(limit, s.publisher(findingsName, findingsSubject))
 	s.inputs = newGatherer(limit, s.publisher(inputsName, inputsSubject))
@@ -192,14 +193,34 @@ func (s *Stream) makeStreams(ctx context.Context) error {
 	} // else doneActions removes what is finished
 	actions.AllowAtomicPublish = true
 	for _, c := range []jetstream.StreamConfig{findings, inputs, actions} {
-		cctx, cancel := withTimeout(ctx)
-		handle, err := s.readJS.CreateOrUpdateStream(cctx, c)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("make stream %s: %w", c.Name, withCause(cctx, err))
+		if err := s.makeStream(ctx, c); err != nil {
+			return err
 		}
-		s.handles[c.Name] = handle
 	}
+	return nil
+}
+
+// makeStream makes or changes a stream. One that is as wanted is left alone: the
+// server would write its settings anew, and a start would cost a dozen flushes.
+func (s *Stream) makeStream(ctx context.Context, want jetstream.StreamConfig) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	handle, err := s.readJS.Stream(ctx, want.Name)
+	if err == nil {
+		have := handle.CachedInfo().Config
+		asWanted := have.Description == want.Description && slices.Equal(have.Subjects, want.Subjects) &&
+			have.Retention == want.Retention && have.Discard == want.Discard && have.Storage == want.Storage &&
+			have.MaxBytes == want.MaxBytes && have.MaxAge == want.MaxAge && have.Replicas == want.Replicas &&
+			have.AllowDirect == want.AllowDirect && have.AllowAtomicPublish == want.AllowAtomicPublish
+		if asWanted {
+			s.handles[want.Name] = handle
+			return nil
+		}
+	}
+	if handle, err = s.readJS.CreateOrUpdateStream(ctx, want); err != nil {
+		return fmt.Errorf("make stream %s: %w", want.Name, withCause(ctx, err))
+	}
+	s.handles[want.Name] = handle
 	return nil
 }
 

@@ -29,7 +29,7 @@ type attempt struct {
 	loose   bool         // a request of this attempt may have made something that no answer told of
 	unsure  bool         // a write is unaccounted for: resolve comes before the next one
 	since   time.Time    // the check of that write was no later than this
-	adopted bool         // the record was found, not made
+	made    bool         // this attempt made the record
 	wrote   pipeline.Ref // the record that the sink named after a write of this attempt
 	twin    pipeline.Ref // a second record under the key
 	deleted pipeline.Ref // the record that the sink says does not exist any more
@@ -99,7 +99,11 @@ func (w *attempt) write(ctx context.Context) *ending {
 func (w *attempt) ready(ctx context.Context) *ending {
 	if !w.sure || w.loose {
 		for d := w.l.heldFor(); d > 0; d = w.l.heldFor() {
-			if e := w.hold(ctx, time.Now().Add(d)); e != nil {
+			at := time.Now().Add(d)
+			w.l.status.waitTo(w, at)
+			e := w.hold(ctx, at)
+			w.l.status.waitOver(w)
+			if e != nil {
 				return e
 			}
 		}
@@ -144,7 +148,9 @@ func apply(ctx context.Context, s pipeline.Sink, t pipeline.Ticket) (applied pip
 // answer turns what the sink said into an ending, or nil to go on.
 func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err error) *ending {
 	l, d := w.l, Classify(err)
-	created := w.t.Ref.IsZero() && !w.adopted
+	if w.t.Ref.IsZero() && (err == nil || !applied.Ref.IsZero()) {
+		w.made = true
+	}
 	if !applied.Ref.IsZero() {
 		// With an error too: the record is there. The claim carries it to the next attempt, which must not make it again.
 		w.t.Ref, w.claim.Ref, w.wrote = applied.Ref, applied.Ref, applied.Ref
@@ -161,7 +167,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	switch d.Kind {
 	case Finished:
 		o := w.outcome(pipeline.OutcomeDone, "")
-		o.Held, o.Created = applied.Held, created
+		o.Held, o.Created = applied.Held, w.made
 		return &ending{outcome: o}
 	case Refused:
 		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, err.Error())}
@@ -190,7 +196,10 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 func (w *attempt) later(d Decision, err error) *ending {
 	l := w.l
 	l.status.count(d.Kind.String())
-	delay := max(d.Delay, time.Second)
+	delay := d.Delay
+	if delay == 0 {
+		delay = backoff(w.claim.Att)
+	}
 	switch d.Kind {
 	case Stopped:
 		var news bool
@@ -200,7 +209,6 @@ func (w *attempt) later(d Decision, err error) *ending {
 	case Limited:
 		l.status.hold(d.Delay)
 	default:
-		delay = backoff(w.claim.Att)
 		l.o.Log.Debug("will retry", "sink", l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "delay", delay, "err", err)
 	}
 	return &ending{giveBack: true, delay: delay}
@@ -213,8 +221,7 @@ func (w *attempt) gone(ctx context.Context, cause error) *ending {
 		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, cause.Error())}
 	}
 	first := w.deleted.IsZero()
-	w.deleted = w.t.Ref
-	w.t.Ref, w.claim.Ref = pipeline.Ref{}, pipeline.Ref{}
+	w.deleted, w.t.Ref = w.t.Ref, pipeline.Ref{} // the claim keeps it until the look-up says more
 	gone := &ending{outcome: w.outcome(pipeline.OutcomeGone, cause.Error())}
 	if w.l.finder == nil || !first {
 		return gone
@@ -241,7 +248,7 @@ func (w *attempt) gone(ctx context.Context, cause error) *ending {
 
 // adopt takes the oldest of the records found; a second one is named in the outcome.
 func (w *attempt) adopt(refs []pipeline.Ref) {
-	w.t.Ref, w.claim.Ref, w.adopted = refs[0], refs[0], true
+	w.t.Ref, w.claim.Ref = refs[0], refs[0]
 	if len(refs) > 1 {
 		w.twin = refs[1]
 	}

@@ -144,3 +144,14 @@ func TestLeaseIsJudgedByWatching(t *testing.T) {
 		t.Errorf("rest after forget = %s; want 30s", got)
 	}
 }
+
+func TestLeasesAreBounded(t *testing.T) {
+	l := leases{lease: 30 * time.Second, seen: map[string]watched{}}
+	at := time.Now()
+	for i := range 3 * leasesKept {
+		l.rest(fmt.Sprint(i), 1, at.Add(time.Duration(i)*time.Second))
+	}
+	if got := len(l.seen); got > leasesKept {
+		t.Errorf("%d claims are watched; want at most %d", got, leasesKept)
+	}
+}

@@ -127,10 +127,11 @@ func (l *Loop) Run(ctx context.Context) error {
 				l.o.Log.Warn("fetching actions", "sink", l.o.Name, "err", err)
 			}
 			sleep(ctx, min(backoff(failures), 10*time.Second))
-		case n == 0 && time.Since(began) < idlePause:
-			sleep(ctx, idlePause)
 		default:
 			failures = 0
+			if n == 0 && time.Since(began) < idlePause {
+				sleep(ctx, idlePause)
+			}
 		}
 	}
 	return nil

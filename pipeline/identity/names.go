@@ -204,6 +204,9 @@ func ownName(r *pipeline.Report, hasOther bool) string {
 	case strings.HasSuffix(product, "trustedadvisor"):
 		return "trustedadvisor:" + c
 	case strings.Contains(product, "securityhub"):
+		if hasOther && strings.HasPrefix(c, "CIS ") {
+			return "" // a requirement in plain words; its number stands among the other names
+		}
 		if len(c) > 4 && strings.EqualFold(c[:4], "PCI.") {
 			return "pci-3.2.1:" + c
 		}

@@ -58,10 +58,10 @@ type severity struct {
 }
 
 type resource struct {
-	Type   string            `json:"Type"`
-	ID     string            `json:"Id"`
-	Region string            `json:"Region"`
-	Tags   map[string]string `json:"Tags"`
+	Type   string `json:"Type"`
+	ID     string `json:"Id"`
+	Region string `json:"Region"`
+	Tags   tags   `json:"Tags"`
 }
 
 type compliance struct {

@@ -205,6 +205,27 @@ func TestTimesAndRegion(t *testing.T) {
 	}
 }
 
+func TestTags(t *testing.T) {
+	tests := []struct {
+		name string
+		tags any
+		want map[string]string
+	}{
+		{"object", m{"team": "a", "Name": "n"}, map[string]string{"team": "a", "Name": "n"}},
+		{"values of other kinds", m{"n": 1, "b": true, "o": m{"x": 1}, "z": nil}, map[string]string{"n": "1", "b": "true"}},
+		{"list", []m{{"Key": "team", "Value": "a"}}, map[string]string{"team": "a"}},
+		{"list of something else", []int{1}, nil},
+		{"text", "team=a", nil},
+		{"none", nil, nil},
+	}
+	for _, tt := range tests {
+		r := decode(t, m{"Resources": []m{{"Id": "i", "Type": "Other", "Tags": tt.tags}}})
+		if d := cmp.Diff(tt.want, r.Resource.Tags); d != "" {
+			t.Errorf("tags of %s differ (-want +got):\n%s", tt.name, d)
+		}
+	}
+}
+
 func TestDecodeErrors(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000)
 	tests := []struct {

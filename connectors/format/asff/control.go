@@ -247,7 +247,7 @@ func (f *finding) vulnerability(r *pipeline.Report) {
 	}
 	r.Vuln, r.Control = v, worst.ID
 	for _, x := range f.Vulns {
-		if name := "cve:" + x.ID; x.ID != "" && !slices.Contains(r.Names, name) {
+		if name := "cve:" + x.ID; x.ID != "" && x.ID != worst.ID && !slices.Contains(r.Names, name) {
 			r.Names = append(r.Names, name)
 		}
 	}

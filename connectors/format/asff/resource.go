@@ -3,8 +3,74 @@ package asff
 import (
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/docket-hub/docket/pipeline"
 )
+
+// tags are a resource's tags. ASFF has them as an object of texts; tools that
+// copy an AWS answer write a list of Key and Value. What is neither is passed over,
+// since a finding is not lost over a tag.
+type tags map[string]string
+
+// UnmarshalJSONFrom reads either spelling.
+func (t *tags) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case '{':
+		return t.object(d)
+	case '[':
+	default:
+		return d.SkipValue()
+	}
+	text, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	var list []struct {
+		Key   string `json:"Key"`
+		Value string `json:"Value"`
+	}
+	if json.Unmarshal(text, &list) != nil || len(list) == 0 {
+		return nil
+	}
+	*t = make(tags, len(list))
+	for _, e := range list {
+		(*t)[e.Key] = e.Value
+	}
+	return nil
+}
+
+func (t *tags) object(d *jsontext.Decoder) error {
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		key := name.String()
+		switch d.PeekKind() {
+		case '"', '0', 't', 'f':
+		default:
+			if err := d.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		value, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if *t == nil {
+			*t = make(tags)
+		}
+		(*t)[key] = value.String()
+	}
+	_, err := d.ReadToken()
+	return err
+}
 
 // resource fills resource and region. A finding without resources is about its account.
 func (f *finding) resource(r *pipeline.Report) {

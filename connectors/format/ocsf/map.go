@@ -98,7 +98,7 @@ func (e *event) kind(r *pipeline.Report) {
 		r.Kind, r.Occurred = pipeline.KindThreat, true
 		r.Control = first(threat(e.Info.Types), threat([]string{e.Info.Analytic.Name, e.Info.Analytic.UID, e.Metadata.EventCode}), e.Info.Title)
 		r.Names = []string{"guardduty:" + r.Control}
-	case e.Class == 2004 && e.StatusCode == "" && e.Compliance.Control == "" && e.Compliance.Status == "":
+	case e.Class == classDetection && e.StatusCode == "" && e.Compliance.Control == "" && e.Compliance.Status == "":
 		r.Kind, r.Occurred = pipeline.KindThreat, true
 		r.Control = first(threat(e.Info.Types), e.Info.Analytic.UID, e.Info.Analytic.Name, e.Info.Title)
 	default:
@@ -163,7 +163,7 @@ func (e *event) vulnerability(r *pipeline.Report) {
 	}
 	r.Vuln, r.Control = v, v.ID
 	for _, x := range e.Vulns {
-		if name := "cve:" + x.id(); x.id() != "" && !slices.Contains(r.Names, name) {
+		if name := "cve:" + x.id(); x.id() != "" && x.id() != v.ID && !slices.Contains(r.Names, name) {
 			r.Names = append(r.Names, name)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package ocsf reads findings in the Open Cybersecurity Schema Framework
-// (schema.ocsf.io, versions 1.1 to 1.5): the classes security finding (2001),
-// vulnerability finding (2002), compliance finding (2003) and detection finding
-// (2004), as Prowler 3 to 5 and AWS Security Hub write them.
+// (schema.ocsf.io, versions 1.1 to 1.5): the classes vulnerability finding
+// (2002), compliance finding (2003) and detection finding (2004), as Prowler 4 and 5
+// and AWS Security Hub write them.
 package ocsf
 
 import (
@@ -18,7 +18,10 @@ import (
 )
 
 // The classes that are treated apart from the others.
-const classVulnerability = 2002
+const (
+	classVulnerability = 2002
+	classDetection     = 2004
+)
 
 // event holds the members that a report needs; the others are skipped.
 type event struct {
@@ -42,7 +45,7 @@ type event struct {
 	Risk         string         `json:"risk_details"`
 	Time         instant.Time   `json:"time"`
 	TimeDT       instant.Time   `json:"time_dt"`
-	EventTime    instant.Time   `json:"event_time"` // Prowler 3 and 4.0 to 4.2
+	EventTime    instant.Time   `json:"event_time"` // Prowler 4.0 to 4.2
 	Unmapped     jsontext.Value `json:"unmapped"`
 }
 

@@ -124,7 +124,7 @@ func TestKindAndControl(t *testing.T) {
 		{"Security Hub by analytic", m{"class_uid": 2003, "status_code": nil, "metadata": product("Security Hub", ""), "finding_info": m{"uid": "1", "analytic": m{"uid": "security-control/S3.8"}}}, pipeline.KindControl, "S3.8", []string{"fsbp:S3.8"}},
 		{"GuardDuty", m{"status_code": nil, "metadata": product("Amazon GuardDuty", ""), "finding_info": m{"uid": "1", "types": []string{"TTPs/Recon/Recon:EC2-Portscan"}}}, pipeline.KindThreat, "Recon:EC2/Portscan", []string{"guardduty:Recon:EC2/Portscan"}},
 		{"another detection", m{"status_code": nil, "metadata": product("Falcon", ""), "finding_info": m{"uid": "1", "title": "Bad process"}}, pipeline.KindThreat, "Bad process", nil},
-		{"vulnerability", m{"class_uid": 2002, "status_code": nil, "metadata": product("Inspector", ""), "vulnerabilities": []m{{"cve": m{"uid": "CVE-1"}}, {"cve": m{"uid": "CVE-2", "cvss": []m{{"base_score": 9.8, "version": "3.1"}}}}}}, pipeline.KindVulnerability, "CVE-2", []string{"cve:CVE-1", "cve:CVE-2"}},
+		{"vulnerability", m{"class_uid": 2002, "status_code": nil, "metadata": product("Inspector", ""), "vulnerabilities": []m{{"cve": m{"uid": "CVE-1"}}, {"cve": m{"uid": "CVE-2", "cvss": []m{{"base_score": 9.8, "version": "3.1"}}}}}}, pipeline.KindVulnerability, "CVE-2", []string{"cve:CVE-1"}},
 		{"vulnerability without list", m{"class_uid": 2002}, pipeline.KindVulnerability, "t", nil},
 	}
 	for _, tt := range tests {

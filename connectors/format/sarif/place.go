@@ -85,12 +85,9 @@ func (r *Run) identify(x *result1) identity {
 	id.spot = spot{line: id.place.Line, column: id.place.Column}
 	text := shortHash(strings.Join(strings.Fields(id.place.Snippet), " "))
 	switch key, kind := fingerprint(x); {
-	case kind == whole:
-		// The same fingerprint at several places of a run is several results (flawfinder
-		// hashes the source line), so the places are counted, across files.
-		id.stable, id.own = rule+" "+key, true
-		id.spot.path = id.place.Path
-	case kind == lineHash:
+	case kind == enough:
+		// The path stands beside it and places are counted, since tools give one hash
+		// to equal lines: flawfinder within a file, CodeQL in two files.
 		id.stable, id.own = rule+" "+key+" "+id.place.Path, true
 	case kind == distinguishing:
 		id.stable, id.own = rule+" "+key+" "+id.place.Path+" "+text, true
@@ -114,9 +111,8 @@ func shortHash(s string) string {
 // What a tool's fingerprints are good for.
 const (
 	none           = iota
-	whole          // `fingerprints`: names the result by itself
-	lineHash       // primaryLocationLineHash: names a line's text in a file
-	distinguishing // tells results at one place apart
+	enough         // names the result in its file: `fingerprints`, or the line hash that GitHub defines
+	distinguishing // only tells results at one place apart
 )
 
 // fingerprint chooses among what the tool gave. Of `fingerprints` the highest
@@ -140,11 +136,11 @@ func fingerprint(x *result1) (string, int) {
 		}
 	}
 	if best != "" {
-		return best, whole
+		return best, enough
 	}
 	if v := x.PartialFingerprints["primaryLocationLineHash"]; v != "" {
 		v, _, _ = strings.Cut(v, ":")
-		return "primaryLocationLineHash=" + v, lineHash
+		return "primaryLocationLineHash=" + v, enough
 	}
 	var rest []string
 	for k, v := range x.PartialFingerprints {

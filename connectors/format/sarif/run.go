@@ -1,9 +1,9 @@
 package sarif
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -66,10 +66,7 @@ type Run struct {
 	places      map[[16]byte][]spot
 }
 
-type spot struct {
-	path         string // set only where places of different paths share a group
-	line, column int
-}
+type spot struct{ line, column int }
 
 // Wants reports whether Set can use the run's member of that name, so that
 // other members need not be kept in memory.
@@ -93,6 +90,10 @@ func (r *Run) Set(key string, text []byte) error {
 			return err
 		}
 		r.driver, r.extensions = t.Driver, t.Extensions
+		r.driver.shorten()
+		for i := range r.extensions {
+			r.extensions[i].shorten()
+		}
 		return nil
 	case "automationDetails":
 		var a struct {
@@ -272,19 +273,19 @@ func (r *Run) Look(result []byte) {
 // Close ends the looking; the next calls are Compose.
 func (r *Run) Close() {
 	for k, spots := range r.places {
-		sort.Slice(spots, func(i, j int) bool { return spots[i].before(spots[j]) })
+		slices.SortFunc(spots, spot.compare)
 		r.places[k] = slices.Compact(spots)
 	}
 }
 
-func (s spot) before(t spot) bool {
-	switch {
-	case s.path != t.path:
-		return s.path < t.path
-	case s.line != t.line:
-		return s.line < t.line
-	}
-	return s.column < t.column
+// occurrence numbers a result among those of equal text at other places; at the same place it is the same.
+func (r *Run) occurrence(p identity) int {
+	i, _ := slices.BinarySearchFunc(r.places[p.group], p.spot, spot.compare)
+	return i
+}
+
+func (s spot) compare(t spot) int {
+	return cmp.Or(cmp.Compare(s.line, t.line), cmp.Compare(s.column, t.column))
 }
 
 // Compose makes the record of one result: a JSON object that Decode reads by itself.
@@ -295,9 +296,6 @@ func (r *Run) Compose(result []byte) ([]byte, error) {
 	}
 	p := r.identify(&x)
 	rule, owner := r.rule(&x)
-	if len(rule) > maxRule {
-		rule = withoutHelp(rule)
-	}
 	rec := record{
 		Tool:       toolPart{Name: r.driver.Name, Version: first(r.driver.SemanticVersion, r.driver.Version), Extension: owner},
 		Rule:       rule,
@@ -305,7 +303,7 @@ func (r *Run) Compose(result []byte) ([]byte, error) {
 		Place:      p.place,
 		Stable:     p.stable,
 		Own:        p.own,
-		Occurrence: max(0, slices.Index(r.places[p.group], p.spot)),
+		Occurrence: r.occurrence(p),
 		Result:     result,
 	}
 	if len(r.provenance) > 0 {
@@ -333,6 +331,15 @@ func first(words ...string) string {
 		}
 	}
 	return ""
+}
+
+// shorten takes the help off rules that are too long to travel with every result.
+func (c *component) shorten() {
+	for i, rule := range c.Rules {
+		if len(rule) > maxRule {
+			c.Rules[i] = withoutHelp(rule)
+		}
+	}
 }
 
 // withoutHelp drops a rule's long help text and keeps the rest.

@@ -172,7 +172,7 @@ func TestFingerprints(t *testing.T) {
 	one := func(more string) pipeline.Report { return reports(t, nil, at("a.go", "10", "s", more))[0] }
 	tests := []struct{ name, more, want string }{
 		{"none", "", ""},
-		{"highest version", `,"fingerprints":{"h/v1":"one","h/v10":"ten","h/v9":"nine"},"partialFingerprints":{"primaryLocationLineHash":"p:1"}`, "r h/v10=ten"},
+		{"highest version", `,"fingerprints":{"h/v1":"one","h/v10":"ten","h/v9":"nine"},"partialFingerprints":{"primaryLocationLineHash":"p:1"}`, "r h/v10=ten a.go"},
 		{"placeholder", `,"fingerprints":{"matchBasedId/v1":"requires login"}`, ""},
 		{"line hash without its counter", `,"partialFingerprints":{"primaryLocationLineHash":"p:3","other":"z"}`, "r primaryLocationLineHash=p a.go"},
 		{"ones that change with the file", `,"partialFingerprints":{"scanFileHash":"f","scanPrimaryLocationHash":"l","primaryLocationStartColumnFingerprint":"4"}`, ""},

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"os/user"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/app"
+)
+
+// wiring is what the commands stand on. Tests put their own parts in.
+type wiring struct {
+	load         func(path string, getenv func(string) (string, bool)) (*config.Config, error)
+	daemon       func(context.Context, *config.Config, app.RunOptions) error
+	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
+	offline      func(*config.Config, app.RunOptions) api.Service
+	installation func(*config.Config) string
+	client       func(baseURL, token string) client
+	user         func() string // of the operating system; "" where it has no name
+	clock        func() time.Time
+	skew         time.Duration // moves the clock; zero in the product
+}
+
+// client is a service behind HTTP.
+type client interface {
+	api.Service
+	Ping(ctx context.Context) (installation string, err error)
+}
+
+func product() wiring {
+	return wiring{
+		load: app.Load, daemon: app.Run, once: app.RunOnce,
+		offline: app.Offline, installation: app.InstallationOf,
+		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
+		user:   systemUser,
+		clock:  time.Now,
+	}
+}
+
+func systemUser() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}
+
+// now is the time that docket goes by.
+func (w *wiring) now() time.Time { return w.clock().UTC().Add(w.skew) }
