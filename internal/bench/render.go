@@ -97,9 +97,11 @@ func (w *Workload) describe(index int) *description {
 	r := rand.New(rand.NewPCG(w.seed, uint64(index)<<8|0xff))
 	d := &description{index: index}
 	d.format, d.product = source(r)
-	d.account = fmt.Sprintf("%012d", 210000000000+w.zipf[accounts].draw(r)*10007)
+	account := w.zipf[accounts].draw(r)
+	d.account = fmt.Sprintf("%012d", 210000000000+account*10007)
 	d.region = [regions]string{"eu-west-1", "us-east-1", "eu-central-1", "us-west-2"}[w.zipf[regions].draw(r)]
-	d.team = fmt.Sprintf("team-%02d", w.zipf[teams].draw(r))
+	// A team owns whole accounts, the first teams more of them than the last.
+	d.team = fmt.Sprintf("team-%02d", w.zipf[teams].draw(rand.New(rand.NewPCG(w.seed, uint64(account)<<8|0xfe))))
 	d.control = w.controls[w.zipf[len(w.controls)].draw(r)]
 	d.resource = fmt.Sprintf(d.control.resource, d.region, d.account, index)
 	if d.size = size(r); w.small {
