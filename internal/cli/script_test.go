@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"config":     writeConfig,
-			"tickets":    countTickets,
+			"tickets":    checkTickets,
 			"eventually": awaitTickets,
 			"listening":  waitListening,
 		},
@@ -110,8 +110,8 @@ func ticketsNow(ts *testscript.TestScript) string {
 	return fmt.Sprintf("%d %d", states["open"], states["closed"])
 }
 
-// countTickets (tickets OPEN CLOSED) compares what is there now.
-func countTickets(ts *testscript.TestScript, neg bool, args []string) {
+// checkTickets (tickets OPEN CLOSED) compares what is there now.
+func checkTickets(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: tickets open closed")
 	}
