@@ -26,6 +26,7 @@ type Config struct {
 
 // Source takes bodies that are pushed to it. It is safe for concurrent use.
 type Source struct {
+	name   string
 	config Config
 	now    func() time.Time
 }
@@ -46,7 +47,7 @@ func Factory() connectors.Factory {
 			return connectors.Source{}, block.Errorf("format", "%s", err)
 		}
 		return connectors.Source{
-			Source:   &Source{config: c, now: env.Now},
+			Source:   &Source{name: env.Name, config: c, now: env.Now},
 			Defaults: connectors.Defaults{Repository: c.Repository, Account: c.Account},
 		}, nil
 	}}
@@ -62,7 +63,7 @@ func (s *Source) Poll(_ context.Context, req pipeline.Request, _ pipeline.Emitte
 func (s *Source) Push(ctx context.Context, body io.Reader, p connectors.Push, emit pipeline.Emitter) (connectors.Pushed, error) {
 	complete := ""
 	if p.Complete != "" {
-		complete = pipeline.ClaimScope(p.Complete)
+		complete = pipeline.ClaimScope(s.name + "/" + p.Complete) // a sender speaks for its own source only
 	}
 	w := &taker{ctx: ctx, emit: emit, complete: complete}
 	name := p.Format
@@ -123,11 +124,16 @@ func (t *taker) flush() error {
 	taken, err := t.emit.Records(t.ctx, t.pending)
 	t.pending = nil
 	t.out.Accepted += taken.Accepted
-	t.out.Rejected = append(t.out.Rejected, taken.Rejected...)
+	for _, r := range taken.Rejected {
+		r.Data = nil // kept in state; the answer names it
+		t.out.Rejected = append(t.out.Rejected, r)
+	}
 	return err
 }
 
 func (t *taker) reject(r pipeline.Reject) error {
+	err := t.emit.Reject(t.ctx, r)
+	r.Data = nil
 	t.out.Rejected = append(t.out.Rejected, r)
-	return t.emit.Reject(t.ctx, r)
+	return err
 }

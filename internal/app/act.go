@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"time"
 
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
@@ -20,7 +19,6 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if in.ID == "" {
 		in.ID = rand.Text()
 	}
-	since := a.now().Add(-time.Second)
 	if err := a.input(ctx, message{Interaction: &in}, "i/"+in.ID); err != nil {
 		return api.ActResult{}, err
 	}
@@ -31,7 +29,7 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if err := a.loop.wait(ctx, 0, inputs); err != nil {
 		return api.ActResult{}, err
 	}
-	return a.became(&in, since)
+	return a.became(&in)
 }
 
 // checkAct refuses what can be seen to be wrong before it becomes an input.
@@ -72,7 +70,7 @@ func (a *App) checkAct(in *pipeline.Interaction) error {
 }
 
 // became collects what the story says about an interaction.
-func (a *App) became(in *pipeline.Interaction, since time.Time) (api.ActResult, error) {
+func (a *App) became(in *pipeline.Interaction) (api.ActResult, error) {
 	var out api.ActResult
 	err := a.reader().view(func(snap *state.Snapshot) error {
 		numbers := []uint64{0}
@@ -89,7 +87,7 @@ func (a *App) became(in *pipeline.Interaction, since time.Time) (api.ActResult, 
 				return err
 			}
 			for _, l := range lines {
-				if l.Time.Before(since) || l.By != in.By {
+				if l.Cause != in.ID {
 					continue
 				}
 				text := l.Text

@@ -63,14 +63,17 @@ type App struct {
 	ctx     context.Context // of the background work; ends in Close
 	cancel  context.CancelCauseFunc
 	wg      sync.WaitGroup
-	fatal   chan error // the first failure of background work
+	failed  chan struct{} // closed at the first failure of background work
+	failure error         // that failure; read after failed is closed
+	failing sync.Once
 	closing sync.Once
 	closed  error
 	run     atomic.Bool // a run or an apply is under way
 
-	sourcesCancel context.CancelFunc
+	reloading     sync.Mutex
+	sourcesCancel context.CancelFunc // nil while none runs
 	sourcesDone   sync.WaitGroup
-	onReload      func(*config.Config)
+	onReload      func(*config.Config) // set before anything can ask for a reload
 }
 
 // DataDir is the folder of a configuration's state.
@@ -79,7 +82,7 @@ func DataDir(cfg *config.Config) string { return cfg.Path(cfg.DataDir) }
 // Open opens state and streams and starts triage and delivery. With a daemon
 // on the same state the error is ErrRunning.
 func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
-	a := &App{o: o, sinks: map[string]*delivery{}, fatal: make(chan error, 1)}
+	a := &App{o: o, sinks: map[string]*delivery{}, failed: make(chan struct{})}
 	if a.o.Metrics == nil {
 		a.o.Metrics = NewMetrics()
 	}
@@ -185,19 +188,16 @@ func (a *App) background(name string, work func(context.Context) error) {
 	a.wg.Go(func() {
 		if err := work(a.ctx); err != nil && a.ctx.Err() == nil {
 			a.o.Log.Error("stopped", "component", name, "err", err)
-			select {
-			case a.fatal <- fmt.Errorf("%s: %w", name, err):
-			default:
-			}
+			a.failing.Do(func() {
+				a.failure = fmt.Errorf("%s: %w", name, err)
+				close(a.failed)
+			})
 		}
 	})
 }
 
 // now is the time that docket goes by.
 func (a *App) now() time.Time { return time.Now().UTC().Add(a.o.Skew) }
-
-// Failed delivers the first failure of background work.
-func (a *App) Failed() <-chan error { return a.fatal }
 
 // Graph is the graph in force.
 func (a *App) Graph() *Graph { return a.graph.Load() }
@@ -213,12 +213,28 @@ func (a *App) input(ctx context.Context, m message, id string) error {
 
 var errClosing = errors.New("docket is stopping")
 
+// waitFor waits for background work, at most until ctx ends.
+func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping: %w", context.Cause(ctx))
+	}
+}
+
 // Close ends the background work, lets triage commit what it has in hand, and
 // closes everything, last opened first. It may be called twice.
 func (a *App) Close(ctx context.Context) error {
 	a.closing.Do(func() {
 		a.cancel(errClosing)
-		a.wg.Wait()
+		if err := waitFor(ctx, &a.wg); err != nil {
+			// What still runs uses the files: they are left as they are, as after a crash.
+			a.closed = err
+			return
+		}
 		var errs []error
 		if a.loop != nil {
 			a.loop.close()

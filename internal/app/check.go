@@ -63,6 +63,10 @@ func Lost(cfg *config.Config) (_ []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	return lostIn(store, cfg)
+}
+
+func lostIn(store *state.Store, cfg *config.Config) ([]string, error) {
 	marks, err := store.Watermarks()
 	if err != nil {
 		return nil, err

@@ -17,6 +17,12 @@ import (
 // stopWithin is how long a stop may take; what is under way longer is found again at the next start.
 const stopWithin = 20 * time.Second
 
+// purgeAtOnce is how many old story lines are forgotten at a time.
+const purgeAtOnce = 10_000
+
+// reloadWithin bounds a reload; calls to trackers that are under way are waited for.
+const reloadWithin = time.Minute
+
 // RunOptions is what a command adds to a configuration.
 type RunOptions struct {
 	Load   func() (*config.Config, error) // reads the configuration again, for a reload
@@ -63,28 +69,27 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		stop, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopWithin, errors.New("the stop took longer than 20s"))
-		defer cancel()
-		err = errors.Join(err, a.Close(stop))
-		a.o.Log.Info("stopped")
-	}()
 	srv, err := server.New(a.serverOptions(cfg, o))
 	if err != nil {
-		return err
+		return errors.Join(err, a.Close(ctx))
 	}
+	// What takes things in stops first, and all of the stop has one deadline.
+	defer func() {
+		stop, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopWithin, errStopTime)
+		defer cancel()
+		serving, done := context.WithTimeoutCause(stop, stopWithin/4, errStopTime)
+		defer done()
+		err = errors.Join(err, srv.Stop(serving), a.stopSources(stop), a.Close(stop))
+		a.o.Log.Info("stopped")
+	}()
+	a.onReload = func(c *config.Config) { srv.SetTokens(tokens(c)) }
+	a.o.Metrics.reloaded(nil)
+	a.nameLost(cfg)
+	a.startSources()
+	a.background("watchdog", a.watchdog)
 	if err := srv.Start(); err != nil {
 		return err
 	}
-	a.onReload = func(c *config.Config) { srv.SetTokens(tokens(c)) }
-	defer func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin/2)
-		defer cancel()
-		err = errors.Join(err, srv.Stop(stop))
-	}()
-	a.o.Metrics.reloaded(nil)
-	a.startSources()
-	a.background("watchdog", a.watchdog)
 	a.o.Log.Info("started", "addr", srv.Addr().String(), "data_dir", DataDir(cfg))
 	if o.Ready != nil {
 		o.Ready(srv.Addr().String())
@@ -95,11 +100,10 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 			if err := a.Reload(ctx); err != nil {
 				a.o.Log.Error("reload refused, the configuration in force stays", "err", err)
 			}
-		case err := <-a.Failed():
-			return err
+		case <-a.failed:
+			return a.failure
 		case <-ctx.Done():
 			a.o.Log.Info("stopping")
-			a.stopSources()
 			return nil
 		}
 	}
@@ -120,11 +124,27 @@ func tokens(cfg *config.Config) []server.Token {
 	return out
 }
 
-// startSources polls every source of the graph in force until stopSources.
+var errStopTime = errors.New("the stop took longer than it may; what was under way goes on at the next start")
+
+// nameLost warns of sources and sinks that state knows and the configuration does not.
+func (a *App) nameLost(cfg *config.Config) {
+	lines, err := lostIn(a.store, cfg)
+	if err != nil {
+		a.o.Log.Warn("comparing the configuration with state", "err", err)
+	}
+	for _, l := range lines {
+		a.o.Log.Warn(l)
+	}
+}
+
+// startSources polls every source of the graph in force until stopSources. It does nothing while they run.
 func (a *App) startSources() {
-	ctx, cancel := context.WithCancel(a.ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.sourcesCancel != nil || a.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
 	a.sourcesCancel = cancel
 	g := a.Graph()
 	for i := range g.Sources {
@@ -133,14 +153,18 @@ func (a *App) startSources() {
 	}
 }
 
-func (a *App) stopSources() {
+// stopSources ends the polls, at most until ctx ends: a read that does not look up (standard
+// input that nobody closes) is left behind.
+func (a *App) stopSources(ctx context.Context) error {
 	a.mu.Lock()
 	cancel := a.sourcesCancel
+	a.sourcesCancel = nil
 	a.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		a.sourcesDone.Wait()
+	if cancel == nil {
+		return nil
 	}
+	cancel()
+	return waitFor(ctx, &a.sourcesDone)
 }
 
 // watchdog looks after actions that lost their message, now and then.
@@ -151,7 +175,7 @@ func (a *App) watchdog(ctx context.Context) error {
 		if err := a.reissue(ctx, reissueAfter); err != nil && ctx.Err() == nil {
 			a.o.Log.Warn("looking for lost actions", "err", err)
 		}
-		if n, err := a.store.PurgeAudit(a.now().Add(-a.Graph().Config.Retention.Audit), 10_000); err != nil {
+		if n, err := a.store.PurgeAudit(a.now().Add(-a.Graph().Config.Retention.Audit), purgeAtOnce); err != nil {
 			a.o.Log.Warn("forgetting old story lines", "err", err)
 		} else if n > 0 {
 			a.o.Log.Info("forgot old story lines", "count", n)
@@ -170,7 +194,12 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if a.o.Load == nil {
 		return fmt.Errorf("%w: this docket cannot reload", api.ErrRefused)
 	}
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	defer func() { a.o.Metrics.reloaded(err) }()
+	// Once the new graph takes over, whoever asked may hang up: the swap is carried to its end.
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), reloadWithin, errors.New("the reload took longer than it may"))
+	defer cancel()
 	cfg, err := a.o.Load()
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
@@ -190,18 +219,16 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	a.stopSources()
+	err = a.stopSources(ctx)
 	a.stopSinks()
 	a.graph.Store(g)
-	if err := a.startSinks(g); err != nil {
-		return err
-	}
-	if err := a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""); err != nil {
-		return err
-	}
+	err = errors.Join(err, a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""))
 	a.startSources()
 	if a.onReload != nil {
 		a.onReload(cfg)
+	}
+	if err != nil {
+		return err
 	}
 	a.o.Log.Info("reloaded", "sources", len(g.Sources), "sinks", len(g.Sinks))
 	return nil

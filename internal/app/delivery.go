@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,12 +28,11 @@ type delivery struct {
 
 // startSinks starts a delivery loop for each sink of the graph.
 func (a *App) startSinks(g *Graph) error {
+	var errs []error
 	for i := range g.Sinks {
-		if err := a.startSink(&g.Sinks[i]); err != nil {
-			return err
-		}
+		errs = append(errs, a.startSink(&g.Sinks[i]))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (a *App) startSink(s *Sink) error {

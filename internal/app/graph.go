@@ -15,6 +15,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/mask"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/deliver"
 	"github.com/docket-hub/docket/pipeline/expr"
 	"github.com/docket-hub/docket/pipeline/identity"
 	"github.com/docket-hub/docket/pipeline/ingest"
@@ -153,10 +154,14 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		}
 		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
 	}
-	for _, s := range cfg.Sinks {
+	for i, s := range cfg.Sinks {
 		f := o.Set[s.Type]
 		if f.Sink == nil {
 			continue
+		}
+		if longest := deliver.LongestDeadline(); s.Unsure.Deadline > longest {
+			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].unsure.deadline", i), 0, 0,
+				"is %s; a call may last %s at most", config.FormatDuration(s.Unsure.Deadline), config.FormatDuration(longest)))
 		}
 		made, err := f.Sink(env(s.Name), s.Block)
 		if err != nil {

@@ -20,6 +20,8 @@ const (
 	sweepChunk = 500
 	// batchMessages bounds how many messages of a stream one changeset takes in.
 	batchMessages = 16
+	// readRetry is the pause after a read that failed.
+	readRetry = time.Second
 )
 
 // loop is triage's one writer: it reads both input streams in sequence, decides
@@ -85,11 +87,19 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 	defer l.readers.Done()
 	for ctx.Err() == nil {
 		messages, err := r.Next(ctx, batchMessages, time.Minute)
+		if errors.Is(err, stream.ErrGap) {
+			l.readErr <- err
+			return
+		}
 		if err != nil {
 			if ctx.Err() == nil {
-				l.readErr <- err
+				l.log.Warn("reading the stream, will try again", "err", err, "delay", readRetry)
 			}
-			return
+			select {
+			case <-time.After(readRetry):
+			case <-ctx.Done():
+			}
+			continue
 		}
 		if len(messages) == 0 {
 			continue
@@ -261,11 +271,42 @@ func (l *loop) failed(err error, inputs []triage.Input) error {
 	if err == nil || errors.Is(err, errCommit) {
 		return err
 	}
-	l.log.Error("input kept as a reject", "err", err)
 	in := inputs[0]
+	if e := in.Envelope; e != nil && len(e.Items) > 1 {
+		return l.itemByItem(in)
+	}
+	l.log.Error("input kept as a reject", "err", err)
+	if e := in.Envelope; e != nil && len(e.Items) == 1 {
+		data := l.app.Graph().mask.Bytes(e.Items[0].Data)
+		return l.commit([]triage.Input{{Time: in.Time, Findings: in.Findings, Envelope: &pipeline.Envelope{
+			Rejects: []pipeline.Reject{{Origin: e.Origin, Reason: err.Error(), Time: in.Time, Source: e.Source, Data: data[:min(len(data), pipeline.RejectBytes)]}},
+		}}})
+	}
 	return l.commit([]triage.Input{{Time: in.Time, Findings: in.Findings, Inputs: in.Inputs, Envelope: &pipeline.Envelope{
 		Rejects: []pipeline.Reject{{Origin: "triage", Reason: err.Error(), Time: in.Time}},
 	}}})
+}
+
+// itemByItem decides the records of an envelope one by one, so that only the one at fault stays out.
+func (l *loop) itemByItem(in triage.Input) error {
+	for i := range in.Envelope.Items {
+		one := in
+		e := *in.Envelope
+		e.Items = in.Envelope.Items[i : i+1]
+		if i > 0 {
+			e.Rejects = nil
+		}
+		if i+1 < len(in.Envelope.Items) {
+			e.Scans, one.Findings = nil, 0
+		}
+		one.Envelope = &e
+		if err := l.commit([]triage.Input{one}); err != nil {
+			if err := l.failed(err, []triage.Input{one}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 var errCommit = errors.New("writing state")
@@ -277,10 +318,11 @@ func (l *loop) commit(inputs []triage.Input) error {
 	}
 	before := snap.Meta()
 	cs, sum, err := triage.Decide(l.app.Graph().Rules, snap, inputs)
-	if err == nil {
-		err = snap.Err()
-	}
+	broken := snap.Err()
 	snap.Close()
+	if broken != nil {
+		return fmt.Errorf("%w: %w", errCommit, broken)
+	}
 	if err != nil {
 		return err
 	}
@@ -324,9 +366,8 @@ func (l *loop) wait(ctx context.Context, findings, inputs uint64) error {
 		}
 		select {
 		case <-changed:
-		case err := <-l.app.fatal:
-			l.app.fatal <- err
-			return err
+		case <-l.app.failed:
+			return l.app.failure
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -99,8 +99,8 @@ func (a *App) quiet(ctx context.Context, p api.Progress) error {
 		p("delivering", total-left, total)
 		select {
 		case <-time.After(quietLook):
-		case err := <-a.fatal:
-			return err
+		case <-a.failed:
+			return a.failure
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -28,7 +28,7 @@ type planned struct {
 }
 
 // makePlan reads every source and works out what would happen over a view. It changes nothing outside keep.
-func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.Time, keep *spool, p api.Progress) (planned, error) {
+func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.Time, keep *spool, locks *polls, p api.Progress) (planned, error) {
 	pl := plan.New(g.Rules, base, now())
 	if err := pl.Start(); err != nil {
 		return planned{}, err
@@ -42,7 +42,9 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	for i := range g.Sources {
 		s := &g.Sources[i]
 		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
-		res, err := s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
+		res, err := locks.alone(s.Name, func() (pipeline.Result, error) {
+			return s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
+		})
 		if ctx.Err() != nil {
 			return planned{}, context.Cause(ctx)
 		}
@@ -68,7 +70,7 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 // PlanOffline makes a plan without opening anything for writing: state is read where there is one.
 func PlanOffline(ctx context.Context, g *Graph, store *state.Store, now func() time.Time, p api.Progress) (api.Plan, error) {
 	if store == nil {
-		got, err := makePlan(ctx, g, triage.NewLayer(nil), now, nil, p)
+		got, err := makePlan(ctx, g, triage.NewLayer(nil), now, nil, newPolls(nil), p)
 		return got.plan, err
 	}
 	snap, err := store.View()
@@ -76,7 +78,7 @@ func PlanOffline(ctx context.Context, g *Graph, store *state.Store, now func() t
 		return api.Plan{}, err
 	}
 	defer snap.Close()
-	got, err := makePlan(ctx, g, snap, now, nil, p)
+	got, err := makePlan(ctx, g, snap, now, nil, newPolls(nil), p)
 	return got.plan, err
 }
 
@@ -87,7 +89,7 @@ func (a *App) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	defer snap.Close()
-	got, err := makePlan(ctx, a.Graph(), snap, a.now, nil, p)
+	got, err := makePlan(ctx, a.Graph(), snap, a.now, nil, a.polls, p)
 	return got.plan, err
 }
 
@@ -174,7 +176,7 @@ func (a *App) check(ctx context.Context, saved *plan.Plan, keep *spool, p api.Pr
 		return planned{}, plan.Check{}, err
 	}
 	defer snap.Close()
-	fresh, err := makePlan(ctx, a.Graph(), snap, a.now, keep, p)
+	fresh, err := makePlan(ctx, a.Graph(), snap, a.now, keep, a.polls, p)
 	if err != nil {
 		return planned{}, plan.Check{}, err
 	}

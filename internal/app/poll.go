@@ -38,6 +38,14 @@ func (p *polls) lock(name string) *sync.Mutex {
 	return p.one[name]
 }
 
+// alone runs one read of a source while no other runs.
+func (p *polls) alone(name string, read func() (pipeline.Result, error)) (pipeline.Result, error) {
+	m := p.lock(name)
+	m.Lock()
+	defer m.Unlock()
+	return read()
+}
+
 // polled is what one poll of one source came to.
 type polled struct {
 	state   state.SourceState

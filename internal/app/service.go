@@ -27,6 +27,9 @@ func RunOnce(ctx context.Context, cfg *config.Config, o RunOptions, wait time.Du
 		if err := a.reissue(ctx, 0); err != nil {
 			return err
 		}
+		if _, err := a.store.PurgeAudit(a.now().Add(-cfg.Retention.Audit), purgeAtOnce); err != nil {
+			return err
+		}
 		var err error
 		sum, err = a.Once(ctx, wait, p)
 		return err
@@ -133,6 +136,10 @@ func (a *App) RunSource(ctx context.Context, name string, full bool) (api.Summar
 	if s == nil {
 		return api.Summary{}, noSource(a.Graph(), name)
 	}
+	if !a.run.CompareAndSwap(false, true) {
+		return api.Summary{}, fmt.Errorf("%w: another run or apply is under way", api.ErrBusy)
+	}
+	defer a.run.Store(false)
 	before := a.loop.summary()
 	began := time.Now()
 	got, err := a.polls.poll(ctx, s, full, nil)
@@ -168,6 +175,9 @@ func (a *App) ResetSource(_ context.Context, name string) error {
 	if a.Graph().Source(name) == nil {
 		return noSource(a.Graph(), name)
 	}
+	m := a.polls.lock(name)
+	m.Lock()
+	defer m.Unlock()
 	st, err := a.store.Watermark(name)
 	if err != nil {
 		return err

@@ -45,6 +45,10 @@ const (
 	waitersPerSlot = 64 // actions that may wait for grace or a look, per call at a time
 )
 
+// LongestDeadline is the longest that Timings.Deadline may be while the queue
+// gives a message out again after a minute.
+func LongestDeadline() time.Duration { return time.Minute - publishTimeout - time.Second }
+
 // Loop delivers the actions of one sink. Its methods may be called at the same time,
 // RunOnce and Run by one goroutine.
 type Loop struct {

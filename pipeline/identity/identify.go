@@ -40,7 +40,10 @@ func Identify(r *pipeline.Report) {
 	region := r.Region
 	switch {
 	case kindOf(r) == pipeline.KindCode:
-		r.Resource.ID = codeResource(r)
+		if r.Print.IsZero() {
+			r.Resource.ID = codeResource(r)
+			r.Repository = ownerName(r.Repository)
+		}
 	case row != nil && row.Kind == typeAccount:
 		region = theAccount(r, row.Global)
 	default:

@@ -111,6 +111,17 @@ func codeResource(r *pipeline.Report) string {
 	return repository(r.Resource.ID)
 }
 
+// ownerName is a repository as routes name it, owner/name: its address without
+// the host. The host stays in the resource, so that equal names on two hosts are two.
+func ownerName(s string) string {
+	full := repository(s)
+	host, rest, ok := strings.Cut(full, "/")
+	if ok && strings.ContainsAny(host, ".:") {
+		return rest
+	}
+	return full
+}
+
 // repository is a repository's address without scheme, user, ".git" and final
 // slash: host/owner/name, as https and ssh spell the same one differently.
 func repository(s string) string {

@@ -12,6 +12,12 @@ import (
 // interaction applies what a person did. What cannot be applied is refused
 // into the story, not dropped; the same id a second time does nothing.
 func (d *decider) interaction(in *pipeline.Interaction) error {
+	from := len(d.l.audit)
+	defer func() {
+		for i := from; i < len(d.l.audit); i++ {
+			d.l.audit[i].Cause = in.ID
+		}
+	}()
 	if in.ID != "" {
 		if d.l.Done(in.ID) {
 			return nil

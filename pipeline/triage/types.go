@@ -366,6 +366,7 @@ type Audit struct {
 	Kind    string    `json:"kind"`
 	Text    string    `json:"text"`
 	By      string    `json:"by,omitempty"`
+	Cause   string    `json:"cause,omitempty"` // id of the interaction that it answers
 }
 
 // Meta is the head of state.
