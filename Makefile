@@ -8,6 +8,8 @@ COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 PACKAGES ?= ./...
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
+BENCH_SIZE ?= smoke
+BENCH_FLAGS ?=
 TEST_TIMEOUT ?= 20m
 TEST_FLAGS ?=
 GOLANGCI_LINT_VERSION := v2.15.0
@@ -62,7 +64,15 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	  done; done'
 
 .PHONY: bench
-bench: ## run every benchmark for BENCHTIME (1s)
+bench: ## measure the real program against the bare limits (BENCH_SIZE=smoke or standard)
+	go run ./internal/bench/cmd/bench -size $(BENCH_SIZE) $(BENCH_FLAGS)
+
+.PHONY: bench-document
+bench-document: ## the same at standard size, into docs/performance.md
+	$(MAKE) bench BENCH_SIZE=standard BENCH_FLAGS='-out docs/performance.md'
+
+.PHONY: bench-parts
+bench-parts: ## run the benchmarks of the packages for BENCHTIME (1s)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PACKAGES)
 
 .PHONY: lint
