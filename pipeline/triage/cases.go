@@ -436,7 +436,7 @@ func (d *decider) due(c *Case) {
 // tickets says for each sink of the case whether a ticket should be there and
 // open, and reports whether that changed.
 func (d *decider) tickets(c *Case) bool {
-	changed := false
+	changed, any := false, false
 	for sink, e := range c.Entries {
 		want := c.Open && d.sinkIs(sink)
 		if want && e.N == 0 && e.Ref.IsZero() {
@@ -450,6 +450,10 @@ func (d *decider) tickets(c *Case) bool {
 				e.Delivered = 0 // what was settled as "nothing to do" is to be done now
 			}
 		}
+		any = any || want
+	}
+	if c.Held != "" && !any {
+		c.Held, changed = "", true // it waits for no ticket any more
 	}
 	return changed
 }
