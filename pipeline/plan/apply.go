@@ -28,7 +28,7 @@ func Compare(saved, fresh *Plan, now triage.View) (Check, error) {
 	for i := range fresh.Actions {
 		have[fresh.Actions[i].ID()] = &fresh.Actions[i]
 	}
-	planned := map[string]bool{}
+	planned, groups := map[string]bool{}, Groups(saved.Actions)
 	for i := range saved.Actions {
 		a := &saved.Actions[i]
 		planned[a.ID()] = true
@@ -52,8 +52,13 @@ func Compare(saved, fresh *Plan, now triage.View) (Check, error) {
 		out.Do = append(out.Do, *f)
 	}
 	for i := range fresh.Actions {
-		if !planned[fresh.Actions[i].ID()] {
-			out.Extra = append(out.Extra, fresh.Actions[i])
+		f := &fresh.Actions[i]
+		switch {
+		case planned[f.ID()]:
+		case groups[f.GroupKey]:
+			out.Changed = append(out.Changed, fmt.Sprintf("%s: not planned for this sink", name(f)))
+		default:
+			out.Extra = append(out.Extra, *f)
 		}
 	}
 	return out, nil
@@ -130,68 +135,77 @@ func Groups(actions []Action) map[string]bool {
 type Restrictor struct {
 	layer   *triage.Layer
 	extra   map[string]bool
-	scopes  map[string]bool // whose end markers would change cases outside the plan
-	dropped map[string]int
-	Left    int // records that wait for the next plan
+	dropped map[[2]string]int // by read and scope
+	Left    int               // records that wait for the next plan
 }
 
-// NewRestrictor keeps out what leads to the extra actions. layer is the state as it would be.
+// NewRestrictor keeps out what leads to the extra actions. layer is the state as
+// it would be; its base is read by Restrict.
 func NewRestrictor(layer *triage.Layer, extra []Action) (*Restrictor, error) {
-	r := &Restrictor{layer: layer, extra: Groups(extra), scopes: map[string]bool{}, dropped: map[string]int{}}
-	for key := range r.extra {
-		n := layer.Newest(key)
-		var seqs []uint64
-		if err := layer.Members(n, func(m triage.Member) bool {
-			if m.Status == triage.Resolved {
-				seqs = append(seqs, m.Seq)
-			}
-			return true
-		}); err != nil {
-			return nil, err
-		}
-		for _, seq := range seqs {
-			rec, err := layer.Record(seq)
-			if err != nil || rec == nil {
-				return nil, err
-			}
-			for i := range rec.Reports {
-				r.scopes[rec.Reports[i].Scope] = true
-			}
-		}
-	}
-	return r, nil
+	return &Restrictor{layer: layer, extra: Groups(extra), dropped: map[[2]string]int{}}, nil
 }
 
-// Restrict takes the records and end markers out of e that lead outside the plan.
+// Restrict takes the records out of e that lead outside the plan. Before an end
+// marker it puts what state holds of those cases in their place, so that the scan proves
+// their absence as little as their change.
 func (r *Restrictor) Restrict(e *pipeline.Envelope) error {
 	items := e.Items[:0:0]
 	for i := range e.Items {
-		out, err := r.outside(&e.Items[i])
+		out, err := r.outside(e.Items[i].Print)
 		if err != nil {
 			return err
 		}
 		if out {
 			r.Left++
-			r.dropped[e.Items[i].Scope]++
+			r.dropped[[2]string{e.Scan, e.Items[i].Scope}]++
 			continue
 		}
 		items = append(items, e.Items[i])
 	}
 	e.Items = items
-	scans := e.Scans[:0:0]
-	for _, s := range e.Scans {
-		if r.scopes[s.Scope] {
-			continue
+	scans := slices.Clone(e.Scans)
+	for i := range scans {
+		s := &scans[i]
+		known, err := r.known(s.Scope)
+		if err != nil {
+			return err
 		}
-		s.Count -= r.dropped[s.Scope]
-		scans = append(scans, s)
+		e.Items = append(e.Items, known...)
+		k := [2]string{e.Scan, s.Scope}
+		s.Count += len(known) - r.dropped[k]
+		delete(r.dropped, k)
 	}
 	e.Scans = scans
 	return nil
 }
 
-func (r *Restrictor) outside(it *pipeline.Item) (bool, error) {
-	h, ok := r.layer.Hot(it.Print)
+// known is what state holds of the scope's reports outside the plan: repeats that change nothing.
+func (r *Restrictor) known(scope string) ([]pipeline.Item, error) {
+	var out []pipeline.Item
+	var failed error
+	r.layer.Base().ScopeReports(scope, func(seq uint64, key [16]byte) bool {
+		h, ok := r.layer.Base().HotBySeq(seq)
+		if !ok {
+			return true
+		}
+		outside, err := r.outside(h.Print)
+		if err != nil {
+			failed = err
+			return false
+		}
+		if rep := h.Find(key); outside && rep != nil {
+			out = append(out, pipeline.Item{
+				Print: h.Print, Key: key, IDHash: rep.IDHash, Hash: rep.Hash, Observed: rep.Observed,
+				Status: rep.Status, Severity: rep.Severity, Scope: scope,
+			})
+		}
+		return true
+	})
+	return out, failed
+}
+
+func (r *Restrictor) outside(print pipeline.Fingerprint) (bool, error) {
+	h, ok := r.layer.Hot(print)
 	if !ok || h.Case == 0 {
 		return false, nil
 	}
