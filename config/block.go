@@ -1,7 +1,10 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 
@@ -102,6 +105,26 @@ func (b Block) Path(p string) string {
 // Has reports whether the block gives key.
 func (b Block) Has(key string) bool {
 	return b.s != nil && slices.ContainsFunc(b.s.pairs, func(p pair) bool { return p.key.Value == key })
+}
+
+// Digest is a hash of what the block says, without the values of secrets: a
+// secret is its reference. It changes when a setting does.
+func (b Block) Digest() string {
+	h := sha256.New()
+	if b.s != nil {
+		for _, p := range b.s.pairs {
+			digest(h, p.key)
+			digest(h, p.value)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+func digest(w io.Writer, n *yaml.Node) {
+	fmt.Fprintf(w, "%d %d %q %d ", n.Kind, len(n.Value), n.Value, len(n.Content))
+	for _, c := range n.Content {
+		digest(w, c)
+	}
 }
 
 // Node is a copy of the block as a YAML mapping, nil when it is empty. Its values are those of

@@ -184,26 +184,8 @@ func (a *App) check(ctx context.Context, saved *plan.Plan, keep *spool, p api.Pr
 	if err != nil {
 		return planned{}, plan.Check{}, err
 	}
-	// What the layer is asked for is read from the snapshot, while that is open.
-	restrict, err := plan.NewRestrictor(fresh.layer, &check)
-	if err != nil {
-		return planned{}, plan.Check{}, err
-	}
-	if err := keep.each(func(payload []byte) error {
-		e, err := pipeline.ParseEnvelope(payload)
-		if err != nil {
-			return err
-		}
-		return restrict.Look(&e)
-	}); err != nil {
-		return planned{}, plan.Check{}, err
-	}
-	blocked, err := restrict.Blocked(check.Do)
-	if err != nil {
-		return planned{}, plan.Check{}, err
-	}
-	check.Changed = append(check.Changed, blocked...)
-	return fresh, check, keep.restrict(restrict)
+	// What is left out is read from the snapshot, while that is open.
+	return fresh, check, keep.restrict(plan.NewRestrictor(fresh.layer, check.Extra))
 }
 
 // carryOut hands the approval and the planned records to triage, and waits for their tickets.

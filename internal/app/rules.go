@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -78,7 +79,9 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		Sinks: map[string]bool{}, Renamed: map[string]string{},
 		Reissue: reissueAfter,
 	}
+	digests := map[string]string{}
 	for _, s := range cfg.Sinks {
+		digests[s.Name] = s.Block.Digest()
 		r.Sinks[s.Name] = !s.Retired
 		for _, old := range s.Formerly {
 			r.Renamed[old] = s.Name
@@ -90,6 +93,11 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		settings[t.Name] = t.Sinks
 	}
 	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	r.SinkConfig = func(team, sink string) string {
+		// encoding a map of plain values sorts its keys and cannot fail
+		own, _ := json.Marshal(settings[team][sink])
+		return digests[sink] + string(own)
+	}
 	if base := cfg.Server.ExternalURL; base != "" {
 		r.CaseURL = func(id string) string { return base + "/cases/" + id }
 	}

@@ -28,7 +28,7 @@ func Compare(saved, fresh *Plan, now triage.View) (Check, error) {
 	for i := range fresh.Actions {
 		have[fresh.Actions[i].ID()] = &fresh.Actions[i]
 	}
-	planned := map[string]bool{}
+	planned, groups := map[string]bool{}, Groups(saved.Actions)
 	for i := range saved.Actions {
 		a := &saved.Actions[i]
 		planned[a.ID()] = true
@@ -52,8 +52,13 @@ func Compare(saved, fresh *Plan, now triage.View) (Check, error) {
 		out.Do = append(out.Do, *f)
 	}
 	for i := range fresh.Actions {
-		if !planned[fresh.Actions[i].ID()] {
-			out.Extra = append(out.Extra, fresh.Actions[i])
+		f := &fresh.Actions[i]
+		switch {
+		case planned[f.ID()]:
+		case groups[f.GroupKey]:
+			out.Changed = append(out.Changed, fmt.Sprintf("%s: not planned for this sink", name(f)))
+		default:
+			out.Extra = append(out.Extra, *f)
 		}
 	}
 	return out, nil
@@ -134,127 +139,81 @@ func Groups(actions []Action) map[string]bool {
 }
 
 // Restrictor takes out of what was read what belongs to cases that a plan does
-// not name, so that an apply does exactly what was planned. First Look at every envelope,
-// then Restrict each of them.
+// not name, so that an apply does exactly what was planned.
 type Restrictor struct {
-	layer  *triage.Layer
-	extra  map[string]bool
-	scopes map[string]bool // whose end markers must not go: records of them stay out, or cases outside the plan would change
-	Left   int             // records that wait for the next plan
+	layer   *triage.Layer
+	extra   map[string]bool
+	dropped map[[2]string]int // by read and scope
+	Left    int               // records that wait for the next plan
 }
 
-// NewRestrictor keeps out what leads to actions that only the fresh plan has. layer is the state as it would be.
-func NewRestrictor(layer *triage.Layer, check *Check) (*Restrictor, error) {
-	r := &Restrictor{layer: layer, extra: Groups(check.Extra), scopes: map[string]bool{}}
-	for i := range check.Do {
-		delete(r.extra, check.Do[i].GroupKey)
-	}
-	for key := range r.extra {
-		if err := r.eachAbsent(key, func(scope string) { r.scopes[scope] = true }); err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
+// NewRestrictor keeps out what leads to the extra actions. layer is the state as
+// it would be; its base is read by Restrict.
+func NewRestrictor(layer *triage.Layer, extra []Action) *Restrictor {
+	return &Restrictor{layer: layer, extra: Groups(extra), dropped: map[[2]string]int{}}
 }
 
-// eachAbsent calls fn with the scopes whose scans resolved findings of a group's case.
-func (r *Restrictor) eachAbsent(key string, fn func(scope string)) error {
-	var seqs []uint64
-	err := r.layer.Members(r.layer.Newest(key), func(m triage.Member) bool {
-		if m.Status == triage.Resolved {
-			seqs = append(seqs, m.Seq)
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	for _, seq := range seqs {
-		rec, err := r.layer.Record(seq)
-		if err != nil {
-			return err
-		}
-		if rec == nil {
-			continue
-		}
-		for i := range rec.Reports {
-			if scope := rec.Reports[i].Scope; scope != "" {
-				fn(scope)
-			}
-		}
-	}
-	return nil
-}
-
-// Look notes the scopes of records that will stay out: a scan that loses one
-// of its records here would count the others of the case as gone.
-func (r *Restrictor) Look(e *pipeline.Envelope) error {
-	for i := range e.Items {
-		out, err := r.outside(&e.Items[i])
-		if err != nil {
-			return err
-		}
-		if out && e.Items[i].Scope != "" {
-			r.scopes[e.Items[i].Scope] = true
-		}
-	}
-	return nil
-}
-
-// Blocked names the planned actions that rest on a scan whose end must stay out; call it after all Looks.
-func (r *Restrictor) Blocked(do []Action) ([]string, error) {
-	var out []string
-	for i := range do {
-		a := &do[i]
-		if a.Verb == Create {
-			continue
-		}
-		blocked := ""
-		err := r.eachAbsent(a.GroupKey, func(scope string) {
-			if r.scopes[scope] {
-				blocked = scope
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		if blocked != "" {
-			out = append(out, fmt.Sprintf("%s: it rests on the scan of %s, which by now also changes cases outside the plan", name(a), blocked))
-		}
-	}
-	return out, nil
-}
-
-// Restrict takes the records and end markers out of e that lead outside the plan.
+// Restrict takes the records out of e that lead outside the plan. Before an end
+// marker it puts what state holds of those cases in their place, so that the scan proves
+// their absence as little as their change.
 func (r *Restrictor) Restrict(e *pipeline.Envelope) error {
 	items := e.Items[:0:0]
 	for i := range e.Items {
-		out, err := r.outside(&e.Items[i])
+		out, err := r.outside(e.Items[i].Print)
 		if err != nil {
 			return err
 		}
 		if out {
 			r.Left++
+			r.dropped[[2]string{e.Scan, e.Items[i].Scope}]++
 			continue
 		}
 		items = append(items, e.Items[i])
 	}
 	e.Items = items
-	scans := e.Scans[:0:0]
-	for _, s := range e.Scans {
-		if !r.scopes[s.Scope] {
-			scans = append(scans, s)
+	scans := slices.Clone(e.Scans)
+	for i := range scans {
+		s := &scans[i]
+		known, err := r.known(s.Scope)
+		if err != nil {
+			return err
 		}
+		e.Items = append(e.Items, known...)
+		k := [2]string{e.Scan, s.Scope}
+		s.Count += len(known) - r.dropped[k]
+		delete(r.dropped, k)
 	}
 	e.Scans = scans
 	return nil
 }
 
-func (r *Restrictor) outside(it *pipeline.Item) (bool, error) {
-	if len(r.extra) == 0 {
-		return false, nil
-	}
-	h, ok := r.layer.Hot(it.Print)
+// known is what state holds of the scope's reports outside the plan: repeats that change nothing.
+func (r *Restrictor) known(scope string) ([]pipeline.Item, error) {
+	var out []pipeline.Item
+	var failed error
+	r.layer.Base().ScopeReports(scope, func(seq uint64, key [16]byte) bool {
+		h, ok := r.layer.Base().HotBySeq(seq)
+		if !ok {
+			return true
+		}
+		outside, err := r.outside(h.Print)
+		if err != nil {
+			failed = err
+			return false
+		}
+		if rep := h.Find(key); outside && rep != nil {
+			out = append(out, pipeline.Item{
+				Print: h.Print, Key: key, IDHash: rep.IDHash, Hash: rep.Hash, Observed: rep.Observed,
+				Status: rep.Status, Severity: rep.Severity, Scope: scope,
+			})
+		}
+		return true
+	})
+	return out, failed
+}
+
+func (r *Restrictor) outside(print pipeline.Fingerprint) (bool, error) {
+	h, ok := r.layer.Hot(print)
 	if !ok || h.Case == 0 {
 		return false, nil
 	}

@@ -142,6 +142,8 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 			t.Created = append(t.Created, d.now.Unix())
 			d.l.teams[c.Team] = t
 		}
+	} else if c.Held != "" {
+		c.Held, teams[c.Team] = "", true // a record of it was found meanwhile
 	}
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]

@@ -66,6 +66,9 @@ func NewLayer(base View) *Layer {
 	}
 }
 
+// Base is the state under this layer.
+func (l *Layer) Base() View { return l.base }
+
 // Meta is the head with this layer's changes.
 func (l *Layer) Meta() Meta { return l.meta }
 

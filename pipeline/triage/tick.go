@@ -237,7 +237,7 @@ func (d *decider) forget(c *Case) error {
 	}
 	if d.l.Newest(c.Key) == c.Number {
 		d.l.newest[c.Key] = 0
-		if g := d.l.Team(groupName(c.Key)); !c.Ticketed.IsZero() && lastGen(c) > g.Gen {
+		if g := d.l.Team(groupName(c.Key)); (!c.Ticketed.IsZero() || lastGen(c) > 1) && lastGen(c) > g.Gen {
 			g.Gen = lastGen(c)
 			d.l.teams[g.Name] = g
 		}

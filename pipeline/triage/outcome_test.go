@@ -1,0 +1,132 @@
+package triage
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// TestOutcomes is the table of protocol section 2 for what ends, or only crosses, an action.
+func TestOutcomes(t *testing.T) {
+	outcome := func(n uint64, result pipeline.OutcomeResult, ref string) Input {
+		return Input{Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", N: n, Gen: 1, Rev: n, Result: result, Ref: pipeline.Ref{ID: ref}, Reason: "why"}}
+	}
+	join := func(w *world, r string) Input { return w.report(say{resource: r}) }
+	tests := []struct {
+		name   string
+		inputs func(w *world) []Input // after the first action was issued
+		want   string                 // standing ref n delivered/wanted, marks
+	}{
+		{"done", func(*world) []Input { return []Input{outcome(1, pipeline.OutcomeDone, "A")} }, "idle A n1 1/1"},
+		{"done twice", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeDone, "A")}
+		}, "idle A n1 1/1"},
+		{"the case moved on meanwhile", func(w *world) []Input {
+			return []Input{join(w, "r2"), outcome(1, pipeline.OutcomeDone, "A"), {Issue: &Issue{}}}
+		}, "inflight A n2 1/2"},
+		{"one action at a time", func(w *world) []Input { return []Input{join(w, "r2"), {Issue: &Issue{}}} }, "inflight - n1 0/2"},
+		{"a late outcome of an earlier action", func(w *world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}}, outcome(1, pipeline.OutcomeDone, "A"), outcome(2, pipeline.OutcomeDone, "A")}
+		}, "idle A n2 2/2"},
+		{"a late refusal of an earlier action", func(w *world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}}, outcome(1, pipeline.OutcomeRefused, "")}
+		}, "inflight A n2 1/2"},
+		{"a sighting of the record: written once more", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeSighted, "A"), {Issue: &Issue{}}}
+		}, "inflight A n2 1/1"},
+		{"a sighting of the record while it is written: once more afterwards", func(w *world) []Input {
+			return []Input{
+				outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}},
+				outcome(1, pipeline.OutcomeSighted, "A"), outcome(2, pipeline.OutcomeDone, "A"),
+			}
+		}, "idle A n2 2/2 again"},
+		{"a sighting of another record: linked and closed", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeSighted, "B"), {Issue: &Issue{}}}
+		}, "inflight A n2 1/1 twin B"},
+		{"the second record is forgotten once an action that names it is done", func(*world) []Input {
+			return []Input{
+				outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeSighted, "B"), {Issue: &Issue{}},
+				{Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", N: 2, Gen: 1, Rev: 1, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "A"}}},
+			}
+		}, "idle A n2 1/1"},
+		{"a second record sighted while an action without it is in flight is kept", func(w *world) []Input {
+			return []Input{
+				outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}},
+				outcome(1, pipeline.OutcomeSighted, "B"), outcome(2, pipeline.OutcomeDone, "A"),
+			}
+		}, "idle A n2 2/2 twin B"},
+		{"sighted during the create, which then is refused: it is the ticket", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeSighted, "A"), outcome(1, pipeline.OutcomeRefused, "")}
+		}, "idle A n1 0/1 again"},
+		{"sighted during the create, which then makes another: a second one", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeSighted, "B"), outcome(1, pipeline.OutcomeDone, "A")}
+		}, "idle A n1 1/1 twin B"},
+		{"a sighting ends parked", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeUnknown, ""), outcome(1, pipeline.OutcomeSighted, "A")}
+		}, "idle A n1 0/1 again"},
+		{"a sighting of a ticket that was given up", func(*world) []Input {
+			return []Input{
+				outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeSighted, "A"), {Issue: &Issue{}},
+				outcome(2, pipeline.OutcomeGone, ""), outcome(1, pipeline.OutcomeSighted, "A"),
+			}
+		}, "idle - n2 0/1"},
+		{"issued again: the same number", func(*world) []Input {
+			return []Input{{Reissue: []Reissue{{Case: 1, Sink: "disk", N: 1}, {Case: 1, Sink: "disk", N: 7}, {Case: 9, Sink: "disk", N: 1}}}}
+		}, "inflight - n1 0/1"},
+		{"issued again with more to say, and the first message is carried out: one more follows", func(w *world) []Input {
+			return []Input{join(w, "r2"), {Reissue: []Reissue{{Case: 1, Sink: "disk", N: 1}}}, outcome(1, pipeline.OutcomeDone, "A"), {Issue: &Issue{}}}
+		}, "inflight A n2 1/2"},
+		{"of a case or sink that is not there", func(*world) []Input {
+			return []Input{
+				{Outcome: &pipeline.Outcome{Case: "DK-9", Sink: "disk", N: 1, Result: pipeline.OutcomeDone}},
+				{Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "jira", N: 1, Result: pipeline.OutcomeDone}},
+			}
+		}, "inflight - n1 0/1"},
+		{"drained by the worker of a removed sink", func(w *world) []Input {
+			w.config.active = []string{}
+			return []Input{{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100}, outcome(1, pipeline.OutcomeDone, "A")}
+		}, "idle A n1 1/1"},
+		{"of a sink under its former name", func(w *world) []Input {
+			w.config.sinks, w.config.renamed = []string{"files"}, map[string]string{"disk": "files"}
+			return []Input{{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100}, outcome(1, pipeline.OutcomeDone, "A")}
+		}, "idle A n1 1/1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(standard())
+			if err := w.decide(w.report(say{resource: "r1"}), Input{Issue: &Issue{}}); err != nil {
+				t.Fatalf("the first action: Decide = %v", err)
+			}
+			for i, in := range tt.inputs(w) {
+				if err := w.decide(in); err != nil {
+					t.Fatalf("input %d: Decide = %v", i+1, err)
+				}
+			}
+			c, err := w.state.Case(1)
+			if err != nil || c == nil || len(c.Entries) != 1 {
+				t.Fatalf("Case(1) = %+v, %v", c, err)
+			}
+			for _, e := range c.Entries {
+				if got := entryWord(e); got != tt.want {
+					t.Errorf("the entry is %q; want %q", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func entryWord(e *Entry) string {
+	ref := e.Ref.ID
+	if ref == "" {
+		ref = "-"
+	}
+	out := fmt.Sprintf("%s %s n%d %d/%d", e.St, ref, e.N, e.Delivered, e.Wanted)
+	if e.Again {
+		out += " again"
+	}
+	if !e.Twin.IsZero() {
+		out += " twin " + e.Twin.ID
+	}
+	return out
+}
