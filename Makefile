@@ -51,7 +51,7 @@ cover: ## run all tests and write coverage.out
 
 .PHONY: crash
 crash: ## run only the tests that kill processes, and the contracts between parts
-	go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run 'Crash|Kill|Contract|Sequence' $(TEST_FLAGS) $(PACKAGES)
+	DOCKET_CRASH=1 go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run 'Crash|Kill|Contract|Sequence' $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
@@ -88,6 +88,7 @@ generate: ## write the generated files again
 .PHONY: generate-check
 generate-check: ## fail where a generated file is not what its generator writes
 	go run ./deploy/quickstart/generate -check
+	go test -count=1 -run 'IsCurrent|AreCurrent' ./docs ./pipeline/risk
 
 .PHONY: clean
 clean: ## remove what was built and what the quick start left

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docket-hub/docket/config"
-	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/deploy/quickstart"
+	"github.com/docket-hub/docket/internal/app"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/identity"
 	"github.com/docket-hub/docket/pipeline/risk"
@@ -235,12 +234,7 @@ func TestStories(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	set, err := all.Set()
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}
-	c, err := config.Load("docket.yaml", config.Env{Known: known})
+	c, err := app.Load("docket.yaml", func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func (s *site) tickets() []ticketFile { return s.ticketsIn("tickets") }
 
 func (s *site) ticketsIn(folder string) []ticketFile {
 	s.t.Helper()
-	names, err := filepath.Glob(filepath.Join(s.dir, folder, "*"))
+	names, err := filepath.Glob(filepath.Join(s.dir, folder, "[^.]*")) // a hidden file is a write under way
 	if err != nil {
 		s.t.Fatal(err)
 	}

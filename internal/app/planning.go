@@ -40,12 +40,12 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	var failed []error
 	for i := range g.Sources {
 		s := &g.Sources[i]
-		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), report: func(n int) { p("reading "+s.Name, n, 0) }}
+		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
 		res, err := s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
 		if ctx.Err() != nil {
 			return planned{}, context.Cause(ctx)
 		}
-		for _, n := range res.Notes {
+		for _, n := range g.notes(res.Notes) {
 			notes = append(notes, s.Name+": "+n)
 		}
 		if err != nil {

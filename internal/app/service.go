@@ -12,6 +12,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
@@ -186,15 +187,17 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	if !ok {
 		return api.IngestResult{}, fmt.Errorf("%w: source %s is of type %s, which nothing can be sent to; use one of type webhook", api.ErrNotFound, s.Name, s.Type)
 	}
+	if err := format.Known(r.Format); r.Format != "" && err != nil {
+		return api.IngestResult{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
-	out := api.IngestResult{Accepted: got.Accepted, Rejected: got.Rejected, Notes: got.Notes}
-	for i := range out.Rejected {
-		out.Rejected[i].Data = nil
-		out.Rejected[i].Reason = string(g.mask.Bytes([]byte(out.Rejected[i].Reason)))
+	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}
+	for _, r := range got.Rejected {
+		out.Rejected = append(out.Rejected, g.shown(r))
 	}
-	return out, err
+	return out, g.notRead(err)
 }
 
 // actWait bounds how long an interaction without a daemon waits for its tickets.

@@ -3,6 +3,7 @@ package crashtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -296,8 +297,8 @@ func TestApplyStopsWhenThePlanIsOld(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "findings", "z-later.json"), b)
 	out, err := docket(t, bin, dir, "apply", "plan.json")
-	exit, ok := err.(*exec.ExitError)
-	if !ok || exit.ExitCode() != 1 {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("apply of an old plan: %v, want exit status 1\n%s", err, out)
 	}
 	if !strings.Contains(out, "Sample rule 7 fails") {

@@ -49,7 +49,9 @@ func target(rt route) string {
 	switch {
 	case rt.path == "/api/v1/explain":
 		p += "?ref=DK-1"
-	case strings.HasPrefix(rt.path, "/debug/pprof/") && rt.path != "/debug/pprof/":
+	case rt.path == "/debug/pprof/profile":
+		p += "?seconds=1" // pprof takes whole seconds here
+	case rt.path == "/debug/pprof/trace":
 		p += "?seconds=0.05"
 	}
 	return p

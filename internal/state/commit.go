@@ -51,7 +51,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after a commit
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs}
 	w.row = tx.Bucket(bucketTouches).Sequence()
 	fold, err := w.apply()

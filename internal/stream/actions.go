@@ -22,13 +22,6 @@ const (
 	batchBytes = 16 << 20
 	// ackWait is the time after which an action that nobody finished is given to somebody else.
 	ackWait = 60 * time.Second
-	// fetchWait is how long one request for actions stays with the server. Longer costs
-	// an idle process less.
-	fetchWait = 10 * time.Minute
-	// A server that is not heard of for two heartbeats is asked again. The embedded one
-	// cannot get lost.
-	heartbeat         = 5 * time.Second
-	heartbeatEmbedded = 4 * time.Minute
 
 	// batchMin is the number of actions from which a batch, which costs four flushes
 	// however large it is, flushes less often than one message after the other.
@@ -193,10 +186,9 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
-	s         *Stream
-	sink      string
-	c         jetstream.Consumer
-	heartbeat time.Duration
+	s    *Stream
+	sink string
+	c    jetstream.Consumer
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
@@ -221,10 +213,7 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	if s.server != nil {
-		return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeatEmbedded}, nil
-	}
-	return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeat}, nil
+	return &Consumer{s: s, sink: sink, c: c}, nil
 }
 
 // Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
