@@ -22,7 +22,7 @@ func TestLife(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"stamp": stampFile, "tickets": countTickets, "ticket": findTicket, "history": countHistory, "at": setClock, "status": exitStatus,
+			"stamp": stampFile, "tickets": lifeTickets, "ticket": findTicket, "history": countHistory, "at": setClock, "status": exitStatus,
 		},
 	})
 }
@@ -122,8 +122,8 @@ func ticketFiles(ts *testscript.TestScript, args []string) []string {
 	return found
 }
 
-// countTickets is `tickets N [DIR]`: that many ticket files are there, each of another key.
-func countTickets(ts *testscript.TestScript, neg bool, args []string) {
+// lifeTickets is `tickets N [DIR]`: that many ticket files are there, each of another key.
+func lifeTickets(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || neg {
 		ts.Fatalf("usage: tickets N [DIR]")
 	}
