@@ -9,10 +9,14 @@ import (
 	"io"
 )
 
+// peekBytes is the buffer that a document's head is looked at in. It is small since a
+// larger read goes around it, into the scanner's own.
+const peekBytes = 4 << 10
+
 // open unpacks gzip, skips a UTF-8 byte order mark and refuses UTF-16, which
 // PowerShell's > writes.
 func open(r io.Reader) (io.Reader, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
+	b := bufio.NewReaderSize(r, peekBytes)
 	for range 2 { // a document may be packed once; twice is somebody's mistake
 		head, err := b.Peek(2)
 		if len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
@@ -21,11 +25,12 @@ func open(r io.Reader) (io.Reader, error) {
 			}
 			return text(b)
 		}
-		z, err := gzip.NewReader(b)
+		// gzip asks for small pieces, so it gets a buffer that saves calls of r.
+		z, err := gzip.NewReader(bufio.NewReaderSize(b, 64<<10))
 		if err != nil {
 			return nil, fmt.Errorf("unpacking gzip: %w", err)
 		}
-		b = bufio.NewReaderSize(z, 64<<10)
+		b = bufio.NewReaderSize(z, peekBytes)
 	}
 	return text(b)
 }

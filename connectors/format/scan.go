@@ -26,14 +26,21 @@ type scanner struct {
 }
 
 func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, 64<<10), line: 1}
+	return &scanner{r: r, line: 1}
 }
+
+// The buffer begins small, as most documents that are sent by themselves are,
+// and doubles while the reader fills it.
+const minBuffer, maxBuffer = 4 << 10, 64 << 10
 
 // fill reports whether a byte can be read at pos.
 func (s *scanner) fill() bool {
 	for s.pos >= s.end {
 		if s.err != nil {
 			return false
+		}
+		if s.end == len(s.buf) && len(s.buf) < maxBuffer {
+			s.buf = make([]byte, max(minBuffer, 2*len(s.buf)))
 		}
 		var n int
 		n, s.err = s.r.Read(s.buf)

@@ -245,10 +245,12 @@ func (p Plan) cost(ctx context.Context, d *Daemon, l *load, r *Repetition) error
 // load, and no other, became known.
 func (p Plan) complete(ctx context.Context, d *Daemon, l *load) error {
 	want := l.counts.Events - l.counts.Malformed
+	start := time.Now()
 	j, err := d.Drain(ctx, want)
 	if err != nil {
 		return err
 	}
+	p.Progress("drained %s after the last answer, %d tickets written", time.Since(start).Round(time.Second/10), j.Outcomes)
 	if j.New != l.counts.First || j.Findings() != want || j.Rejected != l.counts.Malformed {
 		return fmt.Errorf("docket judged %d findings, %d of them new, and rejected %d; want %d, %d and %d",
 			j.Findings(), j.New, j.Rejected, want, l.counts.First, l.counts.Malformed)

@@ -134,11 +134,14 @@ func (w *Workload) event(size int) {
 	d := w.describe(p.index)
 	at := w.clock
 	severity := p.severity
-	if k == older {
+	// A SARIF run has one time for all its results: none is older than the others,
+	// and a finding that changes twice must be in two runs.
+	oneTime := d.format == sarif
+	if k == older && !oneTime {
 		at, severity = at.Add(-365*24*time.Hour), (severity+1)%uint8(len(severities))
 	}
 	b := &w.pending[d.format]
-	if len(b.records) >= size || b.has[p.index] {
+	if oneTime && b.has[p.index] && (k == changed || k == resolved || k == reopened) {
 		w.flush(int(d.format))
 	}
 	b.add(p.index, d.render(&event{at: at, severity: severities[severity], resolved: k == resolved, malformed: k == malformed}))

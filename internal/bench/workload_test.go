@@ -55,6 +55,9 @@ func TestBodiesAreWhatTheyCount(t *testing.T) {
 			t.Errorf("a body has %d records; want at most 100", len(b.Records))
 		}
 	}
+	if mean := n / len(bodies); mean < 80 {
+		t.Errorf("a body has %d records on average; want most of 100", mean)
+	}
 	if rejected != c.Malformed || rejected != want || rejected == 0 {
 		t.Errorf("rejected = %d; want the %d malformed ones, %d by body", rejected, c.Malformed, want)
 	}

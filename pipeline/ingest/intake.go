@@ -57,6 +57,7 @@ func (in *Intake) Counts() Counts { return in.counts }
 func (in *Intake) Records(ctx context.Context, records []pipeline.Record) (pipeline.Taken, error) {
 	var taken pipeline.Taken
 	e := in.envelope()
+	e.Items = make([]pipeline.Item, 0, len(records))
 	size := 0
 	for i := range records {
 		rec := &records[i]
@@ -121,11 +122,25 @@ func (in *Intake) envelope() pipeline.Envelope {
 
 func (in *Intake) publish(ctx context.Context, e *pipeline.Envelope) error {
 	for _, part := range e.Split(pipeline.PackBytes) {
-		if err := in.o.Publish.PublishFindings(ctx, pipeline.Append(nil, &part)); err != nil {
+		payload := pipeline.Append(make([]byte, 0, room(&part)), &part)
+		if err := in.o.Publish.PublishFindings(ctx, payload); err != nil {
 			return fmt.Errorf("storing records of source %s: %w", in.o.Source, err)
 		}
 	}
 	return nil
+}
+
+// room is about what e takes when encoded. A message is up to 700 KB, and growing to
+// that step by step would copy it several times.
+func room(e *pipeline.Envelope) int {
+	n := 256 + len(e.Source) + len(e.Scan) + len(e.Origin)
+	for i := range e.Items {
+		n += e.Items[i].EncodedSize()
+	}
+	for i := range e.Rejects {
+		n += 256 + len(e.Rejects[i].Data)
+	}
+	return n
 }
 
 func (in *Intake) breakScope(scope, why string) {
