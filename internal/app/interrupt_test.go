@@ -68,7 +68,8 @@ func TestInterruptedRuns(t *testing.T) {
 		}
 		title := fmt.Sprintf("Sample problem %d", n)
 		if open[title] != want {
-			t.Errorf("%s has %d open tickets; want %d", title, open[title], want)
+			ex, err := s.offline().Explain(t.Context(), fmt.Sprintf("sample-%05d", n))
+			t.Errorf("%s has %d open tickets; want %d: %s, %+v, %v", title, open[title], want, ex.Verdict, ex.Story, err)
 		}
 	}
 	t.Logf("%d of %d runs were interrupted, %d tickets", cut, interruptions, len(s.tickets()))
