@@ -261,16 +261,18 @@ type Report struct {
 	Problem    string      `json:"problem,omitempty"` // canonical; empty until identified
 	Print      Fingerprint `json:"fingerprint"`       // zero until identified
 
-	Title       string         `json:"title,omitempty"`
-	Description string         `json:"description,omitempty"`
-	Remediation Remediation    `json:"remediation"`
-	Links       []string       `json:"links,omitempty"`
-	Compliance  []string       `json:"compliance,omitempty"` // "CIS AWS Foundations Benchmark 1.4.0/5.3", "PCI DSS 3.2.1/1.3.1"
-	Severity    Severity       `json:"severity"`
-	RiskFactors []string       `json:"risk_factors,omitempty"` // sorted, without repeats
-	Tags        []string       `json:"tags,omitempty"`         // the product's own type words (ASFF Types)
-	Vuln        *Vulnerability `json:"vulnerability,omitempty"`
-	Code        *Code          `json:"code,omitempty"`
+	Title       string      `json:"title,omitempty"`
+	Description string      `json:"description,omitempty"`
+	Remediation Remediation `json:"remediation"`
+	// RemediationGroup names the problems that are fixed in one way with this one; empty where it stands alone.
+	RemediationGroup string         `json:"remediation_group,omitempty"`
+	Links            []string       `json:"links,omitempty"`
+	Compliance       []string       `json:"compliance,omitempty"` // "CIS AWS Foundations Benchmark 1.4.0/5.3", "PCI DSS 3.2.1/1.3.1"
+	Severity         Severity       `json:"severity"`
+	RiskFactors      []string       `json:"risk_factors,omitempty"` // sorted, without repeats
+	Tags             []string       `json:"tags,omitempty"`         // the product's own type words (ASFF Types)
+	Vuln             *Vulnerability `json:"vulnerability,omitempty"`
+	Code             *Code          `json:"code,omitempty"`
 
 	Status        Status    `json:"status"`
 	StatusReason  string    `json:"status_reason,omitempty"` // why, in a few words: "Compliance.Status PASSED"
@@ -303,21 +305,22 @@ type Finding struct {
 	Control     string      `json:"control,omitempty"`
 	Problem     string      `json:"problem,omitempty"`
 
-	Title         string         `json:"title,omitempty"`
-	Description   string         `json:"description,omitempty"`
-	Remediation   Remediation    `json:"remediation"`
-	Links         []string       `json:"links,omitempty"`
-	Compliance    []string       `json:"compliance,omitempty"`
-	Severity      Severity       `json:"severity"`
-	RiskFactors   []string       `json:"risk_factors,omitempty"`
-	Tags          []string       `json:"tags,omitempty"`
-	Vuln          *Vulnerability `json:"vulnerability,omitempty"`
-	Code          *Code          `json:"code,omitempty"`
-	Status        Status         `json:"status"`
-	StatusReason  string         `json:"status_reason,omitempty"`
-	ObservedAt    time.Time      `json:"observed_at"`    // newest of the reports
-	FirstObserved time.Time      `json:"first_observed"` // oldest of the reports
-	Products      []string       `json:"products,omitempty"`
+	Title            string         `json:"title,omitempty"`
+	Description      string         `json:"description,omitempty"`
+	Remediation      Remediation    `json:"remediation"`
+	RemediationGroup string         `json:"remediation_group,omitempty"`
+	Links            []string       `json:"links,omitempty"`
+	Compliance       []string       `json:"compliance,omitempty"`
+	Severity         Severity       `json:"severity"`
+	RiskFactors      []string       `json:"risk_factors,omitempty"`
+	Tags             []string       `json:"tags,omitempty"`
+	Vuln             *Vulnerability `json:"vulnerability,omitempty"`
+	Code             *Code          `json:"code,omitempty"`
+	Status           Status         `json:"status"`
+	StatusReason     string         `json:"status_reason,omitempty"`
+	ObservedAt       time.Time      `json:"observed_at"`    // newest of the reports
+	FirstObserved    time.Time      `json:"first_observed"` // oldest of the reports
+	Products         []string       `json:"products,omitempty"`
 
 	Reports []Report `json:"reports,omitempty"`
 	Raw     []byte   `json:"-"` // the ranking report's record, masked

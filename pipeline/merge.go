@@ -57,7 +57,7 @@ func Merge(print Fingerprint, reports []Report) Finding {
 		Fingerprint: print, Kind: first.Kind, Account: first.Account, Region: first.Region,
 		Resource: first.Resource, Repository: first.Repository, Control: first.Control,
 		Problem: first.Problem, Title: first.Title, Status: first.Status,
-		StatusReason: first.StatusReason, Raw: first.Raw,
+		StatusReason: first.StatusReason, Raw: first.Raw, RemediationGroup: first.RemediationGroup,
 	}
 	for _, r := range order {
 		mergeWords(&f, r)

@@ -44,7 +44,7 @@ func (a *App) startSink(s *Sink) error {
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
-		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver", "sink", s.Name),
+		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -86,13 +86,8 @@ func timings(u config.Unsure) deliver.Timings {
 type queue struct{ c *stream.Consumer }
 
 func (q queue) Fetch(ctx context.Context, n int) ([]deliver.Message, error) {
-	wctx, cancel := context.WithTimeout(ctx, fetchWait)
-	defer cancel()
-	list, err := q.c.Fetch(wctx, n)
+	list, err := q.c.Fetch(ctx, n, fetchWait)
 	if err != nil {
-		if ctx.Err() == nil && wctx.Err() != nil {
-			return nil, nil
-		}
 		return nil, err
 	}
 	out := make([]deliver.Message, len(list))

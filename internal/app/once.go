@@ -20,7 +20,8 @@ const quietLook = 50 * time.Millisecond
 
 // Once polls every source once and carries every resulting action through. It
 // ends when nothing is left that can be done, or after wait; what is left stays
-// queued and is counted.
+// queued and is counted. Time acts once, behind what was read, as in a plan: a run
+// may well be over before the clock's first tick.
 func (a *App) Once(ctx context.Context, wait time.Duration, p api.Progress) (api.Summary, error) {
 	began := time.Now()
 	before := a.loop.summary()
@@ -40,6 +41,9 @@ func (a *App) Once(ctx context.Context, wait time.Duration, p api.Progress) (api
 		sum.Rejects = append(sum.Rejects, got.rejects...)
 	}
 	if err := a.settle(ctx, p); err != nil {
+		return sum, err
+	}
+	if err := a.loop.inject(ctx, triage.Input{Tick: true}); err != nil {
 		return sum, err
 	}
 	a.Release()

@@ -46,11 +46,20 @@ func routeNode(r config.Route) route.Node {
 	return n
 }
 
+// teams are the names that routes may use. That each of them is a configured
+// team was checked when the file was loaded, and is not said twice.
 func teams(cfg *config.Config) []route.Team {
 	var out []route.Team
-	for _, t := range cfg.Teams {
-		out = append(out, route.Team{Name: t.Name})
+	var collect func(r config.Route)
+	collect = func(r config.Route) {
+		if r.Team != "" {
+			out = append(out, route.Team{Name: r.Team})
+		}
+		for _, child := range r.Routes {
+			collect(child)
+		}
 	}
+	collect(cfg.Route)
 	return out
 }
 

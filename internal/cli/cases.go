@@ -221,7 +221,7 @@ func drawStory(pg *page, story []api.StoryLine) {
 		if s.By != "" {
 			text += " (" + s.By + ")"
 		}
-		t.row(stamp(s.Time), s.Kind, text)
+		t.row(second(s.Time), s.Kind, text)
 	}
 	pg.table(t)
 }

@@ -67,7 +67,7 @@ func drawReject(pg *page, r *pipeline.Reject) {
 	t.row("from", rejectPlace(r))
 	optional(t, "source", r.Source)
 	optional(t, "id", r.ID)
-	t.row("reason", r.Reason)
+	t.row("reason", reasonOf(r))
 	optional(t, "record", cut(string(r.Data), rejectExcerpt))
 	pg.table(t)
 }

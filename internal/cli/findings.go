@@ -175,9 +175,12 @@ func drawExplanation(pg *page, x *pipeline.Explanation) {
 	t := newTable("", "", "")
 	t.indent = 2
 	for _, r := range x.Reasons {
-		t.row(r.What, fmt.Sprintf("%+d", r.Points), r.Why)
+		points := ""
+		if r.Points != 0 {
+			points = fmt.Sprintf("%+d", r.Points)
+		}
+		t.row(r.What, points, r.Why)
 	}
-	t.row("score", fmt.Sprint(x.Score), "")
 	pg.table(t)
 	for _, e := range x.Errors {
 		pg.line("  counted as false: %s", e)

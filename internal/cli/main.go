@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/internal/api"
 )
 
 // defaultConfig is the file that is read where nobody names one.
@@ -162,8 +163,17 @@ func (p *program) complain(c *cobra.Command, err error) {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(p.err, "docket: %s was interrupted; what was taken in is kept, run it again to go on\n", c.CommandPath())
 	default:
-		fmt.Fprintf(p.err, "docket: %s\n", cleanLines(err.Error()))
+		fmt.Fprintf(p.err, "docket: %s\n", cleanLines(plainText(err)))
 	}
+}
+
+// plainText is an error's text without the word of its kind in front, which tells a person nothing more.
+func plainText(err error) string {
+	text := err.Error()
+	for _, kind := range []error{api.ErrNotFound, api.ErrRefused, api.ErrInvalid} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	return text
 }
 
 // path is the configuration's path, and whether somebody named it.

@@ -140,9 +140,9 @@ func (t *table) row(cells ...any) {
 	for i, c := range cells {
 		switch v := c.(type) {
 		case cell:
-			r[i] = cell{clean(v.text), v.colour}
+			r[i] = cell{strings.TrimSpace(clean(v.text)), v.colour}
 		case string:
-			r[i] = cell{text: clean(v)}
+			r[i] = cell{text: strings.TrimRight(clean(v), " ")}
 		default:
 			r[i] = cell{text: clean(fmt.Sprint(v))}
 		}
@@ -164,13 +164,7 @@ func (pg *page) table(t *table) {
 		}
 	}
 	if pg.width > 0 {
-		total := t.indent
-		for _, w := range widths {
-			total += w + gap
-		}
-		if over := total - gap - pg.width; over > 0 {
-			widths[t.flex] = max(leastFlex, widths[t.flex]-over)
-		}
+		fit(widths, t.flex, pg.width-t.indent)
 	}
 	if strings.Join(t.header, "") != "" {
 		head := make([]cell, len(t.header))
@@ -184,8 +178,37 @@ func (pg *page) table(t *table) {
 	}
 }
 
-// leastFlex is what is left of a column however narrow the terminal is.
-const leastFlex = 12
+// leastWidth is what is left of a column however narrow the terminal is.
+const leastWidth = 12
+
+// fit narrows columns until a row has so many characters: flex first, then the widest.
+func fit(widths []int, flex, width int) {
+	over := gap*(len(widths)-1) - width
+	for _, w := range widths {
+		over += w
+	}
+	for next := flex; over > 0; {
+		less := min(over, widths[next]-leastWidth)
+		if less > 0 {
+			widths[next] -= less
+			over -= less
+		}
+		next = widest(widths)
+		if widths[next] <= leastWidth {
+			return
+		}
+	}
+}
+
+func widest(widths []int) int {
+	at := 0
+	for i, w := range widths {
+		if w > widths[at] {
+			at = i
+		}
+	}
+	return at
+}
 
 func (pg *page) tableRow(cells []cell, widths []int, indent int) {
 	var b strings.Builder
@@ -242,6 +265,14 @@ func stamp(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format("2006-01-02 15:04")
+}
+
+// second is stamp to the second, for what happens one after the other.
+func second(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime)
 }
 
 // dateOf is the day of an instant, in UTC; "-" for none.

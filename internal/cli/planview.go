@@ -69,6 +69,8 @@ func drawPlan(pg *page, pl *api.Plan, saved string) {
 	}
 	drawHeldBack(pg, pl.Actions)
 	drawWaiting(pg, pl.Waiting)
+	s := &pl.Summary
+	pg.line("%s read: %d new, %d changed, %d unchanged, %d resolved", count(s.Read, "finding"), s.New, s.Changed, s.Unchanged, s.Resolved)
 	for _, line := range pl.WouldMove {
 		pg.line("%s %s", cell{"move:", cyan}, line)
 	}
@@ -91,7 +93,14 @@ func drawAction(pg *page, a planned) {
 		id = "new"
 	}
 	pg.line("  %s  %s  %s  %s", mark(a.Verb), priorityCell(a.Priority), id, a.Title)
-	pg.line("      %s in %s; %s", count(len(a.Findings), "finding"), strings.Join(a.sinks, ", "), "because "+cmp.Or(a.Why, "of nothing in particular"))
+	text := "in " + strings.Join(a.sinks, ", ")
+	if n := len(a.Findings); n > 0 {
+		text = count(n, "finding") + " " + text
+	}
+	if a.Why != "" && a.Verb != plan.Close {
+		text += ", because " + a.Why
+	}
+	pg.line("      %s", text)
 	if len(a.Group) > 0 {
 		pg.line("      %s", groupWords(a.Group))
 	}

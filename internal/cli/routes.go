@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/pipeline"
 )
 
 func (p *program) routesTest() *cobra.Command {
@@ -61,6 +62,18 @@ func (p *program) routeTest(ctx context.Context, svc api.Service, name string) (
 	return svc.RouteTest(ctx, f, name)
 }
 
+// reasonLine is one step of an explanation: "no_mfa +10 a sign-in needs no second factor".
+func reasonLine(r pipeline.Reason) string {
+	parts := []string{r.What}
+	if r.Points != 0 {
+		parts = append(parts, fmt.Sprintf("%+d", r.Points))
+	}
+	if r.Why != "" {
+		parts = append(parts, r.Why)
+	}
+	return strings.Join(parts, " ")
+}
+
 func drawRouteTest(pg *page, got *api.RouteTest) {
 	for i := range got.Results {
 		r := &got.Results[i]
@@ -72,7 +85,7 @@ func drawRouteTest(pg *page, got *api.RouteTest) {
 		t.row("status", stateCell(r.Status.String()))
 		t.row("priority", priorityCell(r.Priority))
 		for _, why := range r.Explanation.Reasons {
-			t.row("", strings.TrimSpace(fmt.Sprintf("%s %+d %s", why.What, why.Points, why.Why)))
+			t.row("", reasonLine(why))
 		}
 		if rule := r.Explanation.Rule; rule != "" {
 			t.row("", "the rule "+rule+" decided")
@@ -82,7 +95,7 @@ func drawRouteTest(pg *page, got *api.RouteTest) {
 		}
 		t.row("route", r.Route)
 		for _, why := range r.Why {
-			t.row("", strings.TrimSpace(why.What+" "+why.Why))
+			t.row("", reasonLine(why))
 		}
 		t.row("team", orDash(r.Team))
 		t.row("sinks", orDash(strings.Join(r.Sinks, ", ")))
@@ -95,7 +108,7 @@ func drawRouteTest(pg *page, got *api.RouteTest) {
 		pg.head("Rejected")
 		for i := range got.Rejected {
 			r := &got.Rejected[i]
-			pg.line("  %s: %s", rejectPlace(r), r.Reason)
+			pg.line("  %s: %s", rejectPlace(r), reasonOf(r))
 		}
 	}
 }

@@ -140,7 +140,7 @@ func (p *program) runOnce(c *cobra.Command, f *runFlags, wait time.Duration) err
 
 // warn shows what is odd in a configuration.
 func (p *program) warn(cfg *config.Config) error {
-	return cfg.Warnings().Render(safeWriter{p.err})
+	return p.warnings(cfg).Render(safeWriter{p.err})
 }
 
 // summaryError is what a run failed at; nil when only for, limits or the brake hold something.
@@ -199,10 +199,15 @@ func drawWaiting(pg *page, rows []api.Waiting) {
 	}
 }
 
-// drawRejected names rejected records; total may be more than are named.
+// namedRejects is how many rejected records are named one by one.
+const namedRejects = 20
+
+// drawRejected names rejected records; total may be more than there are rows.
 func drawRejected(pg *page, rows []pipeline.Reject, total int) {
+	total = max(total, len(rows))
+	rows = rows[:min(len(rows), namedRejects)]
 	for i := range rows {
-		pg.line("%s %s: %s", cell{"rejected:", yellow}, rejectPlace(&rows[i]), rows[i].Reason)
+		pg.line("%s %s: %s", cell{"rejected:", yellow}, rejectPlace(&rows[i]), reasonOf(&rows[i]))
 	}
 	if more := total - len(rows); more > 0 && len(rows) > 0 {
 		pg.line("%s and %s more: `docket rejects list` shows them", cell{"rejected:", yellow}, fmt.Sprint(more))

@@ -83,10 +83,15 @@ func (p *program) ask(c *cobra.Command, fn func(context.Context, api.Service) er
 	return held(fn(c.Context(), svc))
 }
 
-// held explains ErrRunning to somebody who only wanted to look.
+// held says what to do to somebody who only wanted to look and may not.
 func held(err error) error {
-	if errors.Is(err, app.ErrRunning) {
+	switch {
+	case errors.Is(err, app.ErrRunning):
 		return fmt.Errorf("%w and does not answer at server.listen: name its address with --server and its token in $DOCKET_TOKEN, or stop it", err)
+	case errors.Is(err, api.ErrUnauthorized):
+		return fmt.Errorf("%w: set $DOCKET_TOKEN to one of the daemon's server.auth.tokens", err)
+	case errors.Is(err, api.ErrForbidden):
+		return fmt.Errorf("%w: set $DOCKET_TOKEN to a token of that role", err)
 	}
 	return err
 }

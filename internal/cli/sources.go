@@ -203,19 +203,22 @@ func drawRejects(pg *page, rows []pipeline.Reject) {
 	t := newTable("TIME", "SOURCE", "RECORD", "ID", "REASON")
 	for i := range rows {
 		r := &rows[i]
-		t.row(stamp(r.Time), orDash(r.Source), rejectPlace(r), orDash(r.ID), r.Reason)
+		t.row(stamp(r.Time), orDash(r.Source), rejectPlace(r), orDash(r.ID), reasonOf(r))
 	}
 	pg.table(t)
 }
 
-// rejectPlace is the file, and where in it: the line if it is known, and the position among its records.
+// rejectPlace is the file, the position among its records from 0, and the line if it is known.
 func rejectPlace(r *pipeline.Reject) string {
-	place := r.Origin
+	place := fmt.Sprintf("%s[%d]", r.Origin, r.Index)
 	if r.Line > 0 {
-		place = fmt.Sprintf("%s:%d", place, r.Line)
+		place += fmt.Sprintf(" (line %d)", r.Line)
 	}
-	return fmt.Sprintf("%s[%d]", place, r.Index)
+	return place
 }
+
+// reasonOf is why a record was rejected, several reasons on one line.
+func reasonOf(r *pipeline.Reject) string { return strings.ReplaceAll(r.Reason, "\n", "; ") }
 
 func (p *program) stateCommand() *cobra.Command {
 	var o output

@@ -17,8 +17,11 @@ type wiring struct {
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
 	offline      func(*config.Config, app.RunOptions) api.Service
 	installation func(*config.Config) string
+	warnings     func(*config.Config) config.Warnings
+	lost         func(*config.Config) ([]string, error)
 	client       func(baseURL, token string) client
 	user         func() string // of the operating system; "" where it has no name
+	clock        func() time.Time
 	skew         time.Duration // moves the clock; zero in the product
 }
 
@@ -32,8 +35,10 @@ func product() wiring {
 	return wiring{
 		load: app.Load, daemon: app.Run, once: app.RunOnce,
 		offline: app.Offline, installation: app.InstallationOf,
+		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
 		user:   systemUser,
+		clock:  time.Now,
 	}
 }
 
@@ -46,4 +51,4 @@ func systemUser() string {
 }
 
 // now is the time that docket goes by.
-func (w *wiring) now() time.Time { return time.Now().UTC().Add(w.skew) }
+func (w *wiring) now() time.Time { return w.clock().UTC().Add(w.skew) }

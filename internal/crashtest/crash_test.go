@@ -3,6 +3,7 @@ package crashtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -136,7 +137,12 @@ func must(t *testing.T, bin, dir string, args ...string) string {
 func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 	t.Helper()
 	before := len(tickets(t, dir))
-	more, limit := 1+r.IntN(9), time.Duration(r.IntN(4000))*time.Millisecond
+	// While no ticket is there the kill comes at any time, reading and deciding
+	// included; after that it waits for a few further tickets, so that it falls in the midst of delivery.
+	more, limit := 1+r.IntN(4), 20*time.Second
+	if before == 0 && r.IntN(6) > 0 {
+		more, limit = 1, time.Duration(20+r.IntN(300))*time.Millisecond
+	}
 	cmd := exec.Command(bin, args...)
 	cmd.Dir = dir
 	var out bytes.Buffer
@@ -157,7 +163,7 @@ func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 			return false
 		case <-time.After(time.Millisecond):
 		}
-		if n := len(tickets(t, dir)); n >= before+more || time.Since(start) > limit && n > 0 || time.Since(start) > limit+4*time.Second {
+		if len(tickets(t, dir)) >= before+more || time.Since(start) > limit {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +227,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 	bin, r := binary(t), seed(t)
 	dir := world(t)
 	between, sent := 0, 0
-	for sent < kills() {
+	for sent < kills() || between < kills()*3/5 {
 		before := len(tickets(t, dir))
 		if !kill(t, r, bin, dir, "run", "--once") {
 			break
@@ -239,9 +245,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 	counted(t, dir)
 	must(t, bin, dir, "run", "--once")
 	counted(t, dir)
-	if out := must(t, bin, dir, "state", "verify"); strings.Contains(out, "problem") {
-		t.Errorf("state verify: %s", out)
-	}
+	must(t, bin, dir, "state", "verify") // it fails where the state is not clean
 }
 
 // TestPlanApplyAgain: plan says 300 tickets, apply makes exactly those, a second run none;
@@ -293,8 +297,8 @@ func TestApplyStopsWhenThePlanIsOld(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "findings", "z-later.json"), b)
 	out, err := docket(t, bin, dir, "apply", "plan.json")
-	exit, ok := err.(*exec.ExitError)
-	if !ok || exit.ExitCode() != 1 {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("apply of an old plan: %v, want exit status 1\n%s", err, out)
 	}
 	if !strings.Contains(out, "Sample rule 7 fails") {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// known makes a state file with n findings once, and returns copies of its path's content by opening it in place.
+// known are the state files of knownStore by their number of findings.
 var known struct {
 	sync.Mutex
 	paths map[int]string
@@ -41,6 +41,12 @@ func knownStore(b *testing.B, n int) *Store {
 		known.paths[n] = path
 	}
 	return openStore(b, path)
+}
+
+func removeKnown() {
+	for _, path := range known.paths {
+		_ = os.RemoveAll(filepath.Dir(path)) // a temporary folder
+	}
 }
 
 func head(b *testing.B, s *Store) (position, next uint64) {

@@ -38,16 +38,18 @@ func (s *Store) Check() []string {
 	}
 	defer p.Close()
 	c := &checker{Snapshot: p, open: map[uint64]uint64{}}
-	for err := range p.tx.Check() {
-		c.problem("file: %v", err)
-	}
-	if len(c.problems) > 0 {
-		return c.problems // walking damaged pages further would not end well
+	for _, step := range []func() error{c.checkPages, c.checkFile} {
+		if err := guard(step); err != nil {
+			c.problem("%v", err)
+		}
+		if len(c.problems) > 0 {
+			return c.problems // going on over damaged pages would not end well
+		}
 	}
 	for _, step := range []func() error{
 		c.checkCases, c.checkMembers, c.checkIndexes, c.checkGroups, c.checkFindings, c.checkRecords, c.checkTouches, c.checkOutbox, c.checkCounts,
 	} {
-		if err := step(); err != nil {
+		if err := guard(step); err != nil {
 			c.problem("%v", err)
 		}
 	}
@@ -58,6 +60,32 @@ func (s *Store) Check() []string {
 		c.problems = append(c.problems, fmt.Sprintf("and %d problems more", c.more))
 	}
 	return c.problems
+}
+
+// checkPages reads every row. bbolt's own check works in a goroutine of its own, where a read beyond the file ends the process.
+func (c *checker) checkPages() error {
+	for _, name := range allBuckets() {
+		var last []byte
+		err := c.scan(name, nil, func(k, v []byte) error {
+			if last != nil && bytes.Compare(last, k) >= 0 {
+				return fmt.Errorf("%w: keys of %q are not in order", ErrDamaged, name)
+			}
+			_ = bytes.Count(v, nil) // reads it to the end
+			last = append(last[:0], k...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkFile() error {
+	for err := range c.tx.Check() {
+		c.problem("file: %v", err)
+	}
+	return nil
 }
 
 func (c *checker) checkCases() error {

@@ -9,7 +9,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -21,12 +20,12 @@ type writer struct {
 	cs       *triage.Changeset
 	buckets  map[string]*bolt.Bucket
 	buf      []byte
-	position uint64     // of the changeset: how many messages were applied in all
-	row      uint64     // newest row of touches before this commit
-	newRow   uint64     // the row of this commit; 0 for none
-	added    []grave    // findings that are new to the index
-	removed  []grave    // findings that leave it
-	forget   []touchKey // entries that leave the overlay
+	position uint64       // of the changeset: how many messages were applied in all
+	row      uint64       // newest row of touches before this commit
+	newRow   uint64       // the row of this commit; 0 for none
+	added    []triage.Hot // findings that are new to the index
+	removed  []triage.Hot // findings that leave it
+	forget   []touchKey   // entries that leave the overlay
 }
 
 // Commit applies a changeset in one transaction; on an error nothing has
@@ -47,11 +46,12 @@ func (s *Store) Commit(cs *triage.Changeset) error {
 }
 
 func (s *Store) commit(cs *triage.Changeset) error {
+	s.chooseFreeList()
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after a commit
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs}
 	w.row = tx.Bucket(bucketTouches).Sequence()
 	fold, err := w.apply()
@@ -66,8 +66,8 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	id := tx.ID()
 	if err := tx.Commit(); err != nil {
 		s.mu.Lock()
-		for _, g := range w.added {
-			s.prints.remove(g.hot.Print, g.hot.Seq)
+		for _, h := range w.added {
+			s.prints.remove(h.Print, h.Seq)
 		}
 		s.mu.Unlock()
 		return err
@@ -80,13 +80,13 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	return nil
 }
 
-func (s *Store) index(added []grave) error {
+func (s *Store) index(added []triage.Hot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, g := range added {
-		if err := s.prints.add(g.hot.Print, g.hot.Seq); err != nil {
-			for _, g := range added[:i] {
-				s.prints.remove(g.hot.Print, g.hot.Seq)
+	for i, h := range added {
+		if err := s.prints.add(h.Print, h.Seq); err != nil {
+			for _, h := range added[:i] {
+				s.prints.remove(h.Print, h.Seq)
 			}
 			return err
 		}
@@ -119,8 +119,8 @@ func (s *Store) buryGraves() {
 	if s.snapshots > 0 {
 		return
 	}
-	for _, g := range s.graves {
-		s.prints.remove(g.hot.Print, g.hot.Seq)
+	for _, h := range s.graves {
+		s.prints.remove(h.Print, h.Seq)
 	}
 	s.graves = nil
 }
@@ -229,13 +229,13 @@ func (w *writer) applyFindings() error {
 				return err
 			}
 			if known = was.Print == h.Print; !known {
-				w.removed = append(w.removed, grave{was})
+				w.removed = append(w.removed, was)
 			}
 			w.forgetTouches(&was)
 		}
 		w.forgetTouches(h)
 		if !known {
-			w.added = append(w.added, grave{*h})
+			w.added = append(w.added, *h)
 		}
 		w.buf = appendHot(w.buf[:0], h, w.row)
 		if err := w.put(bucketHot, key, w.keep(w.buf)); err != nil {
@@ -290,7 +290,7 @@ func (w *writer) purgeFinding(seq uint64) error {
 		if err != nil {
 			return err
 		}
-		w.removed = append(w.removed, grave{h})
+		w.removed = append(w.removed, h)
 		w.forgetTouches(&h)
 	}
 	if v := w.bucket(bucketRecords).Get(key); v != nil {
@@ -399,143 +399,4 @@ func (w *writer) applyTeams() error {
 		}
 	}
 	return nil
-}
-
-// The prefixes of the keys that share a bucket.
-const (
-	byID      = 'i'
-	byOrder   = 'o'
-	byCase    = 'c'
-	byFinding = 'f'
-)
-
-// Bounds of what is kept to look back.
-const (
-	keepInteractions = 100_000
-	keepRejects      = 10_000
-)
-
-func (w *writer) applyInteractions() error {
-	b := w.bucket(bucketInteractions)
-	for _, id := range w.cs.Interactions {
-		key := appendName([]byte{byID}, id)
-		if b.Get(key) != nil {
-			continue
-		}
-		n, err := b.NextSequence()
-		if err != nil {
-			return err
-		}
-		order := append([]byte{byOrder}, key64(n)...)
-		if err := errors.Join(b.Put(key, versioned(order)), b.Put(order, versioned(key))); err != nil {
-			return err
-		}
-		if n <= keepInteractions {
-			continue
-		}
-		oldest := append([]byte{byOrder}, key64(n-keepInteractions)...)
-		if id := b.Get(oldest); len(id) > 1 {
-			if err := errors.Join(b.Delete(slices.Clone(id[1:])), b.Delete(oldest)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *writer) applyOutbox() error {
-	b := w.bucket(bucketOutbox)
-	for i := range w.cs.Outbox {
-		a := &w.cs.Outbox[i]
-		n, ok := triage.ParseCaseID(a.Case)
-		if !ok || a.K < 0 {
-			return fmt.Errorf("action %d.%d of case %q: not the name of an action", a.N, a.K, a.Case)
-		}
-		value, err := w.value(a)
-		if err != nil {
-			return err
-		}
-		if err := putCounted(b, outboxKey(n, a), value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// putCounted keeps the number of rows in the bucket's sequence.
-func putCounted(b *bolt.Bucket, key, value []byte) error {
-	if b.Get(key) == nil {
-		if err := b.SetSequence(b.Sequence() + 1); err != nil {
-			return err
-		}
-	}
-	return b.Put(key, value)
-}
-
-func deleteCounted(b *bolt.Bucket, key []byte) error {
-	if b.Get(key) == nil {
-		return nil
-	}
-	if err := b.SetSequence(b.Sequence() - 1); err != nil {
-		return err
-	}
-	return b.Delete(key)
-}
-
-// applyAudit keeps a line under its case, and under its finding; where it has both, the finding's row names the case's.
-func (w *writer) applyAudit() error {
-	for i := range w.cs.Audit {
-		a := &w.cs.Audit[i]
-		line, err := w.value(a)
-		if err != nil {
-			return err
-		}
-		key := eventOrder(append([]byte{byCase}, key64(a.Case)...), w.position, a.Time, i, line)
-		inFinding := eventOrder(append([]byte{byFinding}, key64(a.Finding)...), w.position, a.Time, i, line)
-		if a.Finding == 0 || a.Case != 0 {
-			if err := w.put(bucketAudit, key, line); err != nil {
-				return err
-			}
-			line = append([]byte{valueVersion, pointer}, key...)
-		}
-		if a.Finding != 0 {
-			if err := w.put(bucketAudit, inFinding, line); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// pointer is the second byte of a value that is another row's key.
-const pointer = 2
-
-func (w *writer) applyRejects() error {
-	b := w.bucket(bucketRejects)
-	for i := range w.cs.Rejects {
-		if err := w.putReject(b, &w.cs.Rejects[i], i); err != nil {
-			return err
-		}
-	}
-	if len(w.cs.Rejects) == 0 {
-		return nil
-	}
-	for b.Sequence() > keepRejects {
-		k, _ := b.Cursor().First()
-		if k == nil {
-			return b.SetSequence(0)
-		}
-		if err := deleteCounted(b, slices.Clone(k)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writer) putReject(b *bolt.Bucket, r *pipeline.Reject, i int) error {
-	value, err := w.value(r)
-	if err != nil {
-		return err
-	}
-	return putCounted(b, eventOrder(nil, w.position, r.Time, i, value), value)
 }

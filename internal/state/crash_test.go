@@ -62,6 +62,7 @@ func crashChangeset(m triage.Meta) *triage.Changeset {
 	for i := range cs.Hot {
 		h, r := &cs.Hot[i], cs.Records[i]
 		h.Case, h.Member, r.Case, r.Member = c.Number, triage.Open, c.Number, triage.Open
+		r.SuppressedBy = ""
 		cs.Members = append(cs.Members, triage.Member{Case: c.Number, Seq: h.Seq, Status: triage.Open, Priority: pipeline.P2})
 	}
 	cs.Cases = []*triage.Case{c}

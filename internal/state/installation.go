@@ -15,7 +15,7 @@ import (
 // installationFile holds the id of an installation, in the data folder beside the state file.
 const installationFile = "installation"
 
-// ErrInstallation: the configured installation is not the one that this data folder belongs to.
+// ErrInstallation says that the configured installation is not the one that this data folder belongs to.
 var ErrInstallation = errors.New("the installation id differs from the stored one")
 
 // Installation is the id that goes into every ticket key: the configured one,

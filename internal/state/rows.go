@@ -38,6 +38,7 @@ func (s *Store) view(fn func(tx *bolt.Tx) error) error { return s.db.View(fn) }
 func (s *Store) update(fn func(tx *bolt.Tx) error) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
+	s.chooseFreeList()
 	return boltError(s.db.Update(fn))
 }
 

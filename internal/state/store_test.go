@@ -20,7 +20,10 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashEnv); path != "" {
 		os.Exit(crashLoop(path))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removeKnown()
+		os.Exit(code)
+	}))
 }
 
 // openStore opens a store that is closed when the test ends.

@@ -22,13 +22,6 @@ const (
 	batchBytes = 16 << 20
 	// ackWait is the time after which an action that nobody finished is given to somebody else.
 	ackWait = 60 * time.Second
-	// fetchWait is how long one request for actions stays with the server. Longer costs
-	// an idle process less.
-	fetchWait = 10 * time.Minute
-	// A server that is not heard of for two heartbeats is asked again. The embedded one
-	// cannot get lost.
-	heartbeat         = 5 * time.Second
-	heartbeatEmbedded = 4 * time.Minute
 
 	// batchMin is the number of actions from which a batch, which costs four flushes
 	// however large it is, flushes less often than one message after the other.
@@ -193,10 +186,9 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
-	s         *Stream
-	sink      string
-	c         jetstream.Consumer
-	heartbeat time.Duration
+	s    *Stream
+	sink string
+	c    jetstream.Consumer
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
@@ -221,39 +213,27 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	if s.server != nil {
-		return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeatEmbedded}, nil
-	}
-	return &Consumer{s: s, sink: sink, c: c, heartbeat: heartbeat}, nil
+	return &Consumer{s: s, sink: sink, c: c}, nil
 }
 
-// Fetch returns at least one and at most n actions, oldest first, as soon as there
-// is one. It waits until ctx ends, and then returns its cause.
-func (c *Consumer) Fetch(ctx context.Context, n int) ([]Delivery, error) {
-	for {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		batch, err := c.c.FetchNoWait(max(1, n))
-		deliveries, err := c.collect(batch, err)
-		if err != nil || len(deliveries) > 0 {
-			return deliveries, err
-		}
-		wctx, cancel := context.WithTimeout(ctx, fetchWait)
-		deadline, _ := wctx.Deadline()
-		// JetStream wants two heartbeats at least in the time of a request.
-		beat := max(time.Millisecond, min(c.heartbeat, time.Until(deadline)/3))
-		batch, err = c.c.Fetch(1, jetstream.FetchContext(wctx), jetstream.FetchHeartbeat(beat))
-		deliveries, err = c.collect(batch, err)
-		waited := wctx.Err() != nil
-		cancel()
-		if len(deliveries) > 0 {
-			return deliveries, nil
-		}
-		if err != nil && !waited {
-			return nil, err
-		}
+// Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
+// not at all for more, and returns none without an error when none came. A cancelled ctx
+// is noticed when the wait ends, so wait is to be short.
+func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
+	batch, err := c.c.FetchNoWait(max(1, n))
+	deliveries, err := c.collect(batch, err)
+	if err != nil || len(deliveries) > 0 || ctx.Err() != nil {
+		return deliveries, err
+	}
+	batch, err = c.c.Fetch(1, jetstream.FetchMaxWait(wait))
+	deliveries, err = c.collect(batch, err)
+	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return deliveries, err
 }
 
 func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {

@@ -19,9 +19,7 @@ func actionsOf(sink string, n int) []ActionMessage {
 
 func fetch(t *testing.T, c *Consumer, n int) []Delivery {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	out, err := c.Fetch(ctx, n)
+	out, err := c.Fetch(t.Context(), n, 20*time.Second)
 	if err != nil {
 		t.Fatalf("Fetch(%d) = %v; want no error", n, err)
 	}
@@ -170,18 +168,20 @@ func TestManyActions(t *testing.T) {
 	}
 }
 
-func TestFetchEndsWithContext(t *testing.T) {
+func TestFetchOfNothing(t *testing.T) {
 	s := open(t, Options{})
 	c, err := s.Actions(t.Context(), "idle")
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, err := c.Fetch(t.Context(), 5, 50*time.Millisecond); err != nil || len(got) != 0 {
+		t.Errorf("Fetch(nothing) = %v, %v; want none and no error", got, err)
+	}
 	cause := errors.New("stopping")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	timer := time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
-	defer timer.Stop()
-	if got, err := c.Fetch(ctx, 5); !errors.Is(err, cause) || len(got) != 0 {
-		t.Errorf("Fetch = %v, %v; want %v", got, err, cause)
+	cancel(cause)
+	if got, err := c.Fetch(ctx, 5, time.Minute); !errors.Is(err, cause) || len(got) != 0 {
+		t.Errorf("Fetch(cancelled) = %v, %v; want %v", got, err, cause)
 	}
 }
 

@@ -117,7 +117,7 @@ func BenchmarkActions(b *testing.B) {
 			b.Fatal(err)
 		}
 		for got := 0; got < len(actions); {
-			deliveries, err := c.Fetch(context.Background(), len(actions))
+			deliveries, err := c.Fetch(context.Background(), len(actions), time.Second)
 			if err != nil {
 				b.Fatal(err)
 			}

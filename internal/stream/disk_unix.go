@@ -24,7 +24,7 @@ func (s *Stream) diskRoom() error {
 	if err := unix.Statfs(s.opts.Dir, &st); err != nil {
 		return fmt.Errorf("look at the free space of %s: %w", s.opts.Dir, err)
 	}
-	if free := uint64(st.Bavail) * uint64(st.Bsize); free < diskReserve {
+	if free := st.Bavail * uint64(st.Bsize); free < diskReserve {
 		return fmt.Errorf("%w: the disk of %s has %d MiB left, %d are kept free", pipeline.ErrFull, s.opts.Dir, free>>20, diskReserve>>20)
 	}
 	return nil

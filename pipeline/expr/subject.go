@@ -106,7 +106,7 @@ func (o *object) ConvertToNative(t reflect.Type) (any, error) {
 
 func (o *object) ConvertToType(t ref.Type) ref.Val {
 	if t == types.TypeType {
-		return types.NewObjectTypeValue(objectNames[o.which])
+		return types.NewObjectType(objectNames[o.which])
 	}
 	return types.NewErr("%s cannot be turned into %s", objectNames[o.which], t.TypeName())
 }

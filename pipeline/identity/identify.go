@@ -32,6 +32,9 @@ func Identify(r *pipeline.Report) {
 		r.Problem = threatProblem(r)
 	default:
 		r.Problem, row = controlProblem(r)
+		if group := Remediation(r.Problem); group != r.Problem {
+			r.RemediationGroup = group
+		}
 	}
 
 	region := r.Region

@@ -22,7 +22,8 @@ func knownGroup(name string) bool {
 
 // Group makes the key of the case that f joins: 64 hex digits, SHA-256 over
 // the length-prefixed team, ticket sinks and names with values of by. The order of by and
-// of the sinks does not matter. control is compared as the canonical problem
+// of the sinks does not matter. control is compared as the canonical problem (of code and
+// vulnerabilities as the scanner's rule and the CVE), remediation as the map's group where it knows one,
 // and shown in the source's words; what a finding does not carry is "". values is in the order of by.
 func Group(f *pipeline.Finding, by []string, team string, ticketSinks []string) (key string, values []pipeline.GroupValue) {
 	type part struct{ name, compared string }
@@ -61,14 +62,19 @@ func groupValue(f *pipeline.Finding, name string) (compared, shown string) {
 	switch name {
 	case "control":
 		compared, shown = f.Problem, f.Control
-		if compared == "" {
-			compared = f.Control
+		// A problem in code or in a package is as narrow as one place or one package:
+		// what groups them is the scanner's rule, or the CVE.
+		if compared == "" || shown != "" && (f.Kind == pipeline.KindCode || f.Kind == pipeline.KindVulnerability) {
+			compared = shown
 		}
 		if shown == "" {
 			shown = f.Problem
 		}
 		return compared, shown
 	case "remediation":
+		if f.RemediationGroup != "" {
+			return f.RemediationGroup, f.RemediationGroup
+		}
 		if f.Remediation.URL != "" {
 			return f.Remediation.URL, f.Remediation.URL
 		}

@@ -181,7 +181,7 @@ func FuzzGlob(f *testing.F) {
 	f.Add("*é", "\xffé")
 	f.Fuzz(func(t *testing.T, pattern, s string) {
 		if len(pattern) > 12 || len(s) > 12 {
-			glob(pattern, s)
+			_ = glob(pattern, s) // it returns, however odd they are
 			return
 		}
 		if got, want := glob(pattern, s), obviousGlob(pattern, s); got != want {

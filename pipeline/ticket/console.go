@@ -64,7 +64,7 @@ func ConsoleURL(r pipeline.Resource, region string) string {
 	if !ok {
 		return ""
 	}
-	host := ""
+	var host string
 	switch a.partition {
 	case "aws":
 		host = "console.aws.amazon.com"

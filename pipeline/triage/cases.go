@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -15,26 +16,28 @@ const some = 5
 
 // join makes a finding an open member of an open (or reopening) case.
 func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verdict, back bool) error {
-	rejoined := h.Case == c.Number
+	_, known, err := d.l.Member(c.Number, h.Seq)
+	if err != nil {
+		return err
+	}
 	if !c.Open {
-		d.reopen(c, fmt.Sprintf("%s is back", line(f)))
+		d.reopen(c, fmt.Sprintf("%s is back", line(f)), true)
 	}
 	h.Case, h.Member = c.Number, Open
 	d.place(h, rec)
 	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open)}
-	d.l.putMember(m)
-	c.Count[m.Priority]++
-	if !rejoined {
+	if err := d.counts(c, m, v.Explanation); err != nil {
+		return err
+	}
+	if !known {
 		c.Total++
 	}
-	if s := started(f, d.now); s.Before(c.Since) {
-		c.Since = s
+	since := started(f, rec.FirstSeen, d.now)
+	if since.Before(c.Since) {
+		c.Since = since
 	}
-	d.wait(c, f, v)
+	d.wait(c, since, v)
 	c.Settings = v.Settings
-	if c.Lead == 0 || m.Priority.Above(c.Priority) || c.OpenCount() == 1 {
-		d.lead(c, h.Seq, v.Explanation)
-	}
 	d.eachTicket(c, func(e *Entry) {
 		e.Pending.Joined++
 		if len(e.Pending.JoinedSome) < some {
@@ -47,30 +50,86 @@ func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verd
 	}
 	d.auditFinding(h.Seq, c.Number, "joined", "%s: %s", word, v.Explanation.Priority)
 	d.changed(c)
-	return d.reprioritise(c)
+	d.reprioritise(c)
+	return nil
+}
+
+// counts makes m an open member that counts, and the leading one when it is the most urgent.
+func (d *decider) counts(c *Case, m Member, x pipeline.Explanation) error {
+	lead, err := d.leadPriority(c)
+	if err != nil {
+		return err
+	}
+	d.l.putMember(m)
+	c.Count[m.Priority]++
+	if lead == 0 || c.Lead == m.Seq || m.Priority.Above(lead) {
+		d.lead(c, m.Seq, x)
+	}
+	return nil
+}
+
+// leadPriority is the priority of the finding whose words the ticket carries; 0 when it does not count.
+func (d *decider) leadPriority(c *Case) (pipeline.Priority, error) {
+	m, ok, err := d.l.Member(c.Number, c.Lead)
+	if err != nil || !ok || m.Status != Open {
+		return 0, err
+	}
+	return m.Priority, nil
 }
 
 // wait holds the first ticket until the source has seen the problem for as long as the route says.
-func (d *decider) wait(c *Case, f *pipeline.Finding, v Verdict) {
-	till := started(f, d.now).Add(v.Settings.For)
+func (d *decider) wait(c *Case, since time.Time, v Verdict) {
+	till := since.Add(v.Settings.For)
 	switch {
 	case v.Settings.For <= 0 || !till.After(d.now):
-		if c.OpenCount() <= 1 || !c.WaitTill.IsZero() {
-			c.WaitTill = time.Time{}
-		}
+		c.WaitTill = time.Time{}
 	case c.OpenCount() == 1 || !c.WaitTill.IsZero() && till.Before(c.WaitTill):
 		c.WaitTill = till
 	}
+}
+
+// waitAgain works the end of the wait out from the findings that are open now.
+func (d *decider) waitAgain(c *Case) error {
+	var seqs []uint64
+	err := d.l.Members(c.Number, func(m Member) bool {
+		if m.Status == Open {
+			seqs = append(seqs, m.Seq)
+		}
+		return true
+	})
+	c.WaitTill = time.Time{}
+	for _, seq := range seqs {
+		rec, err := d.mustRecord(seq)
+		if err != nil {
+			return err
+		}
+		f := rec.Finding()
+		till := started(&f, rec.FirstSeen, d.now).Add(c.Settings.For)
+		if !till.After(d.now) {
+			c.WaitTill = time.Time{}
+			break
+		}
+		if c.WaitTill.IsZero() || till.Before(c.WaitTill) {
+			c.WaitTill = till
+		}
+	}
+	d.tickets(c)
+	d.l.putCase(c)
+	return err
 }
 
 func (d *decider) lead(c *Case, seq uint64, x pipeline.Explanation) {
 	c.Lead, c.Explanation = seq, x
 }
 
-// restate refreshes what a member says after a change of its reports or of the rules.
-func (d *decider) restate(c *Case, h *Hot, rec *Record, f *pipeline.Finding) error {
+// restate refreshes what a member says after news of its reports, or after a change of the rules.
+func (d *decider) restate(c *Case, h *Hot, rec *Record, f *pipeline.Finding, news bool) error {
 	m, ok, err := d.l.Member(c.Number, h.Seq)
 	if err != nil || !ok {
+		return err
+	}
+	lead, err := d.leadPriority(c)
+	if err != nil {
 		return err
 	}
 	v := d.r.Judge(f)
@@ -83,27 +142,60 @@ func (d *decider) restate(c *Case, h *Hot, rec *Record, f *pipeline.Finding) err
 		}
 		m.Priority = p
 	}
-	rec.Explanation = v.Explanation
-	d.l.putRecord(rec)
+	explained := sameExplanation(rec.Explanation, v.Explanation)
+	if !explained {
+		rec.Explanation = v.Explanation
+		d.l.putRecord(rec)
+	}
 	same := sameMember(before, m)
 	if !same {
 		d.l.putMember(m)
 	}
-	settings := sameSettings(c.Settings, v.Settings)
-	if !settings {
-		c.Settings = v.Settings
-		d.l.putCase(c)
+	assigned, err := d.resettle(c, v.Settings)
+	if err != nil {
+		return err
 	}
-	if c.Lead == h.Seq {
+	led := c.Lead == h.Seq
+	switch {
+	case led:
 		c.Explanation = v.Explanation
-	}
-	if m.Priority.Above(c.Priority) && m.Status == Open {
+		if before.Priority.Above(m.Priority) {
+			if err := d.relead(c, h.Seq); err != nil {
+				return err
+			}
+		}
+	case m.Status == Open && m.Priority.Above(lead):
 		d.lead(c, h.Seq, v.Explanation)
 	}
-	if !same || c.Lead == h.Seq {
+	due := c.Due
+	switch {
+	case news && (led || !same):
 		d.changed(c)
+	case !same || led && !explained || assigned:
+		d.revised(c)
 	}
-	return d.reprioritise(c)
+	rev := c.Rev
+	d.reprioritise(c)
+	if !c.Due.Equal(due) && c.Rev == rev && same && !led {
+		d.revised(c)
+	}
+	return nil
+}
+
+// resettle takes over what the route says now, and reports whether the ticket shows it.
+func (d *decider) resettle(c *Case, s Settings) (bool, error) {
+	if sameSettings(c.Settings, s) {
+		return false, nil
+	}
+	before := c.Settings
+	c.Settings = s
+	d.l.putCase(c)
+	if c.Open && before.For != s.For && !c.WaitTill.IsZero() {
+		if err := d.waitAgain(c); err != nil {
+			return false, err
+		}
+	}
+	return !slices.Equal(before.Assignee, s.Assignee), nil
 }
 
 // leave takes an open, watched or suppressed member out: it is resolved.
@@ -134,11 +226,28 @@ func (d *decider) leave(c *Case, h *Hot, rec *Record, to Status, why string) err
 	if err := d.relead(c, h.Seq); err != nil {
 		return err
 	}
-	if err := d.reprioritise(c); err != nil {
-		return err
-	}
+	d.reprioritise(c)
 	d.closeWhenDone(c)
+	d.retire(c, to == Resolved)
 	return nil
+}
+
+// retire takes note that nothing of a closed case is left that could count again. Where evidence
+// says that its last finding is gone, it is fixed, whoever closed it before; only
+// what a person closed for good stays so.
+func (d *decider) retire(c *Case, evidence bool) {
+	if c.Open || c.OpenCount() > 0 || c.Suppressed > 0 {
+		return
+	}
+	if evidence && (c.Closed == ClosedAccepted || c.Closed == ClosedPerson && (c.Person == nil || !c.Person.WontFix)) {
+		c.Closed, c.ClosedAt, c.Person, c.Disputed = ClosedFixed, d.now, nil, ""
+		d.say(c, "Confirmed as fixed: "+c.Evidence+".")
+		d.auditCase(c, "confirmed", "", "fixed: %s", c.Evidence)
+	}
+	if d.r.Retain > 0 && c.PurgeAt.IsZero() {
+		c.PurgeAt = d.now.Add(d.r.Retain)
+	}
+	d.l.putCase(c)
 }
 
 // relead chooses the finding whose words the ticket carries, after the old one left:
@@ -188,13 +297,12 @@ func (d *decider) close(c *Case, reason CloseReason, why string) {
 	c.Open, c.Closed, c.ClosedAt, c.Evidence = false, reason, d.now, why
 	c.LowerAt, c.WaitTill, c.Held, c.QuietAt = time.Time{}, time.Time{}, "", time.Time{}
 	c.Ack, c.Snooze = nil, time.Time{}
-	if d.r.Retain > 0 {
-		c.PurgeAt = d.now.Add(d.r.Retain)
-	}
 	d.say(c, closeLine(reason, why))
 	d.sum.Closed++
+	d.counted[c.Number] = true
 	d.auditCase(c, "closed", "", "%s", closeLine(reason, why))
 	d.changed(c)
+	d.retire(c, false)
 }
 
 func closeLine(reason CloseReason, why string) string {
@@ -211,11 +319,21 @@ func closeLine(reason CloseReason, why string) string {
 	return "Closed: " + why + "."
 }
 
-// reopen takes a closed case up again, with the ticket that it had.
-func (d *decider) reopen(c *Case, why string) {
+// reopen takes a closed case up again, with the ticket that it had. It came
+// back when its findings did; what people and exceptions reopen does not flap.
+func (d *decider) reopen(c *Case, why string, cameBack bool) {
 	c.Open, c.Closed, c.ClosedAt, c.Evidence, c.PurgeAt = true, "", time.Time{}, "", time.Time{}
-	c.Person = nil
-	c.Returns = append(c.Returns, d.now)
+	c.Person, c.Disputed = nil, ""
+	if n := d.l.Newest(c.Key); n != c.Number {
+		c.Gen = max(c.Gen, d.l.Team(groupName(c.Key)).Gen)
+		if s, err := d.l.caseOf(n); err == nil && s != nil {
+			c.Gen = max(c.Gen, lastGen(s))
+		}
+		d.l.newest[c.Key] = c.Number
+	}
+	if cameBack {
+		c.Returns = append(c.Returns, d.now)
+	}
 	if n := len(c.Returns); n > 100 {
 		c.Returns = c.Returns[n-100:]
 	}
@@ -227,6 +345,7 @@ func (d *decider) reopen(c *Case, why string) {
 	}
 	d.say(c, "Reopened: "+why+".")
 	d.sum.Reopened++
+	d.counted[c.Number] = true
 	d.auditCase(c, "reopened", "", "%s", why)
 	d.changed(c)
 }
@@ -257,16 +376,17 @@ func (c *Case) wanted() pipeline.Priority {
 	return 0
 }
 
-// reprioritise lets the case's priority follow its findings: up at once, down
-// after a quiet day, not at all where a person set it.
-func (d *decider) reprioritise(c *Case) error {
-	want := c.wanted()
-	if want == 0 || c.PriorityBy != "" {
-		c.LowerAt = time.Time{}
-		d.tickets(c)
-		return nil
+// reprioritise lets the priority of an open case follow its findings: up at
+// once, down after a quiet day, not at all where a person set it.
+func (d *decider) reprioritise(c *Case) {
+	if !c.Open {
+		return
 	}
+	priority, lower, due := c.Priority, c.LowerAt, c.Due
+	want := c.wanted()
 	switch {
+	case want == 0 || c.PriorityBy != "" || want == c.Priority:
+		c.LowerAt = time.Time{}
 	case c.Priority == 0:
 		c.Priority = want
 	case want.Above(c.Priority):
@@ -278,18 +398,19 @@ func (d *decider) reprioritise(c *Case) error {
 			c.Ack = nil
 		}
 		c.LowerAt = time.Time{}
-	case c.Priority.Above(want):
-		c.LowerAt = c.Changed.Add(quietDay)
 	default:
-		c.LowerAt = time.Time{}
+		c.LowerAt = c.Changed.Add(quietDay)
 	}
-	d.due(c)
-	d.tickets(c)
-	d.l.putCase(c)
-	return nil
+	if want != 0 {
+		d.due(c)
+	}
+	if d.tickets(c) || c.Priority != priority || !c.LowerAt.Equal(lower) || !c.Due.Equal(due) {
+		d.l.putCase(c)
+	}
 }
 
-// due works the SLA date out; a rise can only shorten it.
+// due works the SLA date out: the earliest that the case's priority or a milder
+// one gives, so that a rise can only shorten it.
 func (d *decider) due(c *Case) {
 	if d.r.Due == nil || c.Priority == 0 {
 		return
@@ -299,27 +420,30 @@ func (d *decider) due(c *Case) {
 	case "first_seen":
 		start = c.Opened
 	case "ticketed":
-		start = time.Time{}
-		for _, e := range c.Entries {
-			if e.N > 0 && (start.IsZero() || e.Issued.Before(start)) {
-				start = e.Issued
-			}
-		}
-		if start.IsZero() {
-			start = d.now
+		start = c.Ticketed
+	}
+	c.Due = time.Time{}
+	if start.IsZero() {
+		return // no ticket yet: the time does not run
+	}
+	for p := c.Priority; p <= pipeline.P5; p++ {
+		if at := d.r.Due(p, start); !at.IsZero() && (c.Due.IsZero() || at.Before(c.Due)) {
+			c.Due = at
 		}
 	}
-	c.Due = d.r.Due(c.Priority, start)
 }
 
-// tickets says for each sink of the case whether a ticket should be there and open.
-func (d *decider) tickets(c *Case) {
+// tickets says for each sink of the case whether a ticket should be there and
+// open, and reports whether that changed.
+func (d *decider) tickets(c *Case) bool {
+	changed := false
 	for sink, e := range c.Entries {
 		want := c.Open && d.sinkIs(sink)
 		if want && e.N == 0 && e.Ref.IsZero() {
 			want = c.Manual || c.Digest || c.WaitTill.IsZero() && !c.Settings.TicketsFrom.Above(c.Priority)
 		}
 		if want != e.WantOpen {
+			changed = true
 			e.WantOpen = want
 			e.Wanted = c.Rev
 			if want && e.Ref.IsZero() && e.N == 0 {
@@ -327,17 +451,21 @@ func (d *decider) tickets(c *Case) {
 			}
 		}
 	}
+	return changed
 }
 
-func (d *decider) sinkIs(name string) bool { return d.r.Sinks == nil || d.r.Sinks[name] }
-
-// changed starts a new revision of what the tickets should say.
+// changed starts a new revision because the findings changed: the case is not quiet.
 func (d *decider) changed(c *Case) {
-	c.Rev++
 	c.Changed = d.now
 	if !c.LowerAt.IsZero() {
 		c.LowerAt = d.now.Add(quietDay)
 	}
+	d.revised(c)
+}
+
+// revised starts a new revision of what the tickets should say.
+func (d *decider) revised(c *Case) {
+	c.Rev++
 	d.tickets(c)
 	for _, e := range c.Entries {
 		e.Wanted = c.Rev
@@ -345,7 +473,10 @@ func (d *decider) changed(c *Case) {
 			e.Delivered = e.Wanted // nothing to do: there is no record, and none is wanted
 		}
 	}
-	d.sum.Updated++
+	if !d.counted[c.Number] {
+		d.counted[c.Number] = true
+		d.sum.Updated++
+	}
 	d.l.putCase(c)
 }
 
@@ -369,32 +500,21 @@ func (d *decider) eachTicket(c *Case, fn func(*Entry)) {
 }
 
 func sameMember(a, b Member) bool {
-	if a.Status != b.Status || a.Priority != b.Priority || len(a.Line.Products) != len(b.Line.Products) {
-		return false
-	}
-	x, y := a.Line, b.Line
-	x.Products, y.Products = nil, nil
-	for i := range a.Line.Products {
-		if a.Line.Products[i] != b.Line.Products[i] {
-			return false
-		}
-	}
-	return x.Title == y.Title && x.Severity == y.Severity && x.Status == y.Status &&
+	x, y := &a.Line, &b.Line
+	return a.Status == b.Status && a.Priority == b.Priority && slices.Equal(x.Products, y.Products) &&
+		x.Title == y.Title && x.Severity == y.Severity && x.Status == y.Status &&
 		x.Account == y.Account && x.Region == y.Region && x.Resource == y.Resource
 }
 
 func sameSettings(a, b Settings) bool {
-	if len(a.Assignee) != len(b.Assignee) {
-		return false
-	}
-	for i := range a.Assignee {
-		if a.Assignee[i] != b.Assignee[i] {
-			return false
-		}
-	}
-	a.Assignee, b.Assignee = nil, nil
-	return a.TicketsFrom == b.TicketsFrom && a.For == b.For && a.ReopenWindow == b.ReopenWindow &&
-		a.RecheckAfter == b.RecheckAfter && a.FlapTimes == b.FlapTimes && a.FlapWithin == b.FlapWithin && a.FlapQuiet == b.FlapQuiet
+	return slices.Equal(a.Assignee, b.Assignee) && a.TicketsFrom == b.TicketsFrom && a.For == b.For &&
+		a.ReopenWindow == b.ReopenWindow && a.RecheckAfter == b.RecheckAfter &&
+		a.FlapTimes == b.FlapTimes && a.FlapWithin == b.FlapWithin && a.FlapQuiet == b.FlapQuiet
+}
+
+func sameExplanation(a, b pipeline.Explanation) bool {
+	return a.Priority == b.Priority && a.Score == b.Score && a.Rule == b.Rule &&
+		slices.Equal(a.Reasons, b.Reasons) && slices.Equal(a.Errors, b.Errors)
 }
 
 // line names a finding in half a line.

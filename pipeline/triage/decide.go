@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -56,6 +55,9 @@ type Rules struct {
 	CaseURL  func(id string) string
 	Settings func(team, sink string) map[string]any // a team's settings for a sink
 	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
+	// SinkConfig is a hash of what a sink's settings are for a team; a dead letter is tried once more
+	// when it changes. Nil: only on command.
+	SinkConfig func(team, sink string) string
 }
 
 // ConfigChange says that another configuration applies from here on.
@@ -108,8 +110,8 @@ type Summary struct {
 	Older     int `json:"older"` // than what is known, and ignored
 	Resolved  int `json:"resolved"`
 	Rejected  int `json:"rejected"`
-	Opened    int `json:"opened"` // cases
-	Updated   int `json:"updated"`
+	Opened    int `json:"opened"`  // cases
+	Updated   int `json:"updated"` // cases that were there before and say something else now
 	Closed    int `json:"closed"`
 	Reopened  int `json:"reopened"`
 	Issued    int `json:"issued"` // actions
@@ -140,17 +142,13 @@ func (s *Summary) Add(o Summary) {
 	s.Failures += o.Failures
 }
 
-// ErrGap says that an input skips a position: triage must not go on before the
-// missing message was read or proven deleted.
-var ErrGap = errors.New("the stream skips a position")
-
 // Decide works out what a batch of inputs changes. It does no I/O beyond
 // reading view, reads no clock, and decides the batch as the sequence it is: each
 // input sees what the earlier ones changed. Inputs at or below the view's
 // position are dropped. With an error nothing is decided; deciding one input at
 // a time finds the one at fault.
 func Decide(r *Rules, view View, inputs []Input) (Changeset, Summary, error) {
-	d := &decider{r: r, l: NewLayer(view)}
+	d := &decider{r: r, l: NewLayer(view), counted: map[uint64]bool{}}
 	d.l.meta = view.Meta()
 	for i := range inputs {
 		in := &inputs[i]
@@ -173,16 +171,18 @@ type decider struct {
 	now time.Time
 	sum Summary
 
-	approved   bool          // the envelope in hand was approved by a person
-	exceptions []Suppression // the active ones, loaded once a batch
+	counted    map[uint64]bool // cases that Summary counts already, as opened or updated
+	approved   bool            // the envelope in hand was approved by a person
+	exceptions []Suppression   // the active ones, loaded once a batch
 	loaded     bool
 }
 
 // dropped reports that an input was applied before. Several inputs may share
-// the position of one packed message: they come in one batch, so the view's position decides.
+// the position of one packed message: they come in one batch and one after the other.
 func (d *decider) dropped(in *Input) bool {
-	base := d.l.base.Meta()
-	return in.Findings != 0 && in.Findings <= base.Findings || in.Inputs != 0 && in.Inputs <= base.Inputs
+	base, now := d.l.base.Meta(), &d.l.meta
+	return in.Findings != 0 && (in.Findings <= base.Findings || in.Findings < now.Findings) ||
+		in.Inputs != 0 && (in.Inputs <= base.Inputs || in.Inputs < now.Inputs)
 }
 
 func (d *decider) one(in *Input) error {

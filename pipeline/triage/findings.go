@@ -118,7 +118,7 @@ func (d *decider) repeat(h *Hot, known *HotReport, it *pipeline.Item) error {
 	}
 	d.l.touch(h.Seq, it.Key, it.Observed)
 	if h.Member == Watched && it.Status == pipeline.StatusOpen {
-		return d.lookedAgain(h, instant(it.Observed), it.Occurred)
+		return d.lookedAgain(h, look{at: instant(it.Observed), occurred: it.Occurred})
 	}
 	return nil
 }
@@ -145,11 +145,22 @@ func (d *decider) change(h *Hot, it *pipeline.Item, rep pipeline.Report, fresh b
 	hr := HotReport{Key: it.Key, IDHash: it.IDHash, Hash: it.Hash, Observed: it.Observed, Status: it.Status, Severity: it.Severity}
 	d.setHot(h, hr, it.Scope)
 	rec.LastChange, rec.Unwatched = d.now, false
+	d.observed(h, rec)
 	f := rec.Finding()
 	if was == pipeline.StatusOpen && f.Status == pipeline.StatusResolved {
 		d.sum.Resolved++
 	}
-	return d.settle(h, rec, &f)
+	return d.settle(h, rec, &f, true)
+}
+
+// observed brings the record's times up to those of the repeats, which only the hot record follows.
+func (d *decider) observed(h *Hot, rec *Record) {
+	for i := range rec.Reports {
+		r := &rec.Reports[i]
+		if hr := h.Find(pipeline.ReportKey(r.Product, r.ID)); hr != nil && hr.Observed > r.ObservedAt.UnixMilli() {
+			r.ObservedAt = instant(hr.Observed)
+		}
+	}
 }
 
 func (d *decider) putReport(rec *Record, rep pipeline.Report) {
@@ -157,7 +168,7 @@ func (d *decider) putReport(rec *Record, rep pipeline.Report) {
 	rep.Raw = nil
 	for i := range rec.Reports {
 		if rec.Reports[i].Product == rep.Product && rec.Reports[i].ID == rep.ID {
-			if o := rec.Reports[i].FirstObserved; !o.IsZero() && o.Before(rep.FirstObserved) {
+			if o := rec.Reports[i].FirstObserved; !o.IsZero() && (rep.FirstObserved.IsZero() || o.Before(rep.FirstObserved)) {
 				rep.FirstObserved = o
 			}
 			rec.Reports[i], rec.Raw[i] = rep, raw
@@ -181,13 +192,14 @@ func (d *decider) setHot(h *Hot, hr HotReport, scope string) {
 	}
 	d.l.putHot(h)
 	if scope != "" {
-		d.l.scopeReports[ScopeReport{scope, h.Seq, hr.Key}] = hr.Status == pipeline.StatusOpen
+		// An unproven one is kept too: absence proves that it is gone.
+		d.l.scopeReports[ScopeReport{scope, h.Seq, hr.Key}] = hr.Status != pipeline.StatusResolved
 	}
 }
 
 // settle puts a finding whose view may have changed where it belongs: the
-// life-cycle table of one finding.
-func (d *decider) settle(h *Hot, rec *Record, f *pipeline.Finding) error {
+// life-cycle table of one finding. Without news it is the rules that may have changed, not the reports.
+func (d *decider) settle(h *Hot, rec *Record, f *pipeline.Finding, news bool) error {
 	if h.Case == 0 && h.Member != Suppressed {
 		if f.Status != pipeline.StatusOpen {
 			return nil
@@ -206,18 +218,33 @@ func (d *decider) settle(h *Hot, rec *Record, f *pipeline.Finding) error {
 		return d.leave(c, h, rec, Resolved, evidence(f))
 	case f.Status == pipeline.StatusOpen && h.Member == Resolved:
 		return d.admit(h, rec, f)
-	case f.Status == pipeline.StatusOpen && h.Member == Watched:
-		if err := d.restate(c, h, rec, f); err != nil {
-			return err
-		}
-		return d.lookedAgain(h, f.ObservedAt, f.Kind == pipeline.KindThreat)
-	case h.Member == Open:
+	case h.Member == Open || h.Member == Watched:
 		if name := d.suppressedBy(f); name != "" {
 			return d.suppress(c, h, rec, name)
 		}
-		return d.restate(c, h, rec, f)
+		if err := d.restate(c, h, rec, f, news); err != nil || h.Member == Open || f.Status != pipeline.StatusOpen {
+			return err
+		}
+		return d.lookedAgain(h, lastLook(f))
 	}
 	return nil
+}
+
+// look is a source's look at a finding.
+type look struct {
+	at       time.Time
+	occurred bool // it is a threat, and happened again
+}
+
+// lastLook is the newest look that still found the problem.
+func lastLook(f *pipeline.Finding) look {
+	var l look
+	for i := range f.Reports {
+		if r := &f.Reports[i]; r.Status == pipeline.StatusOpen && r.ObservedAt.After(l.at) {
+			l = look{at: r.ObservedAt, occurred: r.Occurred}
+		}
+	}
+	return l
 }
 
 // settleSuppressed: a resolved one needs its exception no longer.
@@ -286,13 +313,16 @@ func (d *decider) admit(h *Hot, rec *Record, f *pipeline.Finding) error {
 		if err != nil {
 			return err
 		}
-		if c.Open || d.returns(c) {
+		if c.Open || d.returns(c) && d.l.Newest(c.Key) == c.Number {
 			return d.join(c, h, rec, f, v, true)
 		}
 	}
-	c, err := d.caseFor(v, f)
+	c, err := d.caseFor(v, f, rec.FirstSeen)
 	if err != nil {
 		return err
+	}
+	if c.Previous == 0 && c.Total == 0 {
+		c.Previous = h.Case // other rules put it elsewhere than last time
 	}
 	return d.join(c, h, rec, f, v, h.Member == Resolved)
 }
@@ -304,10 +334,10 @@ func (d *decider) returns(c *Case) bool {
 
 // caseFor is the case that a finding of this group belongs to: the open one,
 // one that closed as fixed a short while ago, else a new one.
-func (d *decider) caseFor(v Verdict, f *pipeline.Finding) (*Case, error) {
+func (d *decider) caseFor(v Verdict, f *pipeline.Finding, seen time.Time) (*Case, error) {
 	n := d.l.Newest(v.Key)
 	if n == 0 {
-		return d.newCase(v, f, nil), nil
+		return d.newCase(v, started(f, seen, d.now), nil), nil
 	}
 	c, err := d.mustCase(n)
 	if err != nil {
@@ -316,18 +346,18 @@ func (d *decider) caseFor(v Verdict, f *pipeline.Finding) (*Case, error) {
 	if c.Open || d.returns(c) {
 		return c, nil
 	}
-	return d.newCase(v, f, c), nil
+	return d.newCase(v, started(f, seen, d.now), c), nil
 }
 
-func (d *decider) newCase(v Verdict, f *pipeline.Finding, previous *Case) *Case {
+func (d *decider) newCase(v Verdict, since time.Time, previous *Case) *Case {
 	c := &Case{
 		Number: d.l.meta.NextCase, Key: v.Key, Group: v.Group, Team: v.Team, Route: v.Route, Why: v.Why,
-		Sinks: v.Sinks, Gen: 1, Settings: v.Settings, Open: true, Opened: d.now, Changed: d.now,
-		Since: started(f, d.now), Entries: map[string]*Entry{},
+		Sinks: v.Sinks, Gen: d.l.Team(groupName(v.Key)).Gen + 1, Settings: v.Settings, Open: true, Opened: d.now, Changed: d.now,
+		Since: since, Entries: map[string]*Entry{},
 	}
 	d.l.meta.NextCase++
 	if previous != nil {
-		c.Previous, c.Gen = previous.Number, lastGen(previous)+1
+		c.Previous, c.Gen = previous.Number, max(c.Gen, lastGen(previous)+1)
 	}
 	for _, s := range c.Sinks {
 		c.Entries[s] = &Entry{Gen: c.Gen, St: Idle}
@@ -339,9 +369,28 @@ func (d *decider) newCase(v Verdict, f *pipeline.Finding, previous *Case) *Case 
 	d.l.newest[v.Key] = c.Number
 	d.l.putCase(c)
 	d.sum.Opened++
+	d.counted[c.Number] = true
 	d.auditCase(c, "opened", "", "opened for team %s by %s", c.Team, c.Route)
 	return c
 }
+
+// nextGen is the generation of a further ticket of the case's group. The newest
+// case of the group remembers it, so that no later case takes the same key.
+func (d *decider) nextGen(c *Case) int {
+	g := max(lastGen(c), d.l.Team(groupName(c.Key)).Gen) + 1
+	if n := d.l.Newest(c.Key); n != c.Number {
+		if s, err := d.l.caseOf(n); err == nil && s != nil {
+			g = max(g, lastGen(s)+1)
+			s.Gen = g
+			d.l.putCase(s)
+		}
+	}
+	return g
+}
+
+// groupName is the name under which a group's last generation is kept once its
+// cases are purged: a ticket key is never used again.
+func groupName(key string) string { return "group " + key }
 
 func lastGen(c *Case) int {
 	g := c.Gen
@@ -351,10 +400,14 @@ func lastGen(c *Case) int {
 	return g
 }
 
-// started is when a finding began: the source's word, else now.
-func started(f *pipeline.Finding, now time.Time) time.Time {
-	if f.FirstObserved.IsZero() || f.FirstObserved.After(now) {
+// started is when a finding began: the source's word, else when docket first saw it.
+func started(f *pipeline.Finding, seen, now time.Time) time.Time {
+	at := f.FirstObserved
+	if at.IsZero() {
+		at = seen
+	}
+	if at.After(now) {
 		return now
 	}
-	return f.FirstObserved
+	return at
 }

@@ -53,16 +53,29 @@ func (d *decider) issue(in *Issue) error {
 			return err
 		}
 	}
+	return d.digests(teams, in.Only)
+}
+
+// digests keeps the digests of these teams in step, and of those whose list is another by now.
+func (d *decider) digests(teams, only map[string]bool) error {
 	for _, team := range d.r.Teams {
-		t := d.l.Team(team)
-		if t.Digest == 0 || teams[team] {
+		c, err := d.l.caseOf(d.l.Team(team).Digest)
+		if err != nil {
+			return err
+		}
+		if c == nil || !c.Open || teams[team] {
 			continue
 		}
-		if c, err := d.l.caseOf(t.Digest); err == nil && c != nil && c.Open && len(d.l.Held(team)) != c.Total {
-			teams[team] = true
+		waiting, err := d.waiting(team)
+		if err != nil {
+			return err
 		}
+		teams[team] = len(waiting) != c.Total
 	}
 	for _, team := range slices.Sorted(maps.Keys(teams)) {
+		if !teams[team] || only != nil && !only[digestKey(team)] {
+			continue
+		}
 		if err := d.digest(team); err != nil {
 			return err
 		}
@@ -132,7 +145,11 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 	}
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]
-		if !e.Wants() || !d.sinkIs(sink) {
+		switch {
+		case !e.Wants():
+			continue
+		case !d.sinkIs(sink):
+			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
 			continue
 		}
 		e.N++
@@ -180,11 +197,18 @@ func (d *decider) noRoom(c *Case) string {
 
 // action puts "make the ticket match this revision" into the outbox.
 func (d *decider) action(c *Case, sink string, e *Entry) error {
-	if !e.Pending.Empty() {
+	switch {
+	case e.Ref.IsZero():
+		e.Comments, e.Pending = nil, Pending{} // a first text carries all by itself
+	case !e.Pending.Empty():
 		e.Comments = append(e.Comments, d.comment(c, e))
 		e.Pending = Pending{}
 	}
-	e.InComments = len(e.Comments)
+	if c.Ticketed.IsZero() {
+		c.Ticketed = d.now
+		d.due(c)
+	}
+	e.InComments, e.InTwin, e.Again = len(e.Comments), e.Twin, false
 	e.St, e.Issued, e.Rev, e.RevOpen = Inflight, d.now, c.Rev, e.WantOpen
 	e.Wanted = c.Rev
 	t, err := d.ticket(c, sink, e)
@@ -268,14 +292,29 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 	return t, d.words(c, &t)
 }
 
+// leading is the finding whose words the ticket carries; of one that was purged since, what its row says.
+func (d *decider) leading(c *Case) (pipeline.Finding, error) {
+	rec, err := d.l.record(c.Lead)
+	if err != nil {
+		return pipeline.Finding{}, fmt.Errorf("reading finding number %d: %w", c.Lead, err)
+	}
+	if rec != nil {
+		return rec.Finding(), nil
+	}
+	m, _, err := d.l.Member(c.Number, c.Lead)
+	return pipeline.Finding{
+		Title: m.Line.Title, Severity: m.Line.Severity, Account: pipeline.Account{ID: m.Line.Account},
+		Region: m.Line.Region, Resource: pipeline.Resource{ID: m.Line.Resource},
+	}, err
+}
+
 // words fills in what the leading finding says, and the list of findings.
 func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 	if c.Lead != 0 {
-		rec, err := d.mustRecord(c.Lead)
+		f, err := d.leading(c)
 		if err != nil {
 			return err
 		}
-		f := rec.Finding()
 		t.Title, t.Description, t.Remediation, t.Links, t.Compliance = f.Title, f.Description, f.Remediation, f.Links, f.Compliance
 		t.Resource, t.Account, t.Region, t.Severity = f.Resource, f.Account, f.Region, f.Severity
 		if t.Title == "" {
@@ -294,101 +333,4 @@ func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 	t.Findings = append(open, rest...)
 	t.Findings = t.Findings[:min(len(t.Findings), pipeline.TicketFindings)]
 	return err
-}
-
-// digest keeps a team's digest in step with the cases that wait for room.
-func (d *decider) digest(team string) error {
-	var waiting []uint64
-	for _, n := range d.l.Held(team) {
-		c, err := d.mustCase(n)
-		if err != nil {
-			return err
-		}
-		if c.Held == heldLimit {
-			waiting = append(waiting, n)
-		}
-	}
-	t := d.l.Team(team)
-	c, err := d.l.caseOf(t.Digest)
-	if err != nil {
-		return err
-	}
-	if len(waiting) == 0 {
-		if c != nil && c.Open {
-			d.close(c, ClosedEmpty, "")
-			return d.issueCase(c, map[string]bool{})
-		}
-		return nil
-	}
-	worst, err := d.mustCase(waiting[0])
-	if err != nil {
-		return err
-	}
-	if c == nil || !c.Open {
-		c = d.newDigest(team, c, worst)
-		t = d.l.Team(team)
-		t.Digest = c.Number
-		d.l.teams[team] = t
-	}
-	for _, n := range waiting {
-		w, err := d.mustCase(n)
-		if err != nil {
-			return err
-		}
-		for _, s := range w.Sinks {
-			if c.Entries[s] == nil {
-				c.Sinks = append(c.Sinks, s)
-				slices.Sort(c.Sinks)
-				c.Entries[s] = &Entry{Gen: c.Gen, St: Idle}
-			}
-		}
-	}
-	c.Priority, c.Total = worst.Priority, len(waiting)
-	d.changed(c)
-	return d.issueCase(c, map[string]bool{})
-}
-
-func (d *decider) newDigest(team string, previous *Case, worst *Case) *Case {
-	c := &Case{
-		Number: d.l.meta.NextCase, Key: "digest\x00" + team, Team: team, Route: "limits.max_new_tickets_per_hour",
-		Gen: 1, Settings: worst.Settings, Open: true, Opened: d.now, Changed: d.now, Since: d.now,
-		Digest: true, Entries: map[string]*Entry{},
-	}
-	d.l.meta.NextCase++
-	if previous != nil {
-		c.Previous, c.Gen = previous.Number, lastGen(previous)+1
-	}
-	d.l.newest[c.Key] = c.Number
-	d.l.putCase(c)
-	d.sum.Opened++
-	d.auditCase(c, "opened", "", "digest of team %s: its further cases wait for room", team)
-	return c
-}
-
-// digestText lists the waiting cases, worst first.
-func (d *decider) digestText(c *Case, t *pipeline.Ticket) error {
-	held := d.l.Held(c.Team)
-	t.Title = fmt.Sprintf("%d further cases of team %s wait for room", len(held), c.Team)
-	if !c.Open {
-		t.Title = fmt.Sprintf("Further cases of team %s: none waits any more", c.Team)
-	}
-	t.Description = "The team has had as many new tickets within the hour as limits.max_new_tickets_per_hour allows. " +
-		"These cases wait for theirs, worst first; each gets its ticket and leaves this list as room comes. " +
-		"`docket cases ticket DK-…` makes one at once."
-	t.Count, t.Total = len(held), c.Total
-	for _, n := range held[:min(len(held), pipeline.TicketFindings)] {
-		w, err := d.mustCase(n)
-		if err != nil {
-			return err
-		}
-		rec, err := d.mustRecord(w.Lead)
-		if err != nil {
-			return err
-		}
-		f := rec.Finding()
-		r := row(&f, Open)
-		r.Title = fmt.Sprintf("%s %s: %s (%s)", w.ID(), w.Priority, f.Title, countWord(w.OpenCount()))
-		t.Findings = append(t.Findings, r)
-	}
-	return nil
 }

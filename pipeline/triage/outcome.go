@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -16,35 +17,60 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	if err != nil || c == nil {
 		return err // purged meanwhile: nothing of it is left to change
 	}
-	e := c.Entries[o.Sink]
-	if e == nil {
-		return nil
+	sink := o.Sink
+	if to, renamed := d.r.Renamed[sink]; renamed && c.Entries[sink] == nil {
+		sink = to
 	}
-	if o.Result == pipeline.OutcomeSighted || o.N != e.N || e.St != Inflight {
-		if e.St != Inflight && o.N == e.N && o.Result != pipeline.OutcomeSighted {
-			return nil // the same outcome again
-		}
-		return d.sighting(c, o.Sink, e, o)
+	e := c.Entries[sink]
+	switch {
+	case e == nil:
+		return nil
+	case o.Result == pipeline.OutcomeSighted || o.N != e.N:
+		d.sighting(c, sink, e, o)
+		return nil
+	case e.St == Parked && e.Reason == sinkRemoved && o.Rev == e.Rev:
+		// Its worker drained what it held: what became of it is known after all.
+	case e.St != Inflight:
+		return nil // the same outcome again
 	}
 	if o.Result != pipeline.OutcomeDone {
 		d.sum.Failures++
 	}
 	switch o.Result {
 	case pipeline.OutcomeDone:
-		d.delivered(c, o.Sink, e, o)
+		d.delivered(c, sink, e, o)
 	case pipeline.OutcomeRefused:
 		e.St, e.Reason, e.Since = Dead, o.Reason, d.now
-		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", o.Sink, o.Rev, o.Reason)
+		if d.r.SinkConfig != nil {
+			e.Under = d.r.SinkConfig(c.Team, sink)
+		}
+		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeUnknown:
 		e.St, e.Reason, e.Since = Parked, o.Reason, d.now
-		d.auditCase(c, "parked", "", "%s: it is not known what became of revision %d: %s", o.Sink, o.Rev, o.Reason)
+		d.auditCase(c, "parked", "", "%s: it is not known what became of revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeGone:
-		d.ticketGone(c, o.Sink, e)
+		d.ticketGone(c, sink, e)
 	default:
 		return fmt.Errorf("case %s: the outcome of action %d has the unknown result %q", o.Case, o.N, o.Result)
 	}
+	d.seenMeanwhile(c, e, o)
 	d.l.putCase(c)
 	return nil
+}
+
+// seenMeanwhile: where the action failed, a record that was sighted while it was
+// in flight is the ticket after all; where it succeeded with another, a second one.
+func (d *decider) seenMeanwhile(c *Case, e *Entry, o *pipeline.Outcome) {
+	seen := e.Sighted
+	e.Sighted = pipeline.Ref{}
+	switch {
+	case seen.IsZero() || seen.ID == e.Ref.ID:
+	case o.Result == pipeline.OutcomeDone:
+		e.Twin = seen
+	case e.Ref.IsZero() && o.Gen == e.Gen:
+		e.Ref, e.Again, e.St, e.Reason, e.Since = seen, true, Idle, "", time.Time{}
+		d.auditCase(c, "sighted", "", "%s is the ticket after all", refWord(seen))
+	}
 }
 
 func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
@@ -52,8 +78,8 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	if !o.Ref.IsZero() {
 		e.Ref = o.Ref
 	}
-	e.St, e.Again, e.Reason, e.Sent = Idle, false, "", nil
-	e.Delivered, e.Last = e.Rev, o.Held
+	e.St, e.Reason, e.Since, e.Sent = Idle, "", time.Time{}, nil
+	e.Delivered, e.Last = o.Rev, o.Held
 	switch {
 	case created:
 		d.sum.TicketsCreated++
@@ -63,13 +89,14 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 		d.sum.TicketsUpdated++
 	}
 	e.IsOpen = e.RevOpen
-	if e.InComments > 0 {
+	if e.InComments > 0 && o.Rev == e.Rev {
 		e.Comments = e.Comments[min(e.InComments, len(e.Comments)):]
-		e.InComments = 0
 	}
-	if !e.Twin.IsZero() {
+	e.InComments = 0
+	if e.Twin == e.InTwin {
 		e.Twin = pipeline.Ref{}
 	}
+	e.InTwin = pipeline.Ref{}
 	if !o.Twin.IsZero() && o.Twin.ID != e.Ref.ID {
 		e.Twin = o.Twin
 	}
@@ -88,14 +115,17 @@ func refWord(r pipeline.Ref) string {
 	return r.ID
 }
 
+// deletedTwice is why a case is disputed whose ticket people do not want.
+const deletedTwice = "its ticket was deleted twice"
+
 // ticketGone: a person deleted the record. It is made again once by itself; after that the case is disputed.
 func (d *decider) ticketGone(c *Case, sink string, e *Entry) {
 	d.auditCase(c, "ticket_gone", "", "%s: %s does not exist any more", sink, refWord(e.Ref))
 	e.Ref, e.Last, e.Sent = pipeline.Ref{}, nil, nil
-	e.Gen++
-	if e.GoneOnce {
+	e.Gen = d.nextGen(c)
+	if e.GoneOnce && e.WantOpen {
 		e.St, e.Reason, e.Since = Gone, "the ticket was deleted twice", d.now
-		c.Disputed = "its ticket was deleted twice"
+		c.Disputed = deletedTwice
 		return
 	}
 	e.GoneOnce, e.St, e.Delivered = true, Idle, 0
@@ -105,31 +135,39 @@ func (d *decider) ticketGone(c *Case, sink string, e *Entry) {
 }
 
 // sighting looks only at the record that a late or foreign attempt names.
-func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) error {
-	if o.Ref.IsZero() {
-		return nil
-	}
+func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
 	switch {
+	case o.Ref.IsZero():
+		return
 	case e.Ref.ID == o.Ref.ID:
+		if e.Again || o.Result != pipeline.OutcomeSighted {
+			return // an earlier outcome once more says nothing new
+		}
 		e.Again = true
-	case e.Ref.IsZero() && e.St != Inflight && o.Gen == e.Gen:
-		e.Ref, e.Again, e.St = o.Ref, true, Idle
+	case e.Ref.IsZero() && o.Gen != e.Gen:
+		return // a ticket that was given up
+	case e.Ref.IsZero() && e.St == Inflight:
+		e.Sighted = o.Ref // the action in flight will find it by key, or fail
 	case e.Ref.IsZero():
-		return nil // the action in flight will find it by key
+		e.Ref, e.Again, e.St, e.Reason, e.Since = o.Ref, true, Idle, "", time.Time{}
+	case e.Twin == o.Ref:
+		return
 	default:
 		e.Twin = o.Ref
 		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(o.Ref))
 	}
 	d.l.putCase(c)
-	return nil
 }
 
 // reissue puts actions that no message is stored for back on their way.
 func (d *decider) reissue(list []Reissue) error {
 	for _, x := range list {
-		c, err := d.mustCase(x.Case)
+		c, err := d.l.caseOf(x.Case)
 		if err != nil {
 			return err
+		}
+		if c == nil {
+			continue // purged meanwhile
 		}
 		e := c.Entries[x.Sink]
 		if e == nil || e.St != Inflight || e.N != x.N {

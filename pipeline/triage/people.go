@@ -62,6 +62,9 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 		c.Ack = nil
 		return d.told(c, in, "No longer taken (%s).", in.By)
 	case pipeline.VerbSnooze:
+		if !c.Open {
+			return refused("the case is closed")
+		}
 		if !in.Until.After(d.now) {
 			return refused("a snooze needs an end in the future")
 		}
@@ -95,9 +98,7 @@ func (d *decider) told(c *Case, in *pipeline.Interaction, format string, args ..
 	text := fmt.Sprintf(format, args...)
 	d.say(c, text)
 	d.auditCase(c, string(in.Verb), in.By, "%s", text)
-	changed := c.Changed
-	d.changed(c)
-	c.Changed = changed // what people do does not make the findings less quiet
+	d.revised(c) // what people do does not make the findings less quiet
 	return nil
 }
 
@@ -127,13 +128,7 @@ func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
 	if !c.Open {
 		return refused("the case is closed already")
 	}
-	var open []uint64
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open {
-			open = append(open, m.Seq)
-		}
-		return true
-	})
+	open, err := d.openMembers(c)
 	if err != nil {
 		return err
 	}
@@ -146,7 +141,6 @@ func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
 		why += ": " + in.Text
 	}
 	d.close(c, ClosedPerson, why)
-	c.PurgeAt = time.Time{} // its findings are still reported: it is kept
 	c.Person = &PersonClose{By: in.By, At: d.now, WontFix: in.WontFix, Reopened: reopened}
 	d.l.putCase(c)
 	return nil
@@ -159,25 +153,25 @@ func (d *decider) reopenByPerson(c *Case, in *pipeline.Interaction) error {
 	if c.Closed == ClosedMoved || c.Closed == ClosedMerged {
 		return refused("its findings are in " + CaseID(c.MovedTo) + " now")
 	}
-	var watched []uint64
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open {
-			watched = append(watched, m.Seq)
-		}
-		return true
-	})
+	watched, err := d.openMembers(c)
 	if err != nil {
 		return err
 	}
-	if len(watched) == 0 {
+	to, err := d.successor(c)
+	switch {
+	case err != nil:
+		return err
+	case len(watched) == 0:
 		return refused("none of its findings is open: nothing to reopen it for")
+	case to != nil:
+		return d.fold(c, to, watched, in.By+" reopened "+c.ID())
 	}
 	if err := d.standing(watched, Open); err != nil {
 		return err
 	}
-	d.reopen(c, in.By+" reopened it")
-	c.Disputed = ""
-	return d.reprioritise(c)
+	d.reopen(c, in.By+" reopened it", false)
+	d.reprioritise(c)
+	return nil
 }
 
 func (d *decider) ticketByHand(c *Case, in *pipeline.Interaction) error {
@@ -202,13 +196,7 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 	if !c.Open {
 		return refused("the case is closed")
 	}
-	var open []uint64
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open {
-			open = append(open, m.Seq)
-		}
-		return true
-	})
+	open, err := d.openMembers(c)
 	if err != nil {
 		return err
 	}
@@ -224,7 +212,7 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 		if v.Key == c.Key {
 			continue
 		}
-		to, err := d.caseFor(v, &f)
+		to, err := d.caseFor(v, &f, rec.FirstSeen)
 		if err != nil {
 			return err
 		}
@@ -235,7 +223,9 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 		c.Count[m.Priority]--
 		m.Status, m.Line.Status = Left, Left.String()
 		d.l.putMember(m)
-		to.Previous = c.Number
+		if to.Total == 0 {
+			to.Previous = c.Number // it was made for them: its ticket links this one
+		}
 		if err := d.join(to, h, rec, &f, v, false); err != nil {
 			return err
 		}
@@ -255,7 +245,8 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 		return err
 	}
 	d.changed(c)
-	return d.reprioritise(c)
+	d.reprioritise(c)
+	return nil
 }
 
 // retry lets a dead or gone entry try again, with what is wanted now.
@@ -265,7 +256,10 @@ func (d *decider) retry(c *Case, in *pipeline.Interaction) error {
 		if in.Sink != "" && in.Sink != sink || e.St != Dead && e.St != Gone {
 			continue
 		}
-		e.St, e.Reason, e.Delivered, e.Since = Idle, "", 0, time.Time{}
+		e.St, e.Reason, e.Delivered, e.Since, e.Under = Idle, "", 0, time.Time{}, ""
+		if c.Disputed == deletedTwice {
+			c.Disputed = ""
+		}
 		any = true
 	}
 	if !any {
@@ -282,11 +276,19 @@ func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
 	if e == nil || e.St != Parked {
 		return refused("nothing of it is parked in " + in.Sink)
 	}
+	if !d.sinkIs(in.Sink) {
+		return refused("the sink " + in.Sink + " takes no actions")
+	}
 	e.St, e.Reason, e.Since = Idle, "", time.Time{}
 	word := "the record does not exist"
-	if !in.Ref.IsZero() {
+	switch {
+	case !in.Ref.IsZero():
 		e.Ref, e.Again = in.Ref, true
 		word = "the record is " + refWord(in.Ref)
+	case !e.Ref.IsZero():
+		e.Ref, e.Last, e.Gen, e.Delivered = pipeline.Ref{}, nil, d.nextGen(c), 0
+	default:
+		e.Delivered = 0
 	}
 	d.l.putCase(c)
 	d.auditCase(c, "resolved", in.By, "%s: %s", in.Sink, word)
@@ -345,7 +347,7 @@ func (d *decider) approve(in *Approval) error {
 			continue
 		}
 		if !c.Approved {
-			c.Approved = true
+			c.Approved, c.Held = true, ""
 			d.l.putCase(c)
 			d.auditCase(c, "approved", "", "approved by plan %s", in.Plan)
 		}

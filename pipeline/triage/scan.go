@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -59,19 +60,31 @@ func (d *decider) scanEnd(read string, s *pipeline.Scan) error {
 		why = "the answer is empty where there was a full one: a second one must confirm it"
 	}
 	if why != "" {
-		d.auditScan(s, "proves nothing: "+why)
+		d.provesNothing(s, why)
 		return nil
 	}
 	return d.absent(sc, s, seen)
 }
 
+// provesNothing says so once, however often the same scan is read again.
+func (d *decider) provesNothing(s *pipeline.Scan, why string) {
+	sc := d.l.Scope(s.Scope)
+	said := s.Time.Format(time.RFC3339Nano) + " " + why
+	if sc.Said == said || s.Time.Before(sc.Time) {
+		return // an older scan is ordinary: its records are counted as older
+	}
+	sc.Said = said
+	d.l.scopes[sc.Name] = sc
+	d.auditScan(s, "proves nothing: "+why)
+}
+
 // emptyAgain remembers a first empty answer; a later empty scan confirms it.
 func (d *decider) emptyAgain(sc Scope, s *pipeline.Scan) bool {
-	if sc.HeldWhy == heldEmpty && s.Time.After(sc.HeldTime) {
+	switch {
+	case sc.HeldWhy == heldEmpty && s.Time.After(sc.HeldTime), sc.HeldNone && !s.Time.Before(sc.HeldTime):
 		return true
-	}
-	if sc.HeldWhy != heldEmpty {
-		sc.HeldID, sc.HeldWhy, sc.HeldTime = s.ID, heldEmpty, s.Time
+	case sc.HeldWhy != heldEmpty && s.Time.After(sc.HeldTime):
+		sc.HeldID, sc.HeldWhy, sc.HeldTime, sc.HeldNone = s.ID, heldEmpty, s.Time, false
 		d.l.scopes[sc.Name] = sc
 	}
 	return false
@@ -83,12 +96,15 @@ func (d *decider) auditScan(s *pipeline.Scan, text string) {
 	d.l.audit = append(d.l.audit, Audit{Time: d.now, Kind: "scan", Text: "scan of " + s.Scope + " " + text})
 }
 
-// missing lists the open reports of the scope that the read did not report.
-// One of the scan's own time stays: of two with equal time open wins.
-func (d *decider) missing(s *pipeline.Scan, seen Seen) []SeenKey {
+// compare lists the reports of the scope that the read did not report. One of
+// the scan's own time stays: of two with equal time open wins. What it did
+// report belongs to the scope from now on, wherever it was reported before.
+func (d *decider) compare(s *pipeline.Scan, seen Seen) ([]SeenKey, error) {
 	var gone []SeenKey
 	d.l.ScopeReports(s.Scope, func(seq uint64, key [16]byte) bool {
-		if !seen.Keys[SeenKey{seq, key}] {
+		if seen.Keys[SeenKey{seq, key}] {
+			delete(seen.Keys, SeenKey{seq, key})
+		} else {
 			if h := d.l.hotSeq(seq); h != nil {
 				if r := h.Find(key); r != nil && r.Observed < s.Time.UnixMilli() {
 					gone = append(gone, SeenKey{seq, key})
@@ -97,22 +113,51 @@ func (d *decider) missing(s *pipeline.Scan, seen Seen) []SeenKey {
 		}
 		return true
 	})
-	return gone
+	for k := range seen.Keys {
+		if err := d.watch(s.Scope, k); err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
+}
+
+// watch puts a report that a whole read reported into its scope.
+func (d *decider) watch(scope string, k SeenKey) error {
+	h := d.l.hotSeq(k.Seq)
+	if h == nil {
+		return nil
+	}
+	if r := h.Find(k.Key); r == nil || r.Status == pipeline.StatusResolved {
+		return nil
+	}
+	d.l.scopeReports[ScopeReport{scope, k.Seq, k.Key}] = true
+	rec, err := d.mustRecord(k.Seq)
+	if err != nil || !rec.Unwatched {
+		return err
+	}
+	rec.Unwatched = false
+	d.l.putRecord(rec)
+	return nil
 }
 
 // absent resolves what a complete scan did not report, unless that would
 // close too much of the scope at once: then the scan is held and says so.
 func (d *decider) absent(sc Scope, s *pipeline.Scan, seen Seen) error {
-	gone := d.missing(s, seen)
+	gone, err := d.compare(s, seen)
+	if err != nil {
+		return err
+	}
 	if held := d.tooMuch(s, gone); held != "" && !d.approved {
-		sc.HeldID, sc.HeldWhy, sc.HeldTime = s.ID, held, s.Time
-		d.l.scopes[sc.Name] = sc
-		d.auditScan(s, "is held: "+held)
+		if sc.HeldWhy != held || !sc.HeldTime.Equal(s.Time) {
+			sc.HeldID, sc.HeldWhy, sc.HeldTime, sc.HeldNone = s.ID, held, s.Time, s.Count == 0
+			d.l.scopes[sc.Name] = sc
+			d.auditScan(s, "is held: "+held)
+		}
 		return nil
 	}
-	sc.ScanID, sc.Time, sc.Filter, sc.Count = s.ID, s.Time, s.Filter, s.Count
-	sc.HeldID, sc.HeldWhy, sc.HeldTime = "", "", s.Time
-	d.l.scopes[sc.Name] = sc
+	if sc.ScanID == "" || !sc.Time.Equal(s.Time) || sc.Count != s.Count || sc.HeldWhy != "" {
+		d.l.scopes[sc.Name] = Scope{Name: sc.Name, ScanID: s.ID, Time: s.Time, Filter: s.Filter, Count: s.Count}
+	}
 	for _, g := range gone {
 		if err := d.gone(s, g); err != nil {
 			return err
@@ -126,15 +171,27 @@ func (d *decider) tooMuch(s *pipeline.Scan, gone []SeenKey) string {
 	if d.r.Limits.CloseRatio <= 0 || len(gone) < max(1, d.r.Limits.CloseMin) {
 		return ""
 	}
-	all, leaving := map[uint64]int{}, map[uint64]int{}
+	all, leaving := map[uint64]bool{}, map[uint64]int{}
 	d.l.ScopeReports(s.Scope, func(seq uint64, _ [16]byte) bool {
 		if h := d.l.hotSeq(seq); h != nil && h.Case != 0 && h.Member == Open {
-			all[h.Case]++
+			all[h.Case] = true
 		}
 		return true
 	})
+	left := map[uint64]int{} // reports of a finding that are still standing
 	for _, g := range gone {
-		if h := d.l.hotSeq(g.Seq); h != nil && h.Case != 0 && h.Member == Open {
+		h := d.l.hotSeq(g.Seq)
+		if h == nil || h.Case == 0 || h.Member != Open {
+			continue
+		}
+		if _, begun := left[g.Seq]; !begun {
+			for i := range h.Reports {
+				if h.Reports[i].Status != pipeline.StatusResolved {
+					left[g.Seq]++
+				}
+			}
+		}
+		if left[g.Seq]--; left[g.Seq] == 0 {
 			leaving[h.Case]++
 		}
 	}
@@ -168,20 +225,25 @@ func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
 	rec.Reports[i].StatusReason = "absent from the scan of " + s.Scope
 	d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
 	rec.LastChange = d.now
+	d.observed(h, rec)
 	d.l.putRecord(rec)
 	d.l.putHot(h)
 	f := rec.Finding()
 	if f.Status == pipeline.StatusResolved {
 		d.sum.Resolved++
 	}
-	return d.settle(h, rec, &f)
+	return d.settle(h, rec, &f, true)
 }
 
 // refilter: the scope is read under another filter from now on. What that
 // leaves out is listed as unwatched and never closed as fixed.
 func (d *decider) refilter(sc Scope, s *pipeline.Scan, seen Seen) error {
 	n := 0
-	for _, g := range d.missing(s, seen) {
+	missing, err := d.compare(s, seen)
+	if err != nil {
+		return err
+	}
+	for _, g := range missing {
 		rec, err := d.mustRecord(g.Seq)
 		if err != nil {
 			return err
@@ -191,8 +253,7 @@ func (d *decider) refilter(sc Scope, s *pipeline.Scan, seen Seen) error {
 		d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
 		n++
 	}
-	sc.ScanID, sc.Time, sc.Filter, sc.Count = s.ID, s.Time, s.Filter, s.Count
-	d.l.scopes[sc.Name] = sc
+	d.l.scopes[sc.Name] = Scope{Name: sc.Name, ScanID: s.ID, Time: s.Time, Filter: s.Filter, Count: s.Count}
 	d.auditScan(s, fmt.Sprintf("is read under another filter: %d findings are unwatched", n))
 	return nil
 }

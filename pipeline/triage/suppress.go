@@ -75,10 +75,12 @@ func (d *decider) suppress(c *Case, h *Hot, rec *Record, name string) error {
 	if err := d.relead(c, h.Seq); err != nil {
 		return err
 	}
-	if err := d.reprioritise(c); err != nil {
-		return err
-	}
+	d.reprioritise(c)
 	d.closeWhenDone(c)
+	if c.Closed == ClosedPerson && c.OpenCount() == 0 {
+		// What a person closed is accepted with an end now: at the end its ticket reopens.
+		c.Closed, c.Person, c.Disputed = ClosedAccepted, nil, ""
+	}
 	return nil
 }
 
@@ -105,31 +107,103 @@ func (d *decider) unsuppress(h *Hot, rec *Record, f *pipeline.Finding, why strin
 	if m.Status == Suppressed {
 		c.Suppressed--
 	}
-	if !c.Open && c.Closed != ClosedAccepted {
-		// Its case ended for another reason meanwhile: it finds its place as a finding that is back.
-		m.Status, m.Line.Status = Resolved, Resolved.String()
-		d.l.putMember(m)
-		h.Member = Resolved
-		d.place(h, rec)
-		d.l.putCase(c)
-		return d.admit(h, rec, f)
+	to, err := d.successor(c)
+	switch {
+	case err != nil:
+		return err
+	case c.Open || c.Closed == ClosedAccepted && f.Status == pipeline.StatusOpen && to == nil:
+		return d.countAgain(c, h, rec, f, Open, why)
+	case c.Closed == ClosedPerson:
+		// A person closed the rest of it meanwhile: a source must look again here too.
+		return d.countAgain(c, h, rec, f, Watched, why)
 	}
-	if !c.Open {
-		d.reopen(c, why)
+	return d.elsewhere(c, h, rec, f, m, why)
+}
+
+// countAgain makes a finding a counting member of its case again, which reopens when it is to be worked on.
+func (d *decider) countAgain(c *Case, h *Hot, rec *Record, f *pipeline.Finding, as Status, why string) error {
+	if !c.Open && as == Open {
+		d.reopen(c, why, false)
 	}
 	v := d.r.Judge(f)
 	rec.Explanation = v.Explanation
-	h.Member = Open
+	h.Member = as
 	d.place(h, rec)
-	m = Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open)}
-	d.l.putMember(m)
-	c.Count[m.Priority]++
-	if c.OpenCount() == 1 || m.Priority.Above(c.Priority) {
-		d.lead(c, h.Seq, v.Explanation)
+	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open)}
+	if err := d.counts(c, m, v.Explanation); err != nil {
+		return err
 	}
+	c.PurgeAt = time.Time{}
 	d.say(c, m.Line.Resource+" counts again: "+why+".")
 	d.changed(c)
-	return d.reprioritise(c)
+	d.reprioritise(c)
+	return nil
+}
+
+// elsewhere takes a finding that counts again out of its closed case: it finds
+// its place as one that is back.
+func (d *decider) elsewhere(c *Case, h *Hot, rec *Record, f *pipeline.Finding, m Member, why string) error {
+	m.Status, m.Line.Status = Left, Left.String()
+	d.l.putMember(m)
+	h.Case, h.Member = 0, NotMember
+	d.place(h, rec)
+	if f.Status == pipeline.StatusOpen {
+		if err := d.admit(h, rec, f); err != nil {
+			return err
+		}
+		if h.Case != 0 {
+			c.MovedTo = h.Case
+			d.say(c, m.Line.Resource+" counts again in "+CaseID(h.Case)+": "+why+".")
+		}
+	}
+	d.revised(c)
+	d.retire(c, false)
+	return nil
+}
+
+// successor is the open case of the same group that was made after this one closed, or nil.
+func (d *decider) successor(c *Case) (*Case, error) {
+	n := d.l.Newest(c.Key)
+	if n == 0 || n == c.Number {
+		return nil, nil
+	}
+	s, err := d.mustCase(n)
+	if err != nil || !s.Open {
+		return nil, err
+	}
+	return s, nil
+}
+
+// fold gives the findings of a closed case that count again to the open case
+// of their group, because a group has one ticket at a time.
+func (d *decider) fold(c, to *Case, seqs []uint64, why string) error {
+	for _, seq := range seqs {
+		h := d.l.hotSeq(seq)
+		if h == nil {
+			continue
+		}
+		rec, err := d.mustRecord(seq)
+		if err != nil {
+			return err
+		}
+		m, _, err := d.l.Member(c.Number, seq)
+		if err != nil {
+			return err
+		}
+		f := rec.Finding()
+		c.Count[m.Priority]--
+		m.Status, m.Line.Status = Left, Left.String()
+		d.l.putMember(m)
+		if err := d.join(to, h, rec, &f, d.r.Judge(&f), true); err != nil {
+			return err
+		}
+	}
+	c.Closed, c.MovedTo, c.Person, c.Disputed = ClosedMoved, to.Number, nil, ""
+	d.say(c, fmt.Sprintf("%s counts again in %s: %s.", countWord(len(seqs)), to.ID(), why))
+	d.auditCase(c, "moved", "", "%s to %s: %s", countWord(len(seqs)), to.ID(), why)
+	d.revised(c)
+	d.retire(c, false)
+	return nil
 }
 
 // endSuppression lets everything that it held count again.
@@ -194,6 +268,15 @@ func (d *decider) config(in *ConfigChange) error {
 			}
 		}
 	}
+	for _, team := range d.r.Teams {
+		c, err := d.l.caseOf(d.l.Team(team).Digest)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			d.refit(c)
+		}
+	}
 	d.l.meta.Config = in.Hash
 	d.startSweep()
 	return nil
@@ -223,7 +306,17 @@ func (d *decider) sweep(n int) error {
 	seq := d.l.meta.Sweep
 	for ; n > 0 && seq < d.l.meta.SweepTill; seq, n = seq+1, n-1 {
 		h := d.l.hotSeq(seq)
-		if h == nil || h.Member != Open && h.Member != Suppressed {
+		if h == nil {
+			continue
+		}
+		if h.Case != 0 {
+			c, err := d.mustCase(h.Case)
+			if err != nil {
+				return err
+			}
+			d.refit(c)
+		}
+		if h.Member != Open && h.Member != Suppressed && h.Member != Watched {
 			continue
 		}
 		rec, err := d.mustRecord(seq)
@@ -231,17 +324,10 @@ func (d *decider) sweep(n int) error {
 			return err
 		}
 		f := rec.Finding()
-		if h.Case != 0 && h.Member == Open {
-			c, err := d.mustCase(h.Case)
-			if err != nil {
-				return err
-			}
-			d.refit(c)
-		}
 		if f.Status == pipeline.StatusResolved {
 			continue
 		}
-		if err := d.settle(h, rec, &f); err != nil {
+		if err := d.settle(h, rec, &f, false); err != nil {
 			return err
 		}
 	}
@@ -250,24 +336,4 @@ func (d *decider) sweep(n int) error {
 		d.l.meta.Sweep, d.l.meta.SweepTill = 0, 0
 	}
 	return nil
-}
-
-// refit carries renamed and removed sinks over into a case's entries.
-func (d *decider) refit(c *Case) {
-	for i, sink := range c.Sinks {
-		to, renamed := d.r.Renamed[sink]
-		if !renamed || c.Entries[to] != nil {
-			continue
-		}
-		c.Sinks[i] = to
-		c.Entries[to] = c.Entries[sink]
-		delete(c.Entries, sink)
-		d.l.putCase(c)
-	}
-	for sink, e := range c.Entries {
-		if !d.sinkIs(sink) && e.St == Inflight {
-			e.St, e.Reason, e.Since = Parked, "the sink was removed from the configuration", d.now
-			d.l.putCase(c)
-		}
-	}
 }

@@ -3,6 +3,8 @@ package triage
 import (
 	"fmt"
 	"time"
+
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // dueAtOnce is how many cases one tick looks at; the next tick goes on.
@@ -61,7 +63,7 @@ func (d *decider) notice(s Suppression) error {
 		d.say(c, fmt.Sprintf("The suppression %s (%s) ends on %s: what is still reported then counts again.",
 			s.Name, s.Reason, s.Until.Format("2006-01-02")))
 		d.auditCase(c, "notice", "", "suppression %s ends on %s", s.Name, s.Until.Format("2006-01-02"))
-		d.changed(c)
+		d.revised(c)
 	}
 	return nil
 }
@@ -69,7 +71,7 @@ func (d *decider) notice(s Suppression) error {
 func (d *decider) caseDue(c *Case) error {
 	over := func(t time.Time) bool { return !t.IsZero() && !t.After(d.now) }
 	if !c.Open {
-		if over(c.PurgeAt) && c.AtRest() {
+		if over(c.PurgeAt) && c.AtRest() && c.OpenCount() == 0 && c.Suppressed == 0 {
 			return d.forget(c)
 		}
 		if over(c.PurgeAt) {
@@ -79,16 +81,14 @@ func (d *decider) caseDue(c *Case) error {
 		return d.recheck(c)
 	}
 	if over(c.WaitTill) {
-		c.WaitTill = time.Time{}
-		d.tickets(c)
+		if err := d.waitAgain(c); err != nil {
+			return err
+		}
 	}
 	if c.Ack != nil && over(c.Ack.Until) {
 		d.auditCase(c, "unacked", "", "the ack of %s ended", c.Ack.By)
 		c.Ack = nil
-		c.Rev++
-		for _, e := range c.Entries {
-			e.Wanted = c.Rev
-		}
+		d.revised(c)
 	}
 	if over(c.Snooze) {
 		c.Snooze = time.Time{}
@@ -99,12 +99,8 @@ func (d *decider) caseDue(c *Case) error {
 			d.auditCase(c, "priority", "", "%s, was %s: a quiet day", want, c.Priority)
 			c.Priority = want
 			c.LowerAt = time.Time{}
-			changed := c.Changed
-			d.changed(c)
-			c.Changed = changed
-			if err := d.reprioritise(c); err != nil {
-				return err
-			}
+			d.revised(c)
+			d.reprioritise(c)
 		}
 		c.LowerAt = time.Time{}
 	}
@@ -120,20 +116,28 @@ func (d *decider) caseDue(c *Case) error {
 }
 
 // lookedAgain: a source looked after a person's close and still reports the finding.
-func (d *decider) lookedAgain(h *Hot, at time.Time, threat bool) error {
+// A threat stays closed until it happened again.
+func (d *decider) lookedAgain(h *Hot, l look) error {
 	c, err := d.mustCase(h.Case)
 	if err != nil {
 		return err
 	}
-	if c.Open || c.Person == nil || !at.After(c.Person.At) {
+	if c.Open || c.Person == nil || !l.at.After(c.Person.At) {
+		return nil
+	}
+	rec, err := d.mustRecord(h.Seq)
+	if err != nil {
+		return err
+	}
+	if f := rec.Finding(); f.Kind == pipeline.KindThreat && !l.occurred {
 		return nil
 	}
 	if c.Person.Seen.IsZero() {
-		c.Person.Seen = at
+		c.Person.Seen = l.at
 		d.l.putCase(c)
 	}
-	if threat && !c.Person.WontFix {
-		return d.reopenPerson(c, "it happened again at "+at.Format(time.RFC3339))
+	if l.occurred && !c.Person.WontFix {
+		return d.reopenPerson(c, "it happened again at "+l.at.Format(time.RFC3339))
 	}
 	if c.Person.WontFix || c.Person.Reopened {
 		return d.dispute(c)
@@ -151,24 +155,40 @@ func (d *decider) recheck(c *Case) error {
 }
 
 func (d *decider) reopenPerson(c *Case, why string) error {
-	n := 0
-	var seqs []uint64
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open {
-			seqs = append(seqs, m.Seq)
-			n++
-		}
-		return true
-	})
-	if err != nil || n == 0 {
+	seqs, err := d.openMembers(c)
+	if err != nil {
 		return err
+	}
+	to, err := d.successor(c)
+	switch {
+	case err != nil:
+		return err
+	case len(seqs) == 0:
+		c.Person.Seen = time.Time{} // nothing of it is left to reopen it for
+		d.l.putCase(c)
+		return nil
+	case to != nil:
+		return d.fold(c, to, seqs, why)
 	}
 	if err := d.standing(seqs, Open); err != nil {
 		return err
 	}
-	d.reopen(c, why)
+	d.reopen(c, why, false)
 	c.Person = &PersonClose{Reopened: true}
-	return d.reprioritise(c)
+	d.reprioritise(c)
+	return nil
+}
+
+// openMembers lists the members of a case that count.
+func (d *decider) openMembers(c *Case) ([]uint64, error) {
+	var seqs []uint64
+	err := d.l.Members(c.Number, func(m Member) bool {
+		if m.Status == Open {
+			seqs = append(seqs, m.Seq)
+		}
+		return true
+	})
+	return seqs, err
 }
 
 // dispute asks for an exception with an end, once.
@@ -179,7 +199,7 @@ func (d *decider) dispute(c *Case) error {
 	c.Disputed = "closed by " + c.Person.By + ", still reported"
 	d.say(c, "Still reported after it was closed. If the risk is accepted, say so with an end: docket suppress add.")
 	d.auditCase(c, "disputed", "", "%s", c.Disputed)
-	d.changed(c)
+	d.revised(c)
 	return nil
 }
 
@@ -217,6 +237,10 @@ func (d *decider) forget(c *Case) error {
 	}
 	if d.l.Newest(c.Key) == c.Number {
 		d.l.newest[c.Key] = 0
+		if g := d.l.Team(groupName(c.Key)); !c.Ticketed.IsZero() && lastGen(c) > g.Gen {
+			g.Gen = lastGen(c)
+			d.l.teams[g.Name] = g
+		}
 	}
 	d.l.purgedCases[c.Number] = true
 	return nil

@@ -119,6 +119,8 @@ type Entry struct {
 	K          int                `json:"k,omitempty"`
 	Again      bool               `json:"again,omitempty"`
 	Twin       pipeline.Ref       `json:"twin,omitzero"`
+	InTwin     pipeline.Ref       `json:"in_twin,omitzero"` // the second record that the action in flight links and closes
+	Sighted    pipeline.Ref       `json:"sighted,omitzero"` // a record seen while the first action is in flight
 	St         Standing           `json:"st"`
 	Issued     time.Time          `json:"issued,omitzero"`     // of the action in flight
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
@@ -128,6 +130,7 @@ type Entry struct {
 	Last       pipeline.Fields    `json:"last,omitempty"`
 	Sent       []pipeline.Fields  `json:"sent,omitempty"`
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
+	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
@@ -211,7 +214,6 @@ type Case struct {
 	Suppressed  int                  `json:"suppressed,omitempty"`
 	Total       int                  `json:"total"` // all that ever joined
 	Lead        uint64               `json:"lead"`  // the finding whose words the ticket carries
-	Severity    pipeline.Severity    `json:"severity"`
 	Priority    pipeline.Priority    `json:"priority"`
 	PriorityBy  string               `json:"priority_by,omitempty"` // a person set it
 	Explanation pipeline.Explanation `json:"explanation"`
@@ -220,6 +222,7 @@ type Case struct {
 	Rev      uint64    `json:"rev"`
 	Since    time.Time `json:"since"` // first observed of its first finding
 	Due      time.Time `json:"due,omitzero"`
+	Ticketed time.Time `json:"ticketed,omitzero"`  // its first action was issued
 	WaitTill time.Time `json:"wait_till,omitzero"` // `for`
 	Held     string    `json:"held,omitempty"`     // why its first ticket waits: limit, first_run
 	Digest   bool      `json:"digest,omitempty"`   // it is a team's digest
@@ -335,13 +338,17 @@ type Scope struct {
 	HeldID   string    `json:"held_id,omitempty"` // a scan that would close too much, held
 	HeldWhy  string    `json:"held_why,omitempty"`
 	HeldTime time.Time `json:"held_time,omitzero"`
+	HeldNone bool      `json:"held_none,omitempty"` // the held scan was empty, and confirmed
+	Said     string    `json:"said,omitempty"`      // what was last said of a scan that proves nothing
 }
 
-// TeamState is what limits are counted by.
+// TeamState is what outlives a team's cases: what its limits are counted by. A
+// group whose newest case was purged has one too, for its generation (groupName).
 type TeamState struct {
 	Name    string  `json:"name"`
 	Created []int64 `json:"created,omitempty"` // unix seconds of tickets created within the hour
 	Digest  uint64  `json:"digest,omitempty"`  // number of the digest case
+	Gen     int     `json:"gen,omitempty"`     // last generation of the digest's, or the group's, tickets
 }
 
 // Suppression is an exception with its standing in state.

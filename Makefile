@@ -1,0 +1,95 @@
+# Everything here needs Go and make; `make lint` installs its tool into .bin.
+# A C compiler is used where there is one, for the race detector alone.
+
+SHELL := /bin/sh
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+PACKAGES ?= ./...
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+TEST_TIMEOUT ?= 20m
+TEST_FLAGS ?=
+GOLANGCI_LINT_VERSION := v2.15.0
+
+# The version is stamped below; asking git again for each program only fails in
+# a checkout that belongs to somebody else.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+# -race needs cgo and a C compiler. RACE= switches it off.
+RACE ?= $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC | cut -d' ' -f1) >/dev/null 2>&1 && echo -race)
+
+CLI := github.com/docket-hub/docket/internal/cli
+LDFLAGS := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)
+SOURCES := cmd config connectors deploy internal pipeline
+LINT := .bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of" } \
+	  /^[a-z][a-z-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static program bin/docket
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/docket ./cmd/docket
+
+.PHONY: run
+run: build ## plan and apply the sample organisation of deploy/quickstart
+	@sh deploy/quickstart/run.sh bin/docket
+
+.PHONY: test
+test: ## run all tests, with the race detector where there is a C compiler
+	go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: cover
+cover: ## run all tests and write coverage.out
+	go test -timeout $(TEST_TIMEOUT) -coverpkg=./... -coverprofile=coverage.out $(TEST_FLAGS) $(PACKAGES)
+	go tool cover -func=coverage.out | tail -1
+
+.PHONY: crash
+crash: ## run only the tests that kill processes, and the contracts between parts
+	DOCKET_CRASH=1 go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run 'Crash|Kill|Contract|Sequence' $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@sh -c 'set -e; for package in $$(go list $(PACKAGES)); do \
+	  for target in $$(go test -list "^Fuzz" $$package | grep "^Fuzz" || true); do \
+	    echo "== $$package $$target"; \
+	    go test -run "^$$" -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; done'
+
+.PHONY: bench
+bench: ## run every benchmark for BENCHTIME (1s)
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m $(PACKAGES)
+
+.PHONY: lint
+lint: fmt-check $(LINT) ## check format, go vet and golangci-lint
+	go vet $(PACKAGES)
+	$(LINT) run $(PACKAGES)
+
+# Kept under its version's name, so that a new pin installs again.
+$(LINT):
+	@mkdir -p .bin
+	GOBIN='$(CURDIR)/.bin' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv .bin/golangci-lint $@
+
+.PHONY: fmt-check
+fmt-check: ## fail where gofmt would change a file
+	@changed=$$(gofmt -l $(SOURCES)); if [ -n "$$changed" ]; then \
+	  echo "gofmt -w would change:"; echo "$$changed"; exit 1; fi
+
+.PHONY: generate
+generate: ## write the generated files again
+	go generate $(PACKAGES)
+
+.PHONY: generate-check
+generate-check: ## fail where a generated file is not what its generator writes
+	go run ./deploy/quickstart/generate -check
+	go test -count=1 -run 'IsCurrent|AreCurrent' ./docs ./pipeline/risk
+
+.PHONY: clean
+clean: ## remove what was built and what the quick start left
+	rm -rf bin coverage.out deploy/quickstart/data deploy/quickstart/tickets

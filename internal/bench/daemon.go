@@ -1,0 +1,335 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Token is what the measured daemon accepts. It protects nothing: the daemon
+// listens on loopback for the time of a measurement.
+const token = "measured-on-loopback-only"
+
+// Build compiles docket from the module that holds dir into the folder into and returns its path.
+func Build(ctx context.Context, dir, into string) (string, error) {
+	binary := filepath.Join(into, "docket")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/docket-hub/docket/cmd/docket")
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build docket: %w", err)
+	}
+	return binary, nil
+}
+
+// Daemon is a running docket with its own empty state.
+type Daemon struct {
+	dir     string
+	tickets string
+	url     string
+	cmd     *exec.Cmd
+	http    *http.Client
+	log     *os.File
+	done    chan struct{} // closed when the process has ended with err
+	err     error
+}
+
+// Start runs binary on a new configuration and an empty state in a folder below
+// dir, and returns once it is ready. Profiles are served when pprof is set.
+func Start(ctx context.Context, binary, dir string, pprof bool) (_ *Daemon, err error) {
+	d := &Daemon{done: make(chan struct{}), http: &http.Client{
+		Timeout:   2 * time.Minute,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128},
+	}}
+	if d.dir, err = os.MkdirTemp(dir, "daemon-*"); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	if d.tickets, err = os.MkdirTemp(Receiver(d.dir), "docket-tickets-*"); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	d.url = "http://" + addr
+	path := filepath.Join(d.dir, "docket.yaml")
+	if err := os.WriteFile(path, []byte(configuration(addr, d.tickets)), 0o600); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	args := []string{"--config", path, "--log-level", "warn", "run"}
+	if pprof {
+		args = append(args, "--pprof")
+	}
+	d.cmd = exec.Command(binary, args...)
+	d.cmd.Env = append(os.Environ(), "DOCKET_BENCH_TOKEN="+token)
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if err := d.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start docket: %w", err)
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	if err := d.ready(ctx); err != nil {
+		return nil, errors.Join(err, d.Stop())
+	}
+	return d, nil
+}
+
+// memory is a file system in memory on Linux.
+const memory = "/dev/shm"
+
+// Receiver is the folder that stands for the tracker. A tracker is another
+// machine, so its writes must not compete for the disk that docket flushes to: it is in memory
+// where that can be had, else in dir.
+func Receiver(dir string) string {
+	if info, err := os.Stat(memory); err == nil && info.IsDir() {
+		return memory
+	}
+	return dir
+}
+
+// freeAddress is a loopback address that nobody listens on now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// configuration is that of the measured daemon: docket's defaults, a team for
+// each of the world's, one file sink, and no limit on new tickets, which would hold the work back.
+func configuration(addr, tickets string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `data_dir: data
+server:
+  listen: %s
+  auth: {tokens: [{name: bench, role: admin, token: {env: DOCKET_BENCH_TOKEN}}]}
+sources: [{name: load, type: webhook, repository: acme/shop}]
+sinks: [{name: disk, type: file, path: %s}]
+limits: {max_new_tickets_per_hour: 1000000}
+teams:
+  - {name: security}
+`, addr, tickets)
+	for n := range teams {
+		fmt.Fprintf(&b, "  - {name: team-%02d}\n", n)
+	}
+	b.WriteString("route:\n  team: security\n  sinks: [disk]\n  group_by: [account, control]\n  routes:\n")
+	for n := range teams {
+		fmt.Fprintf(&b, "    - {match: {tag.team: [team-%02d]}, team: team-%02[1]d}\n", n)
+	}
+	return b.String()
+}
+
+// Log is where the daemon's own words are.
+func (d *Daemon) Log() string { return d.log.Name() }
+
+// URL is where the daemon is reached.
+func (d *Daemon) URL() string { return d.url }
+
+func (d *Daemon) ready(ctx context.Context) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		err := d.get(ctx, "/-/ready", io.Discard)
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("docket did not get ready: %w", err)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-d.done:
+			return errors.New("docket ended before it was ready")
+		}
+	}
+}
+
+func (d *Daemon) get(ctx context.Context, path string, into io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := d.http.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(into, res.Body)
+	if res.StatusCode != http.StatusOK {
+		err = errors.Join(err, fmt.Errorf("GET %s: %s", path, res.Status))
+	}
+	return errors.Join(err, res.Body.Close())
+}
+
+// Stop ends the daemon in good order and removes its folder. A daemon that
+// does not end within 30 s is killed, which is an error.
+func (d *Daemon) Stop() error {
+	timer := time.AfterFunc(30*time.Second, func() { _ = d.cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails only where it ended already, which Wait tells
+	<-d.done
+	err := d.err
+	if err != nil {
+		text, _ := os.ReadFile(d.log.Name())
+		err = fmt.Errorf("docket ended: %w\n%.4000s", err, text)
+	}
+	d.http.CloseIdleConnections()
+	return errors.Join(err, d.log.Close(), os.RemoveAll(d.dir), os.RemoveAll(d.tickets))
+}
+
+// clockTick is the unit of CPU times in /proc (proc_pid_stat(5)): USER_HZ is 100 on every Linux.
+const clockTick = 10 * time.Millisecond
+
+// CPU is the time that the process used so far, in user and system mode.
+func (d *Daemon) CPU() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time: %w", err)
+	}
+	// The name in brackets may hold blanks; behind it utime and stime are the 12th and 13th.
+	f := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
+	if len(f) < 13 {
+		return 0, fmt.Errorf("read CPU time: %q is too short", text)
+	}
+	user, err1 := strconv.ParseInt(f[11], 10, 64)
+	system, err2 := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+}
+
+// PeakRSS is the most memory that the process had at any time, in bytes.
+func (d *Daemon) PeakRSS() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("read memory: no VmHWM in /proc")
+}
+
+// profiled is how many seconds of a load a profile covers.
+const profiled = 10
+
+// profile writes a CPU profile of the next seconds to path.
+func (d *Daemon) profile(ctx context.Context, path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write profile: %w", err)
+	}
+	return errors.Join(d.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", profiled), f), f.Close())
+}
+
+// Judged counts what triage judged, by what it found it to be.
+type Judged struct{ New, Changed, Unchanged, Older, Rejected, Outcomes int }
+
+// Findings is all but the rejected.
+func (j Judged) Findings() int { return j.New + j.Changed + j.Unchanged + j.Older }
+
+// Judged reads the counters of /metrics.
+func (d *Daemon) Judged(ctx context.Context) (Judged, error) {
+	var text strings.Builder
+	if err := d.get(ctx, "/metrics", &text); err != nil {
+		return Judged{}, err
+	}
+	var j Judged
+	scan := bufio.NewScanner(strings.NewReader(text.String()))
+	for scan.Scan() {
+		name, value, ok := strings.Cut(scan.Text(), "} ")
+		if !ok {
+			name, value, _ = strings.Cut(scan.Text(), " ")
+		}
+		into := map[string]*int{
+			`docket_findings_total{kind="new"`:       &j.New,
+			`docket_findings_total{kind="changed"`:   &j.Changed,
+			`docket_findings_total{kind="unchanged"`: &j.Unchanged,
+			`docket_findings_total{kind="older"`:     &j.Older,
+			`docket_findings_rejected_total`:         &j.Rejected,
+		}[name]
+		if strings.HasPrefix(name, "docket_outcomes_total{") {
+			into = &j.Outcomes
+		}
+		if into == nil {
+			continue
+		}
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return Judged{}, fmt.Errorf("read metrics: %w", err)
+		}
+		*into += int(f)
+	}
+	return j, scan.Err()
+}
+
+// waiting is how many tickets the daemon has yet to bring to its sink; parked
+// and dead ones are an error.
+func (d *Daemon) waiting(ctx context.Context) (int, error) {
+	var text strings.Builder
+	if err := d.get(ctx, "/api/v1/sinks", &text); err != nil {
+		return 0, err
+	}
+	var list []struct {
+		Waiting, Dead, Parked int
+		LastError             string `json:"last_error"`
+	}
+	if err := json.Unmarshal([]byte(text.String()), &list); err != nil {
+		return 0, fmt.Errorf("read sinks: %w", err)
+	}
+	n := 0
+	for _, s := range list {
+		n += s.Waiting
+		if s.Dead+s.Parked > 0 {
+			return n, fmt.Errorf("%d tickets are dead and %d parked: %s", s.Dead, s.Parked, s.LastError)
+		}
+	}
+	return n, nil
+}
+
+// drainWithin bounds the wait for triage and tickets after a load.
+const drainWithin = 15 * time.Minute
+
+// Drain returns once triage has judged that many findings and every ticket is on disk.
+func (d *Daemon) Drain(ctx context.Context, findings int) (Judged, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, drainWithin, errors.New("docket did not drain in time"))
+	defer cancel()
+	last := -1
+	for {
+		j, err := d.Judged(ctx)
+		if err != nil {
+			return j, err
+		}
+		// Asking for the sinks reads every case: only when nothing moves any more.
+		if j.Findings() >= findings && j.Outcomes == last {
+			n, err := d.waiting(ctx)
+			if n == 0 || err != nil {
+				return j, err
+			}
+		}
+		last = j.Outcomes
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+			return j, fmt.Errorf("%w: %d of %d findings judged", context.Cause(ctx), j.Findings(), findings)
+		}
+	}
+}

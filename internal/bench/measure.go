@@ -1,0 +1,391 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/docket-hub/docket/internal/bench/limits"
+)
+
+// How the load is sent.
+const (
+	perBody       = 100
+	clients       = 8
+	singleClients = 64
+	// steady is how much the limits before and after a repetition may differ, as
+	// a factor: beyond it the machine changed under the measurement.
+	steady = 3
+)
+
+// Plan says what to measure.
+type Plan struct {
+	Binary      string // docket
+	Dir         string // scratch folder, on the disk to be measured
+	Seed        uint64
+	Findings    int // of one load
+	Singles     int // of the load that sends one finding a request
+	Few, Known  int // findings known before the growth of CPU per finding is measured; Known 0: not measured
+	Repetitions int
+	Profile     string // where a CPU profile of the load of repeats is written; empty: none
+	Progress    func(format string, args ...any)
+}
+
+// Limits are what machine and libraries do without docket.
+type Limits struct {
+	Append    float64 // findings/s, 100 of them a flushed write
+	JetStream float64 // findings/s, 100 of them a flushed message
+	HTTP      float64 // requests/s of one finding
+}
+
+// far reports whether two measurements of the limits contradict each other.
+func (l Limits) far(m Limits) bool {
+	ratio := func(a, b float64) bool { return a > steady*b || b > steady*a }
+	return ratio(l.JetStream, m.JetStream) || ratio(l.HTTP, m.HTTP)
+}
+
+// Repetition is what one round measured.
+type Repetition struct {
+	Before, After Limits
+	Rate          float64 // findings/s accepted, 100 a request
+	SingleRate    float64 // findings/s accepted, one a request
+	CPU           float64 // seconds per 100,000 findings until every ticket is on disk
+	Drained       float64 // findings/s until every ticket is on disk
+	RSS           int64   // peak bytes of the daemon in the load that CPU is of
+	Tickets       Tickets // of that load
+	Distinct      int     // findings of that load
+}
+
+// JetStream is the limit of the round.
+func (r Repetition) JetStream() float64 { return (r.Before.JetStream + r.After.JetStream) / 2 }
+
+// HTTP is the limit of the round.
+func (r Repetition) HTTP() float64 { return (r.Before.HTTP + r.After.HTTP) / 2 }
+
+// Void reports whether the machine changed under the round.
+func (r Repetition) Void() bool { return r.Before.far(r.After) }
+
+// Growth compares the CPU per finding with few and with many known ones.
+type Growth struct {
+	Few, Known      int
+	FewCPU, ManyCPU []float64 // seconds per 100,000 findings, by round
+	RSS             int64     // peak bytes with many known
+}
+
+// Ratios are many over few, by round.
+func (g Growth) Ratios() []float64 {
+	out := make([]float64, len(g.FewCPU))
+	for i := range out {
+		out[i] = g.ManyCPU[i] / g.FewCPU[i]
+	}
+	return out
+}
+
+// Results is a whole measurement.
+type Results struct {
+	Plan        Plan
+	Repetitions []Repetition
+	Voided      int // rounds that were thrown away
+	Growth      *Growth
+	Took        time.Duration
+}
+
+// load is bodies for each client, made before the clock runs.
+type load struct {
+	clients   [][]Body
+	counts    Counts
+	malformed int
+}
+
+// makeLoad makes n events shared out over as many clients; no two speak of one finding.
+func makeLoad(o Options, n, clients, perBody int) load {
+	var l load
+	for c := range clients {
+		o.Offset, o.Step = c, clients
+		w := New(o)
+		l.clients = append(l.clients, w.Bodies(n/clients, perBody))
+		l.add(w.Counts())
+	}
+	return l
+}
+
+func (l *load) add(c Counts) {
+	l.counts.Events += c.Events
+	l.counts.First += c.First
+	l.counts.Malformed += c.Malformed
+	l.counts.Bytes += c.Bytes
+}
+
+// records are the first n records of a load.
+func (l *load) records(n int) [][]byte {
+	var out [][]byte
+	for _, list := range l.clients {
+		for _, b := range list {
+			out = append(out, b.Records...)
+			if len(out) >= n {
+				return out[:n]
+			}
+		}
+	}
+	return out
+}
+
+// Run measures. A round whose limits before and after differ too much is void
+// and done again, at most as often as rounds were asked for.
+func (p Plan) Run(ctx context.Context) (Results, error) {
+	start := time.Now()
+	res := Results{Plan: p}
+	p.Progress("making the load from seed %d", p.Seed)
+	standard := makeLoad(Options{Seed: p.Seed, Mix: Standard()}, p.Findings, clients, perBody)
+	single := makeLoad(Options{Seed: p.Seed + 1, Mix: Standard()}, p.Singles, singleClients, 1)
+	quarter := makeLoad(Options{Seed: p.Seed + 2, Mix: Quarter()}, p.Findings, clients, perBody)
+	sample := standard.records(min(p.Findings, 20_000))
+	for len(res.Repetitions) < p.Repetitions {
+		r, err := p.round(ctx, &standard, &single, &quarter, sample)
+		if err != nil {
+			return res, err
+		}
+		if r.Void() {
+			if res.Voided++; res.Voided > p.Repetitions {
+				return res, errors.New("the machine is too unsteady: the limits before and after differ by more than 3x again and again")
+			}
+			p.Progress("void: the limits changed from %.0f to %.0f findings/s", r.Before.JetStream, r.After.JetStream)
+			continue
+		}
+		res.Repetitions = append(res.Repetitions, r)
+	}
+	if p.Known > 0 {
+		g, err := p.growth(ctx)
+		if err != nil {
+			return res, err
+		}
+		res.Growth = g
+	}
+	res.Took = time.Since(start)
+	return res, nil
+}
+
+// round measures everything once, the limits around it.
+func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample [][]byte) (r Repetition, err error) {
+	if r.Before, err = p.limits(ctx, sample); err != nil {
+		return r, err
+	}
+	err = p.with(ctx, false, func(d *Daemon) error {
+		sent, err := d.Send(ctx, standard.clients)
+		r.Rate = sent.Rate()
+		p.Progress("accepted %.0f findings/s", r.Rate)
+		return errors.Join(err, p.complete(ctx, d, standard))
+	})
+	if err != nil {
+		return r, fmt.Errorf("load of %d a request: %w", perBody, err)
+	}
+	err = p.with(ctx, false, func(d *Daemon) error {
+		sent, err := d.Send(ctx, single.clients)
+		r.SingleRate = sent.Rate()
+		return errors.Join(err, p.complete(ctx, d, single))
+	})
+	if err != nil {
+		return r, fmt.Errorf("load of one a request: %w", err)
+	}
+	err = p.with(ctx, p.Profile != "", func(d *Daemon) error { return p.cost(ctx, d, quarter, &r) })
+	if err != nil {
+		return r, fmt.Errorf("load of repeats: %w", err)
+	}
+	if r.After, err = p.limits(ctx, sample); err != nil {
+		return r, err
+	}
+	p.Progress("%.0f findings/s of %.0f (%.2f), one a request %.0f of %.0f (%.2f), %.2f CPU s per 100,000, %d MB, %d tickets",
+		r.Rate, r.JetStream(), r.Rate/r.JetStream(), r.SingleRate, r.HTTP(), r.SingleRate/r.HTTP(), r.CPU, r.RSS>>20, r.Tickets.Open)
+	return r, nil
+}
+
+// cost measures the CPU of the whole process from the first request until the last ticket.
+func (p Plan) cost(ctx context.Context, d *Daemon, l *load, r *Repetition) error {
+	before, err := d.CPU()
+	if err != nil {
+		return err
+	}
+	profiled := make(chan error, 1)
+	if p.Profile != "" {
+		go func() { profiled <- d.profile(ctx, p.Profile) }()
+	} else {
+		profiled <- nil
+	}
+	start := time.Now()
+	sent, err := d.Send(ctx, l.clients)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(p.complete(ctx, d, l), <-profiled); err != nil {
+		return err
+	}
+	took := time.Since(start)
+	after, err := d.CPU()
+	if err != nil {
+		return err
+	}
+	r.CPU = per100k(after-before, sent.Accepted)
+	r.Drained, r.Distinct = float64(sent.Accepted)/took.Seconds(), l.counts.First
+	if r.RSS, err = d.PeakRSS(); err != nil {
+		return err
+	}
+	if r.Tickets, err = d.Tickets(); err != nil {
+		return err
+	}
+	if r.Tickets.Doubled > 0 || r.Tickets.Open == 0 {
+		return fmt.Errorf("%d tickets of %d are doubled; want none", r.Tickets.Doubled, r.Tickets.Open)
+	}
+	return nil
+}
+
+// complete waits until all work is done and checks that every finding of the
+// load, and no other, became known.
+func (p Plan) complete(ctx context.Context, d *Daemon, l *load) error {
+	want := l.counts.Events - l.counts.Malformed
+	j, err := d.Drain(ctx, want)
+	if err != nil {
+		return err
+	}
+	if j.New != l.counts.First || j.Findings() != want || j.Rejected != l.counts.Malformed {
+		return fmt.Errorf("docket judged %d findings, %d of them new, and rejected %d; want %d, %d and %d",
+			j.Findings(), j.New, j.Rejected, want, l.counts.First, l.counts.Malformed)
+	}
+	return nil
+}
+
+// with runs do against a new daemon.
+func (p Plan) with(ctx context.Context, pprof bool, do func(*Daemon) error) error {
+	d, err := Start(ctx, p.Binary, p.Dir, pprof)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(d), d.Stop())
+}
+
+func (p Plan) limits(ctx context.Context, sample [][]byte) (l Limits, err error) {
+	sum := 0
+	for _, r := range sample {
+		sum += len(r)
+	}
+	if l.Append, err = limits.RawAppend(p.Dir, sum/len(sample)*perBody, min(len(sample)/perBody, 200)); err != nil {
+		return l, err
+	}
+	l.Append *= perBody
+	if l.JetStream, err = limits.PackedJetStream(ctx, p.Dir, sample, perBody); err != nil {
+		return l, err
+	}
+	l.HTTP, err = limits.BareHTTP(ctx, sample[0], singleClients, min(max(p.Singles, 5000), 20_000))
+	return l, err
+}
+
+// growth fills one daemon with few findings and one with many, and sends both
+// the same number of further events in turn.
+func (p Plan) growth(ctx context.Context) (*Growth, error) {
+	g := &Growth{Few: p.Few, Known: p.Known}
+	chunk := min(p.Findings, 20_000)
+	few, err := p.filled(ctx, p.Few)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = few.d.Stop() }()
+	many, err := p.filled(ctx, p.Known)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = many.d.Stop() }()
+	for range p.Repetitions {
+		a, err := few.chunk(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		b, err := many.chunk(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		g.FewCPU, g.ManyCPU = append(g.FewCPU, a), append(g.ManyCPU, b)
+		p.Progress("CPU s per 100,000 at %d known %.2f, at %d %.2f (%.2f)", p.Few, a, p.Known, b, b/a)
+	}
+	g.RSS, err = many.d.PeakRSS()
+	return g, err
+}
+
+// grown is a daemon that knows findings, and the loads that go on from there.
+type grown struct {
+	d    *Daemon
+	work []*Workload
+	sent int
+}
+
+func (p Plan) filled(ctx context.Context, known int) (*grown, error) {
+	d, err := Start(ctx, p.Binary, p.Dir, false)
+	if err != nil {
+		return nil, err
+	}
+	g := &grown{d: d}
+	for c := range clients {
+		g.work = append(g.work, New(Options{Seed: p.Seed + 3, Mix: Fresh(), Small: true, Offset: c, Step: clients}))
+	}
+	const part = 50_000 // so that memory holds a part of the bodies only
+	for at := 0; at < known; at += part {
+		n := min(part, known-at)
+		if _, err := g.send(ctx, n); err != nil {
+			return nil, errors.Join(fmt.Errorf("fill with %d findings: %w", known, err), d.Stop())
+		}
+		p.Progress("%d of %d known", at+n, known)
+	}
+	for _, w := range g.work {
+		w.With(Standard())
+	}
+	return g, nil
+}
+
+// send sends n events and waits until all is done.
+func (g *grown) send(ctx context.Context, n int) (accepted int, err error) {
+	var lists [][]Body
+	for _, w := range g.work {
+		lists = append(lists, w.Bodies(n/len(g.work), perBody))
+	}
+	sent, err := g.d.Send(ctx, lists)
+	if err != nil {
+		return 0, err
+	}
+	g.sent += sent.Accepted
+	_, err = g.d.Drain(ctx, g.sent)
+	return sent.Accepted, err
+}
+
+func (g *grown) chunk(ctx context.Context, n int) (cpu float64, err error) {
+	before, err := g.d.CPU()
+	if err != nil {
+		return 0, err
+	}
+	accepted, err := g.send(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	after, err := g.d.CPU()
+	return per100k(after-before, accepted), err
+}
+
+func per100k(cpu time.Duration, findings int) float64 {
+	return cpu.Seconds() * 100_000 / float64(findings)
+}
+
+// Spread is the median and the range of some values.
+type Spread struct{ Median, Least, Most float64 }
+
+// spread sorts a copy of v; it is all NaN for none.
+func spread(v []float64) Spread {
+	if len(v) == 0 {
+		return Spread{math.NaN(), math.NaN(), math.NaN()}
+	}
+	v = slices.Sorted(slices.Values(v))
+	m := v[len(v)/2]
+	if len(v)%2 == 0 {
+		m = (m + v[len(v)/2-1]) / 2
+	}
+	return Spread{m, v[0], v[len(v)-1]}
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestOutput compares what every printing command writes with a file for each.
+func TestOutput(t *testing.T) {
+	saved := filepath.Join(t.TempDir(), "plan.json")
+	pl := newFake().plan
+	if err := writePlan(saved, &pl); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		call call
+	}{
+		{"findings_list", call{args: []string{"findings", "list"}}},
+		{"findings_list_json", call{args: []string{"findings", "list", "-o", "json"}}},
+		{"findings_list_terminal", call{args: []string{"findings", "list"}, tty: true}},
+		{"findings_list_more", call{args: []string{"findings", "list", "--limit", "1"}}},
+		{"findings_list_empty", call{args: []string{"findings", "list"}, svc: &fake{}}},
+		{"findings_show", call{args: []string{"findings", "show", "01abcdef"}}},
+		{"cases_list", call{args: []string{"cases", "list"}}},
+		{"cases_list_terminal", call{args: []string{"cases", "list"}, tty: true}},
+		{"cases_list_json", call{args: []string{"cases", "list", "--output", "json"}}},
+		{"cases_show", call{args: []string{"cases", "show", "DK-1"}}},
+		{"cases_ack", call{args: []string{"cases", "ack", "DK-1"}}},
+		{"cases_ack_refused", call{args: []string{"cases", "ack", "DK-1"}, svc: refusing()}},
+		{"cases_ticket_asked", call{args: []string{"cases", "ticket", "DK-2"}, tty: true, stdin: "y\n"}},
+		{"cases_ticket_declined", call{args: []string{"cases", "ticket", "DK-2"}, tty: true, stdin: "\n"}},
+		{"cases_ticket_unanswered", call{args: []string{"cases", "ticket", "DK-2"}}},
+		{"cases_ticket_filter", call{args: []string{"cases", "ticket", "--team", "shop", "--yes"}}},
+		{"explain", call{args: []string{"explain", "DK-1"}}},
+		{"explain_json", call{args: []string{"explain", "DK-1", "-o", "json"}}},
+		{"plan", call{args: []string{"plan"}}},
+		{"plan_terminal", call{args: []string{"plan"}, tty: true}},
+		{"plan_json", call{args: []string{"plan", "-o", "json"}}},
+		{"plan_nothing", call{args: []string{"plan"}, svc: &fake{}}},
+		{"apply", call{args: []string{"apply", saved}}},
+		{"run_once", call{args: []string{"run", "--once"}}},
+		{"run_once_json", call{args: []string{"run", "--once", "-o", "json"}}},
+		{"sources_list", call{args: []string{"sources", "list"}}},
+		{"sources_run", call{args: []string{"sources", "run", "hub"}}},
+		{"sources_reset", call{args: []string{"sources", "reset", "hub"}}},
+		{"sinks_list", call{args: []string{"sinks", "list"}}},
+		{"rejects_list", call{args: []string{"rejects", "list"}}},
+		{"rejects_list_empty_json", call{args: []string{"rejects", "list", "-o", "json"}, svc: &fake{}}},
+		{"suppress_list", call{args: []string{"suppress", "list"}}},
+		{"routes_show", call{args: []string{"routes", "show"}}},
+		{"routes_test", call{args: []string{"routes", "test", "-"}, stdin: "[]"}},
+		{"routes_test_broken", call{args: []string{"routes", "test", "-"}, stdin: "broken"}},
+		{"state_verify", call{args: []string{"state", "verify"}}},
+		{"state_verify_json", call{args: []string{"state", "verify", "-o", "json"}}},
+		{"state_verify_broken", call{args: []string{"state", "verify"}, svc: &fake{problems: []string{"case DK-1 has no findings"}}}},
+		{"config_check", call{args: []string{"config", "check"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := do(t, tt.call)
+			got := fmt.Sprintf("exit %d\n-- stdout --\n%s-- stderr --\n%s", r.code, r.out, r.err)
+			got = strings.ReplaceAll(strings.ReplaceAll(got, "\x1b", "<ESC>"), "\r", "<CR>")
+			path := filepath.Join("testdata", "golden", tt.name+".txt")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Errorf("docket %s: output differs from %s (-want +got; -update rewrites):\n%s", strings.Join(tt.call.args, " "), path, d)
+			}
+		})
+	}
+}
+
+func refusing() *fake {
+	f := newFake()
+	f.refuse = "the case is closed"
+	return f
+}

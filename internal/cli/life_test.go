@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestLife drives the whole program through the life of cases: each script puts
+// findings files in place, runs docket, moves its clock and runs it again.
+func TestLife(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "life"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"stamp": stampFile, "tickets": lifeTickets, "ticket": findTicket, "history": countHistory, "at": setClock, "status": exitStatus,
+		},
+	})
+}
+
+// setClock is `at DURATION`: from here on docket's clock is that far ahead.
+func setClock(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: at DURATION")
+	}
+	if _, err := time.ParseDuration(args[0]); err != nil {
+		ts.Fatalf("at %s: %v", args[0], err)
+	}
+	ts.Setenv("DOCKET_TEST_SKEW", args[0])
+}
+
+// exitStatus is `status CODE PROGRAM [ARG...]`: the program ends with that status.
+func exitStatus(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: status CODE PROGRAM [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status of %s = %d; want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// scriptNow is the time that docket goes by in this script.
+func scriptNow(ts *testscript.TestScript) time.Time {
+	skew := time.Duration(0)
+	if word := ts.Getenv("DOCKET_TEST_SKEW"); word != "" {
+		var err error
+		skew, err = time.ParseDuration(word)
+		ts.Check(err)
+	}
+	return time.Now().UTC().Add(skew)
+}
+
+var stampToken = regexp.MustCompile(`@(NOW|DAY)([+-][0-9hms.]+)?@`)
+
+// stampFile is `stamp TEMPLATE FILE [NAME=VALUE...]`: it writes FILE as TEMPLATE with
+// each @NOW-2h@ replaced by that instant, each @DAY+24h@ by that day, on docket's
+// clock, and each @NAME@ by its value, or by what FILE holds where it says NAME=<FILE.
+func stampFile(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: stamp TEMPLATE FILE [NAME=VALUE...]")
+	}
+	text := ts.ReadFile(args[0])
+	for _, pair := range args[2:] {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			ts.Fatalf("stamp: %s is not NAME=VALUE", pair)
+		}
+		if from, ok := strings.CutPrefix(value, "<"); ok {
+			value = strings.TrimSpace(ts.ReadFile(from))
+		}
+		text = strings.ReplaceAll(text, "@"+name+"@", value)
+	}
+	now := scriptNow(ts)
+	text = stampToken.ReplaceAllStringFunc(text, func(token string) string {
+		m := stampToken.FindStringSubmatch(token)
+		at := now
+		if m[2] != "" {
+			d, err := time.ParseDuration(m[2])
+			ts.Check(err)
+			at = at.Add(d)
+		}
+		if m[1] == "DAY" {
+			return at.Format(time.DateOnly)
+		}
+		return at.Format("2006-01-02T15:04:05.000Z")
+	})
+	if left := regexp.MustCompile(`@[A-Z0-9]+@`).FindString(text); left != "" {
+		ts.Fatalf("stamp %s: nothing was said for %s", args[0], left)
+	}
+	to := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(filepath.Dir(to), 0o755))
+	ts.Check(os.WriteFile(to, []byte(text), 0o644))
+}
+
+// ticketFiles are the tickets in a folder, "tickets" where args name none.
+func ticketFiles(ts *testscript.TestScript, args []string) []string {
+	dir := "tickets"
+	if len(args) > 0 {
+		dir = args[0]
+	}
+	found, err := filepath.Glob(ts.MkAbs(filepath.Join(dir, "*.md")))
+	ts.Check(err)
+	return found
+}
+
+// lifeTickets is `tickets N [DIR]`: that many ticket files are there, each of another key.
+func lifeTickets(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || neg {
+		ts.Fatalf("usage: tickets N [DIR]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found := ticketFiles(ts, args[1:])
+	if len(found) != want {
+		ts.Fatalf("%d ticket files; want %d: %s", len(found), want, strings.Join(found, "\n"))
+	}
+	for _, f := range found {
+		if key := front(ts, f)["key"]; key+".md" != filepath.Base(f) {
+			ts.Fatalf("%s has the key %q", f, key)
+		}
+	}
+}
+
+// front is the front matter of a ticket file.
+func front(ts *testscript.TestScript, file string) map[string]string {
+	_, rest, _ := strings.Cut(ts.ReadFile(file), "---\n")
+	head, _, _ := strings.Cut(rest, "\n---\n")
+	out := map[string]string{}
+	for line := range strings.SplitSeq(head, "\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			out[name] = strings.Trim(value, `"`)
+		}
+	}
+	return out
+}
+
+// findTicket is `ticket VAR CASE[#N] [NAME=VALUE...] [DIR]`: the file of that case's ticket, the only one,
+// is put into $VAR, and its front matter holds these values. With ! there is none.
+func findTicket(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: ticket VAR CASE [NAME=VALUE...] [DIR]")
+	}
+	var dir []string
+	want := map[string]string{}
+	for _, a := range args[2:] {
+		if name, value, ok := strings.Cut(a, "="); ok {
+			want[name] = value
+			continue
+		}
+		dir = []string{a}
+	}
+	var found []string
+	for _, f := range ticketFiles(ts, dir) {
+		if front(ts, f)["case"] == args[1] {
+			found = append(found, f)
+		}
+	}
+	if neg {
+		if len(found) > 0 {
+			ts.Fatalf("%s has the ticket %s; want none", args[1], found[0])
+		}
+		return
+	}
+	if len(found) != 1 {
+		ts.Fatalf("%s has %d tickets; want one", args[1], len(found))
+	}
+	head := front(ts, found[0])
+	for name, value := range want {
+		if head[name] != value {
+			ts.Fatalf("%s of %s = %q; want %q: %v", name, args[1], head[name], value, head)
+		}
+	}
+	ts.Setenv(args[0], found[0])
+}
+
+// countHistory is `history FILE N [PATTERN]`: the ticket's history has N entries, each
+// of another event, or N lines that match.
+func countHistory(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || len(args) > 3 || neg {
+		ts.Fatalf("usage: history FILE N [PATTERN]")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	_, text, _ := strings.Cut(ts.ReadFile(args[0]), "\n## History\n")
+	pattern := regexp.MustCompile("(?m)^### .*$")
+	if len(args) == 3 {
+		pattern, err = regexp.Compile("(?m)" + args[2])
+		ts.Check(err)
+	}
+	got := pattern.FindAllString(text, -1)
+	if len(got) != want {
+		ts.Fatalf("history %s: %d; want %d:\n%s", strings.Join(args[2:], " "), len(got), want, text)
+	}
+	events := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^### .*\((.*)\)$`).FindAllStringSubmatch(text, -1) {
+		if events[heading[1]] {
+			ts.Fatalf("history: the event %s stands there twice:\n%s", heading[1], text)
+		}
+		events[heading[1]] = true
+	}
+}

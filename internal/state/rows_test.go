@@ -1,0 +1,263 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+func TestWatermark(t *testing.T) {
+	s := newStore(t)
+	if got, err := s.Watermark("securityhub"); err != nil || got != (SourceState{Name: "securityhub"}) {
+		t.Errorf("Watermark(never ran) = %+v, %v; want only the name", got, err)
+	}
+	want := SourceState{Name: "securityhub", Watermark: "2026-03-01T12:00:00Z", LastRun: start, LastSuccess: start, Records: 3, Rejected: 1}
+	if err := s.SetWatermark(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetWatermark(SourceState{Name: "files", LastError: "no such folder"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Watermark("securityhub"); err != nil || got != want {
+		t.Errorf("Watermark() = %+v, %v; want %+v", got, err, want)
+	}
+	all, err := s.Watermarks()
+	if err != nil || len(all) != 2 || all[0].Name != "files" || all[1] != want {
+		t.Errorf("Watermarks() = %+v, %v; want files and securityhub", all, err)
+	}
+}
+
+// TestReplay commits a changeset with everything that is appended several times: it is the same as once.
+func TestReplay(t *testing.T) {
+	s := newStore(t)
+	m := triage.Meta{Findings: 4, Inputs: 2, NextSeq: 6, NextCase: 1}
+	batch := findings(4, 1, 6)
+	batch.Meta = m
+	batch.Outbox = []pipeline.Action{{Case: "DK-12", Sink: "file", N: 2}, {Case: "DK-3", Sink: "jira", N: 1}, {Case: "DK-3", Sink: "jira", N: 1, K: 1}}
+	batch.Audit = []triage.Audit{
+		{Time: start, Case: 3, Finding: 1, Kind: "joined", Text: "one"}, {Time: start, Case: 3, Finding: 2, Kind: "joined", Text: "two"},
+		{Time: start, Finding: 2, Kind: "suppressed"}, {Time: start, Kind: "applied"},
+	}
+	batch.Rejects = []pipeline.Reject{{Origin: "a.json", Index: 1, Reason: "not JSON", Time: start}, {Origin: "a.json", Index: 2, Reason: "not JSON", Time: start}}
+	batch.Interactions = []string{"a", "b"}
+	tick := &triage.Changeset{Meta: m, Audit: []triage.Audit{{Time: start.Add(time.Minute), Case: 3, Kind: "reminded"}}}
+	tick.Meta.Ticked = start
+	for _, cs := range []*triage.Changeset{batch, batch, tick, tick, batch} {
+		commit(t, s, cs)
+	}
+	rows, err := s.Outbox(10)
+	var actions []string
+	for _, r := range rows {
+		actions = append(actions, fmt.Sprintf("%s %s %d.%d", r.Action.Case, r.Action.Sink, r.Action.N, r.Action.K))
+	}
+	if want := []string{"DK-3 jira 1.0", "DK-3 jira 1.1", "DK-12 file 2.0"}; err != nil || !slices.Equal(actions, want) {
+		t.Errorf("Outbox() = %q, %v; want %q", actions, err, want)
+	}
+	look(t, s, func(p *Snapshot) {
+		story, err := p.Audit(3)
+		if want := []triage.Audit{batch.Audit[0], batch.Audit[1], tick.Audit[0]}; err != nil || !cmp.Equal(story, want) {
+			t.Errorf("Audit(3) = %+v, %v; want %+v", story, err, want)
+		}
+		if story, err := p.AuditFinding(2); err != nil || len(story) != 2 || !cmp.Equal(story[0], batch.Audit[1]) || !cmp.Equal(story[1], batch.Audit[2]) {
+			t.Errorf("AuditFinding(2) = %+v, %v; want %+v", story, err, batch.Audit[1:3])
+		}
+		if story, err := p.Audit(0); err != nil || len(story) != 1 {
+			t.Errorf("Audit(0) = %+v, %v; want one line", story, err)
+		}
+		if !p.Done("a") || !p.Done("b") || p.Done("c") {
+			t.Errorf("Done(a, b, c) = %v, %v, %v; want true, true, false", p.Done("a"), p.Done("b"), p.Done("c"))
+		}
+	})
+	if got, err := s.Rejects(10, nil); err != nil || len(got) != 2 || got[0].Index != 2 {
+		t.Errorf("Rejects() = %+v, %v; want two, the newest first", got, err)
+	}
+	want := Stats{Findings: 5, Outbox: 3, Rejects: 2}
+	got, err := s.Stats()
+	if got.Bytes == 0 || err != nil {
+		t.Errorf("Stats() = %+v, %v; want a size", got, err)
+	}
+	if got.Bytes = 0; got != want {
+		t.Errorf("Stats() = %+v; want %+v", got, want)
+	}
+}
+
+func TestRemoveOutbox(t *testing.T) {
+	s := newStore(t)
+	cs := &triage.Changeset{Meta: triage.Meta{Findings: 1}}
+	for n := range uint64(5) {
+		cs.Outbox = append(cs.Outbox, pipeline.Action{Case: triage.CaseID(n + 1), Sink: "file", N: 1, Ticket: pipeline.Ticket{Title: "one"}})
+	}
+	commit(t, s, cs)
+	rows, err := s.Outbox(2)
+	if err != nil || len(rows) != 2 || rows[0].Action.Ticket.Title != "one" {
+		t.Fatalf("Outbox(2) = %+v, %v; want two whole actions", rows, err)
+	}
+	for range 2 { // the second time there is nothing to remove
+		if err := s.RemoveOutbox([][]byte{rows[0].Key, rows[1].Key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows, err = s.Outbox(10); err != nil || len(rows) != 3 || rows[0].Action.Case != "DK-3" {
+		t.Errorf("Outbox() = %+v, %v; want DK-3 to DK-5", rows, err)
+	}
+	if st, err := s.Stats(); err != nil || st.Outbox != 3 {
+		t.Errorf("Stats().Outbox = %d, %v; want 3", st.Outbox, err)
+	}
+}
+
+func TestCommitRefuses(t *testing.T) {
+	s := newStore(t)
+	for name, cs := range map[string]*triage.Changeset{
+		"action without case":            {Outbox: []pipeline.Action{{Case: "12 monkeys", Sink: "file", N: 1}}},
+		"finding without arrival number": {Hot: []triage.Hot{{}}},
+		"case without number":            {Cases: []*triage.Case{{}}},
+		"negative count":                 {Seen: []triage.Seen{{Count: -1}}},
+	} {
+		cs.Meta = triage.Meta{Findings: 9, NextSeq: 1, NextCase: 1}
+		if err := s.Commit(cs); err == nil {
+			t.Errorf("Commit(%s) = no error; want one", name)
+		}
+	}
+	look(t, s, func(p *Snapshot) {
+		if got := p.Meta(); got.Findings != 0 {
+			t.Errorf("Meta().Findings = %d; want 0: nothing was committed", got.Findings)
+		}
+	})
+}
+
+func TestBounds(t *testing.T) {
+	s := newStore(t)
+	s.db.NoSync = true // nothing is killed here
+	for i := range 11 {
+		cs := &triage.Changeset{Meta: triage.Meta{Findings: uint64(i + 1)}}
+		for j := range 10_000 {
+			cs.Interactions = append(cs.Interactions, fmt.Sprintf("%d.%d", i, j))
+			if j < 1000 {
+				cs.Rejects = append(cs.Rejects, pipeline.Reject{Origin: "a.json", Index: i*1000 + j, Time: start})
+			}
+		}
+		commit(t, s, cs)
+	}
+	look(t, s, func(p *Snapshot) {
+		for id, want := range map[string]bool{"0.0": false, "0.9999": false, "1.0": true, "10.9999": true} {
+			if got := p.Done(id); got != want {
+				t.Errorf("Done(%s) = %v; want %v", id, got, want)
+			}
+		}
+	})
+	got, err := s.Rejects(20_000, nil)
+	if err != nil || len(got) != keepRejects || got[0].Index != 10_999 || got[len(got)-1].Index != 1000 {
+		t.Errorf("Rejects() = %d, %v; want the newest %d", len(got), err, keepRejects)
+	}
+	odd := func(r *pipeline.Reject) bool { return r.Index%2 == 1 }
+	if got, err := s.Rejects(2, odd); err != nil || len(got) != 2 || got[1].Index != 10_997 {
+		t.Errorf("Rejects(2, odd) = %+v, %v; want 10999 and 10997", got, err)
+	}
+}
+
+func TestPurgeAudit(t *testing.T) {
+	s := newStore(t)
+	cs := &triage.Changeset{Meta: triage.Meta{Findings: 1}}
+	for i := range 10 {
+		cs.Audit = append(cs.Audit, triage.Audit{Time: start.Add(time.Duration(i) * time.Hour), Case: 1, Finding: 1, Kind: "seen"})
+	}
+	commit(t, s, cs)
+	total := 0
+	for {
+		n, err := s.PurgeAudit(start.Add(4*time.Hour), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total += n; n < 3 {
+			break
+		}
+	}
+	if total != 8 {
+		t.Errorf("PurgeAudit() removed %d rows; want 8: four lines, each under its case and its finding", total)
+	}
+	look(t, s, func(p *Snapshot) {
+		for what, read := range map[string]func(uint64) ([]triage.Audit, error){"Audit": p.Audit, "AuditFinding": p.AuditFinding} {
+			if got, err := read(1); err != nil || len(got) != 6 || !got[0].Time.Equal(start.Add(4*time.Hour)) {
+				t.Errorf("%s(1) = %d lines, %v; want the newest 6", what, len(got), err)
+			}
+		}
+	})
+}
+
+func TestLists(t *testing.T) {
+	s := newStore(t)
+	cs := findings(1, 1, 8)
+	cs.Hot[3].Reports = append(cs.Hot[3].Reports, triage.HotReport{Key: keyOf(4, 1), IDHash: 7})
+	cs.Meta.NextCase = 3
+	cs.Cases = []*triage.Case{{Number: 1, Key: "a"}, {Number: 2, Key: "b"}}
+	cs.Scopes = []triage.Scope{{Name: "b"}, {Name: "a", Count: 2}}
+	commit(t, s, cs)
+	commit(t, s, repeats(2, 8, 5, 6, start.Add(time.Hour)))
+	look(t, s, func(p *Snapshot) {
+		if got, err := p.FindByID(7); err != nil || !slices.Equal(got, []uint64{1, 4}) {
+			t.Errorf("FindByID(7) = %v, %v; want 1 and 4", got, err)
+		}
+		var hot, records, cases []uint64
+		err := errors.Join(
+			p.EachHot(5, func(h triage.Hot) bool {
+				if want := start.Add(time.Hour).UnixMilli(); h.Seq == 5 && h.Reports[0].Observed != want {
+					t.Errorf("EachHot: finding 5 observed at %d; want %d", h.Reports[0].Observed, want)
+				}
+				hot = append(hot, h.Seq)
+				return len(hot) < 2
+			}),
+			p.EachRecord(0, func(r *triage.Record) bool { records = append(records, r.Seq); return true }),
+			p.EachCase(2, func(c *triage.Case) bool { cases = append(cases, c.Number); return true }),
+		)
+		if want := [][]uint64{{5, 6}, {1, 2, 3, 4, 5, 6, 7}, {2}}; err != nil || !cmp.Equal([][]uint64{hot, records, cases}, want) {
+			t.Errorf("EachHot(5), EachRecord(0), EachCase(2) = %v, %v, %v, %v; want %v", hot, records, cases, err, want)
+		}
+		if got, err := p.Scopes(); err != nil || len(got) != 2 {
+			t.Errorf("Scopes() = %+v, %v; want two", got, err)
+		}
+	})
+}
+
+func TestInstallation(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	id, err := Installation(dir, "")
+	if err != nil || len(id) != 16 {
+		t.Fatalf("Installation(new) = %q, %v; want 16 hex digits", id, err)
+	}
+	if other, err := Installation(t.TempDir(), ""); err != nil || other == id {
+		t.Errorf("Installation(another folder) = %q, %v; want another id", other, err)
+	}
+	for _, configured := range []string{"", id} {
+		if got, err := Installation(dir, configured); err != nil || got != id {
+			t.Errorf("Installation(configured %q) = %q, %v; want %q", configured, got, err, id)
+		}
+	}
+	if _, err := Installation(dir, "ours"); !errors.Is(err, ErrInstallation) {
+		t.Errorf("Installation(another id) = %v; want ErrInstallation", err)
+	}
+	if got, err := Installation(t.TempDir(), "ours"); err != nil || got != "ours" {
+		t.Errorf("Installation(new, configured) = %q, %v; want ours", got, err)
+	}
+	path := filepath.Join(dir, installationFile)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode = %v, %v; want 0600", info.Mode(), err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
+		t.Errorf("files = %q, %v; want only %s", left, err, installationFile)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Installation(dir, ""); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Installation(empty file) = %v; want ErrDamaged", err)
+	}
+}

@@ -1,0 +1,391 @@
+package triage
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// start is when the tests' clock begins.
+var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// say is one report in the tests' words: account, control and resource make the finding.
+type say struct {
+	product, id                string
+	account, control, resource string
+	status                     pipeline.Status
+	severity                   pipeline.Severity
+	observed, first            time.Time
+	threat                     bool
+	scope                      string
+}
+
+// encode is the tests' encoding of a record: its fields between bars.
+func (s say) encode() []byte {
+	return []byte(strings.Join([]string{
+		s.product, s.id, s.account, s.control, s.resource, strconv.Itoa(int(s.status)), strconv.Itoa(int(s.severity)),
+		strconv.FormatInt(s.observed.UnixMilli(), 10), strconv.FormatInt(s.first.UnixMilli(), 10), strconv.FormatBool(s.threat),
+	}, "|"))
+}
+
+// item is what ingest would make of it.
+func (s say) item() pipeline.Item {
+	if s.product == "" {
+		s.product = "Scanner"
+	}
+	if s.id == "" {
+		s.id = s.account + "/" + s.control + "/" + s.resource
+	}
+	if s.status == 0 {
+		s.status = pipeline.StatusOpen
+	}
+	if s.severity == 0 {
+		s.severity = pipeline.Medium
+	}
+	h := fnv.New64a()
+	fmt.Fprint(h, s.status, s.severity)
+	id := fnv.New64a()
+	id.Write([]byte(s.id))
+	return pipeline.Item{
+		Print: s.print(), Key: pipeline.ReportKey(s.product, s.id), IDHash: id.Sum64(), Hash: h.Sum64() | 1,
+		Observed: s.observed.UnixMilli(), Status: s.status, Severity: s.severity, Occurred: s.threat,
+		Format: "test", Scope: s.scope, Data: s.encode(),
+	}
+}
+
+func (s say) print() pipeline.Fingerprint {
+	return sha256.Sum256([]byte(s.account + "|" + s.control + "|" + s.resource))
+}
+
+// decode reads what encode wrote. The word "bad" for a control is a record that is refused.
+func decode(_ string, it *pipeline.Item) (pipeline.Report, error) {
+	w := strings.Split(string(it.Data), "|")
+	if len(w) != 10 {
+		return pipeline.Report{}, errors.New("a record has ten fields")
+	}
+	if w[3] == "bad" {
+		return pipeline.Report{ID: w[1]}, errors.New("bad control")
+	}
+	var n [4]int64
+	for i, s := range w[5:9] {
+		v, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return pipeline.Report{ID: w[1]}, err
+		}
+		n[i] = v
+	}
+	r := pipeline.Report{
+		Product: w[0], ID: w[1], Kind: pipeline.KindControl, Account: pipeline.Account{ID: w[2]}, Control: w[3],
+		Resource: pipeline.Resource{ID: w[4]}, Title: w[3] + " on " + w[4], Print: it.Print,
+		Status: pipeline.Status(n[0]), Severity: pipeline.Severity(n[1]), ObservedAt: instant(n[2]), FirstObserved: instant(n[3]),
+		Scope: it.Scope, Occurred: w[9] == "true",
+	}
+	if n[3] <= 0 {
+		r.FirstObserved = time.Time{}
+	}
+	if r.Occurred {
+		r.Kind = pipeline.KindThreat
+	}
+	return r, nil
+}
+
+// config is what the tests' rules are made of.
+type config struct {
+	hash     string
+	group    string // "control" (with the account) or "resource"
+	sinks    []string
+	active   []string // sinks that take actions; sinks when nil
+	settings Settings
+	exempt   []pipeline.Suppression
+	limits   Limits
+	raised   int // how many steps more urgent than its severity a finding is
+	retain   time.Duration
+	renamed  map[string]string
+	sinkHash string
+	team     string
+}
+
+func standard() config {
+	return config{
+		hash: "c1", group: "control", sinks: []string{"disk"}, team: "sec", retain: 180 * 24 * time.Hour,
+		settings: Settings{
+			TicketsFrom: pipeline.P4, ReopenWindow: 7 * 24 * time.Hour, RecheckAfter: 24 * time.Hour,
+			FlapTimes: 3, FlapWithin: 7 * 24 * time.Hour, FlapQuiet: 7 * 24 * time.Hour,
+		},
+	}
+}
+
+func (k config) rules() *Rules {
+	r := &Rules{
+		Config: k.hash, Installation: "test", Decode: decode, Judge: k.judge,
+		Matches: func(when string, f *pipeline.Finding) (bool, error) {
+			return when == "all" || when == f.Resource.ID || when == f.Control, nil
+		},
+		Due: func(p pipeline.Priority, at time.Time) time.Time {
+			return at.Add(time.Duration(p) * 24 * time.Hour)
+		},
+		Suppressions: k.exempt, Teams: []string{k.team}, Limits: k.limits, Retain: k.retain,
+		AckFor: 7 * 24 * time.Hour, AckMax: 30 * 24 * time.Hour, Sinks: map[string]bool{}, Renamed: k.renamed,
+	}
+	for _, s := range k.sinks {
+		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
+	}
+	if k.sinkHash != "" {
+		r.SinkConfig = func(string, string) string { return k.sinkHash }
+	}
+	return r
+}
+
+func (k config) judge(f *pipeline.Finding) Verdict {
+	p := min(max(pipeline.Priority(6-int(f.Severity)-k.raised), pipeline.P1), pipeline.P5)
+	group := f.Account.ID + "/" + f.Control
+	if k.group == "resource" {
+		group = f.Resource.ID
+	}
+	return Verdict{
+		Explanation: pipeline.Explanation{Priority: p, Score: 100 - 10*int(p)},
+		Team:        k.team, Route: "route", Sinks: slices.Clone(k.sinks), Key: k.team + "|" + group,
+		Group: []pipeline.GroupValue{{Name: k.group, Value: group}}, Settings: k.settings,
+	}
+}
+
+// world is state, clock and tracker of a test.
+type world struct {
+	config   config
+	state    *Layer
+	now      time.Time
+	taken    int                   // outbox rows that the tracker has seen
+	tickets  map[string]*ticketRow // by ticket key and sink
+	failures map[string]pipeline.OutcomeResult
+	comments []string // written since the last look
+	last     Changeset
+	sum      Summary
+}
+
+// ticketRow is a record in the tests' tracker.
+type ticketRow struct {
+	ref  pipeline.Ref
+	last pipeline.Ticket
+	seen map[string]bool // event ids of its comments
+}
+
+func newWorld(k config) *world {
+	return &world{
+		config: k, state: NewLayer(nil), now: start, tickets: map[string]*ticketRow{},
+		failures: map[string]pipeline.OutcomeResult{},
+	}
+}
+
+// decide commits one batch.
+func (w *world) decide(inputs ...Input) error {
+	for i := range inputs {
+		if inputs[i].Time.IsZero() {
+			inputs[i].Time = w.now
+		}
+	}
+	cs, sum, err := Decide(w.config.rules(), w.state, inputs)
+	if err != nil {
+		return err
+	}
+	w.state.Apply(cs)
+	w.last = cs
+	w.sum.Add(sum)
+	return nil
+}
+
+// deliver issues and carries out what is due until nothing is left, and returns the verbs in order.
+func (w *world) deliver() ([]string, error) {
+	var verbs []string
+	for range 20 {
+		if err := w.decide(Input{Issue: &Issue{}}); err != nil {
+			return verbs, err
+		}
+		rows := w.state.Outbox()[w.taken:]
+		if len(rows) == 0 {
+			return verbs, nil
+		}
+		w.taken = len(w.state.Outbox())
+		for _, a := range rows {
+			verb, o := w.write(a)
+			verbs = append(verbs, verb)
+			if err := w.decide(Input{Outcome: &o}); err != nil {
+				return verbs, err
+			}
+		}
+	}
+	return verbs, errors.New("delivery does not come to rest")
+}
+
+// write is a worker and its tracker in one: it makes the record match the ticket.
+func (w *world) write(a pipeline.Action) (string, pipeline.Outcome) {
+	o := pipeline.Outcome{Case: a.Case, Sink: a.Sink, N: a.N, Attempt: 1, Gen: a.Ticket.Gen, Rev: a.Ticket.Rev, Result: pipeline.OutcomeDone}
+	if how, fails := w.failures[a.Sink]; fails {
+		o.Result, o.Reason = how, "told to"
+		return string(how) + " " + a.Case, o
+	}
+	id := a.Sink + "/" + a.Ticket.Key
+	row := w.tickets[id]
+	verb := "update"
+	switch {
+	case row == nil && !a.Ticket.Ref.IsZero():
+		o.Result = pipeline.OutcomeGone
+		return "gone " + a.Case, o
+	case row == nil:
+		verb = "create"
+		row = &ticketRow{ref: pipeline.Ref{ID: id, Key: a.Case}, seen: map[string]bool{}}
+		w.tickets[id] = row
+	case !a.Ticket.Open && row.last.Open:
+		verb = "close"
+	case a.Ticket.Open && !row.last.Open:
+		verb = "reopen"
+	}
+	for _, c := range a.Ticket.Comments {
+		if !row.seen[c.EventID] {
+			row.seen[c.EventID] = true
+			w.comments = append(w.comments, c.Lines...)
+		}
+	}
+	row.last = a.Ticket
+	o.Ref = row.ref
+	return verb + " " + a.Case, o
+}
+
+// remove is a person who deletes the ticket of a case.
+func (w *world) remove(id string) {
+	for k, row := range w.tickets {
+		if row.last.Case == id {
+			delete(w.tickets, k)
+		}
+	}
+}
+
+// report is an envelope of reports that were observed now, unless they say otherwise.
+func (w *world) report(says ...say) Input {
+	e := &pipeline.Envelope{Source: "src"}
+	for _, s := range says {
+		e.Items = append(e.Items, w.filled(s).item())
+	}
+	return Input{Envelope: e}
+}
+
+func (w *world) filled(s say) say {
+	if s.observed.IsZero() {
+		s.observed = w.now
+	}
+	if s.first.IsZero() {
+		s.first = s.observed
+	}
+	if s.account == "" {
+		s.account = "1111"
+	}
+	if s.control == "" {
+		s.control = "EC2.1"
+	}
+	return s
+}
+
+// scan is a whole read of a scope at an instant.
+func (w *world) scan(scope string, at time.Time, says ...say) Input {
+	e := &pipeline.Envelope{Source: "src", Scan: "scan-" + at.Format(time.RFC3339Nano)}
+	for _, s := range says {
+		s.scope, s.observed = scope, at
+		if s.first.IsZero() {
+			s.first = start
+		}
+		e.Items = append(e.Items, w.filled(s).item())
+	}
+	e.Scans = []pipeline.Scan{{ID: e.Scan, Scope: scope, Count: len(says), Time: at, Complete: true}}
+	return Input{Envelope: e}
+}
+
+// person is an interaction.
+func person(in pipeline.Interaction) Input {
+	if in.By == "" {
+		in.By = "ann@example.com"
+	}
+	return Input{Interaction: &in}
+}
+
+// reconfigure puts another configuration into force and sweeps to its end.
+func (w *world) reconfigure(k config) error {
+	w.config = k
+	if err := w.decide(Input{Config: &ConfigChange{Hash: k.hash}}); err != nil {
+		return err
+	}
+	for w.state.Meta().Sweep != 0 {
+		if err := w.decide(Input{Sweep: 3}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dump is all of a state, in one canonical text.
+func dump(l *Layer) string {
+	var b strings.Builder
+	put := func(what string, v any) {
+		text, err := json.Marshal(v)
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		fmt.Fprintf(&b, "%s %s\n", what, text)
+	}
+	put("meta", l.Meta())
+	scopes := map[string]bool{}
+	for seq := uint64(1); seq < l.Meta().NextSeq; seq++ {
+		h, ok := l.HotBySeq(seq)
+		if !ok {
+			continue
+		}
+		put("hot", h)
+		if r, err := l.Record(seq); err == nil && r != nil {
+			put("record", r)
+			for i := range r.Reports {
+				scopes[r.Reports[i].Scope] = true
+			}
+		}
+	}
+	for n := uint64(1); n < l.Meta().NextCase; n++ {
+		c, err := l.Case(n)
+		if err != nil || c == nil {
+			continue
+		}
+		put("case", c)
+		put("newest", l.Newest(c.Key))
+		put("team", l.Team(c.Team))
+		_ = l.Members(n, func(m Member) bool { // a Layer over nothing has no error to give
+			put(fmt.Sprintf("member %d %d", n, m.Seq), m)
+			return true
+		})
+	}
+	for _, s := range slices.Sorted(maps.Keys(scopes)) {
+		put("scope", l.Scope(s))
+		l.ScopeReports(s, func(seq uint64, key [16]byte) bool {
+			fmt.Fprintf(&b, "in scope %d %x\n", seq, key)
+			return true
+		})
+	}
+	for _, s := range l.Suppressions() {
+		put("suppression", s)
+		l.SuppressedBy(s.Name, func(seq uint64) bool {
+			fmt.Fprintf(&b, "holds %d\n", seq)
+			return true
+		})
+	}
+	for _, a := range l.Outbox() {
+		put("action", a)
+	}
+	for _, a := range l.AuditLines() {
+		put("audit", a)
+	}
+	return b.String()
+}
