@@ -135,7 +135,8 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
 	}
-	if a.stream, err = stream.Open(ctx, so); err != nil {
+	// A server that is stopped while it starts leaves parts of itself running, so it starts to its end.
+	if a.stream, err = stream.Open(context.WithoutCancel(ctx), so); err != nil {
 		return fmt.Errorf("opening the stream: %w", err)
 	}
 	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/docket-hub/docket/config"
@@ -122,35 +124,68 @@ func claimEntries(out *[]state.ClaimEntry) func(*triage.Case) bool {
 // reissue puts actions back on their way that are in flight for longer than any
 // can be, and of which no message is stored.
 func (a *App) reissue(ctx context.Context, olderThan time.Duration) error {
-	snap, err := a.store.View()
+	first, err := a.unstored(ctx, olderThan)
+	if err != nil || len(first) == 0 {
+		return err
+	}
+	// A message goes when its outcome is stored, so an action that seems lost may
+	// only wait for triage to read how it ended. What is still in flight after that is lost.
+	inputs, err := a.stream.InputsLastSeq(ctx)
 	if err != nil {
 		return err
 	}
+	if err := a.loop.applied(ctx, inputs); err != nil {
+		return err
+	}
+	lost, err := a.unstored(ctx, olderThan)
+	if err != nil {
+		return err
+	}
+	lost = slices.DeleteFunc(lost, func(x triage.Reissue) bool { return !slices.Contains(first, x) })
+	if len(lost) == 0 {
+		return nil
+	}
+	a.o.Log.Warn("actions in flight without a message are issued again", "count", len(lost))
+	return a.loop.inject(ctx, triage.Input{Reissue: lost})
+}
+
+// unstored lists the actions in flight for longer than olderThan that are
+// neither in the outbox nor on the stream.
+func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.Reissue, error) {
+	snap, err := a.store.View()
+	if err != nil {
+		return nil, err
+	}
 	defer snap.Close()
-	var lost []triage.Reissue
-	var failed error
+	inFlight := map[string]triage.Reissue{}
 	err = snap.EachCase(1, func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
-			if e.St != triage.Inflight || a.now().Sub(e.Issued) < olderThan {
-				continue
-			}
-			stored, err := a.stream.PendingActions(ctx, sink, c.ID())
-			if err != nil {
-				failed = err
-				return false
-			}
-			if !stored {
-				lost = append(lost, triage.Reissue{Case: c.Number, Sink: sink, N: e.N})
+			if e.St == triage.Inflight && a.now().Sub(e.Issued) >= olderThan {
+				inFlight[deliver.ClaimKey(sink, c.ID())] = triage.Reissue{Case: c.Number, Sink: sink, N: e.N}
 			}
 		}
 		return true
 	})
-	if err == nil {
-		err = failed
+	if err != nil || len(inFlight) == 0 {
+		return nil, err
 	}
-	if err != nil || len(lost) == 0 {
-		return err
+	// The outbox comes first: a row leaves it only when its message is stored.
+	rows, err := a.store.Outbox(math.MaxInt)
+	if err != nil {
+		return nil, err
 	}
-	a.o.Log.Warn("actions in flight without a message are issued again", "count", len(lost))
-	return a.loop.inject(ctx, triage.Input{Reissue: lost})
+	for i := range rows {
+		delete(inFlight, deliver.ClaimKey(rows[i].Action.Sink, rows[i].Action.Case))
+	}
+	var out []triage.Reissue
+	for _, x := range inFlight {
+		stored, err := a.stream.PendingActions(ctx, x.Sink, triage.CaseID(x.Case))
+		if err != nil {
+			return nil, err
+		}
+		if !stored {
+			out = append(out, x)
+		}
+	}
+	return out, nil
 }

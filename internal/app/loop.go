@@ -355,11 +355,21 @@ func (l *loop) committed(m triage.Meta, sum triage.Summary, settled bool) {
 // wait returns once triage has applied what stands in both streams up to these
 // sequences, and nothing is left to look at again.
 func (l *loop) wait(ctx context.Context, findings, inputs uint64) error {
+	p := &l.position
+	return l.until(ctx, func() bool { return p.findings >= findings && p.inputs >= inputs && p.settled })
+}
+
+// applied returns once triage has applied the inputs up to a sequence.
+func (l *loop) applied(ctx context.Context, inputs uint64) error {
+	return l.until(ctx, func() bool { return l.position.inputs >= inputs })
+}
+
+// until returns once so is true of the position, which it may read.
+func (l *loop) until(ctx context.Context, so func() bool) error {
 	for {
 		p := &l.position
 		p.Lock()
-		done := p.findings >= findings && p.inputs >= inputs && p.settled
-		changed := p.changed
+		done, changed := so(), p.changed
 		p.Unlock()
 		if done {
 			return nil
