@@ -325,6 +325,7 @@ func (d *decider) reopen(c *Case, why string, cameBack bool) {
 	c.Open, c.Closed, c.ClosedAt, c.Evidence, c.PurgeAt = true, "", time.Time{}, "", time.Time{}
 	c.Person, c.Disputed = nil, ""
 	if n := d.l.Newest(c.Key); n != c.Number {
+		c.Gen = max(c.Gen, d.l.Team(groupName(c.Key)).Gen)
 		if s, err := d.l.caseOf(n); err == nil && s != nil {
 			c.Gen = max(c.Gen, lastGen(s))
 		}

@@ -201,7 +201,8 @@ func (l *Layer) putMember(m Member) {
 }
 
 func (l *Layer) purge(seq uint64) {
-	if h := l.hotSeq(seq); h != nil {
+	// The same problem may be back under a later number already.
+	if h := l.hotSeq(seq); h != nil && l.prints[h.Print] == seq {
 		l.prints[h.Print] = 0
 	}
 	l.purgedSeqs[seq] = true

@@ -352,12 +352,12 @@ func (d *decider) caseFor(v Verdict, f *pipeline.Finding, seen time.Time) (*Case
 func (d *decider) newCase(v Verdict, since time.Time, previous *Case) *Case {
 	c := &Case{
 		Number: d.l.meta.NextCase, Key: v.Key, Group: v.Group, Team: v.Team, Route: v.Route, Why: v.Why,
-		Sinks: v.Sinks, Gen: 1, Settings: v.Settings, Open: true, Opened: d.now, Changed: d.now,
+		Sinks: v.Sinks, Gen: d.l.Team(groupName(v.Key)).Gen + 1, Settings: v.Settings, Open: true, Opened: d.now, Changed: d.now,
 		Since: since, Entries: map[string]*Entry{},
 	}
 	d.l.meta.NextCase++
 	if previous != nil {
-		c.Previous, c.Gen = previous.Number, lastGen(previous)+1
+		c.Previous, c.Gen = previous.Number, max(c.Gen, lastGen(previous)+1)
 	}
 	for _, s := range c.Sinks {
 		c.Entries[s] = &Entry{Gen: c.Gen, St: Idle}
@@ -377,7 +377,7 @@ func (d *decider) newCase(v Verdict, since time.Time, previous *Case) *Case {
 // nextGen is the generation of a further ticket of the case's group. The newest
 // case of the group remembers it, so that no later case takes the same key.
 func (d *decider) nextGen(c *Case) int {
-	g := lastGen(c) + 1
+	g := max(lastGen(c), d.l.Team(groupName(c.Key)).Gen) + 1
 	if n := d.l.Newest(c.Key); n != c.Number {
 		if s, err := d.l.caseOf(n); err == nil && s != nil {
 			g = max(g, lastGen(s)+1)
@@ -387,6 +387,10 @@ func (d *decider) nextGen(c *Case) int {
 	}
 	return g
 }
+
+// groupName is the name under which a group's last generation is kept once its
+// cases are purged: a ticket key is never used again.
+func groupName(key string) string { return "group " + key }
 
 func lastGen(c *Case) int {
 	g := c.Gen

@@ -292,14 +292,29 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 	return t, d.words(c, &t)
 }
 
+// leading is the finding whose words the ticket carries; of one that was purged since, what its row says.
+func (d *decider) leading(c *Case) (pipeline.Finding, error) {
+	rec, err := d.l.record(c.Lead)
+	if err != nil {
+		return pipeline.Finding{}, fmt.Errorf("reading finding number %d: %w", c.Lead, err)
+	}
+	if rec != nil {
+		return rec.Finding(), nil
+	}
+	m, _, err := d.l.Member(c.Number, c.Lead)
+	return pipeline.Finding{
+		Title: m.Line.Title, Severity: m.Line.Severity, Account: pipeline.Account{ID: m.Line.Account},
+		Region: m.Line.Region, Resource: pipeline.Resource{ID: m.Line.Resource},
+	}, err
+}
+
 // words fills in what the leading finding says, and the list of findings.
 func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 	if c.Lead != 0 {
-		rec, err := d.mustRecord(c.Lead)
+		f, err := d.leading(c)
 		if err != nil {
 			return err
 		}
-		f := rec.Finding()
 		t.Title, t.Description, t.Remediation, t.Links, t.Compliance = f.Title, f.Description, f.Remediation, f.Links, f.Compliance
 		t.Resource, t.Account, t.Region, t.Severity = f.Resource, f.Account, f.Region, f.Severity
 		if t.Title == "" {

@@ -118,7 +118,9 @@ func (l *Layer) hotSeq(seq uint64) *Hot {
 	if !ok {
 		return nil
 	}
-	l.prints[h.Print] = seq
+	if _, known := l.prints[h.Print]; !known {
+		l.prints[h.Print] = seq
+	}
 	l.hot[seq] = &h
 	return &h
 }
@@ -247,11 +249,11 @@ func (l *Layer) Members(number uint64, fn func(Member) bool) error {
 
 // Member implements View.
 func (l *Layer) Member(number, seq uint64) (Member, bool, error) {
-	if m, ok := l.members[number][seq]; ok {
-		return m, true, nil
-	}
 	if l.purgedCases[number] {
 		return Member{}, false, nil
+	}
+	if m, ok := l.members[number][seq]; ok {
+		return m, true, nil
 	}
 	return l.base.Member(number, seq)
 }
@@ -263,11 +265,19 @@ func (l *Layer) Due(now time.Time, limit int) []uint64 {
 		n  uint64
 	}
 	var list []due
-	for n := range l.caseDirty {
-		if c := l.cases[n]; c != nil && !l.purgedCases[n] {
+	add := func(n uint64) {
+		if c, err := l.caseOf(n); err == nil && c != nil {
 			if at := c.DueAt(); !at.IsZero() && !at.After(now) {
 				list = append(list, due{at, n})
 			}
+		}
+	}
+	for n := range l.caseDirty {
+		add(n)
+	}
+	for _, n := range l.base.Due(now, limit+len(l.caseDirty)) {
+		if !l.caseDirty[n] {
+			add(n)
 		}
 	}
 	slices.SortFunc(list, func(a, b due) int {
@@ -276,11 +286,6 @@ func (l *Layer) Due(now time.Time, limit int) []uint64 {
 	var out []uint64
 	for _, d := range list {
 		out = append(out, d.n)
-	}
-	for _, n := range l.base.Due(now, limit+len(l.caseDirty)) {
-		if !l.caseDirty[n] && !l.purgedCases[n] {
-			out = append(out, n)
-		}
 	}
 	return out[:min(len(out), limit)]
 }
@@ -364,27 +369,23 @@ func (l *Layer) Scope(name string) Scope {
 	return s
 }
 
-// ScopeReports implements View.
+// ScopeReports implements View, in order of arrival.
 func (l *Layer) ScopeReports(scope string, fn func(seq uint64, key [16]byte) bool) {
-	stopped := false
+	var all []ScopeReport
 	l.base.ScopeReports(scope, func(seq uint64, key [16]byte) bool {
-		if put, ok := l.scopeReports[ScopeReport{scope, seq, key}]; ok && !put || l.purgedSeqs[seq] {
-			return true
+		r := ScopeReport{scope, seq, key}
+		if _, over := l.scopeReports[r]; !over && !l.purgedSeqs[seq] {
+			all = append(all, r)
 		}
-		stopped = !fn(seq, key)
-		return !stopped
+		return true
 	})
-	if stopped {
-		return
-	}
-	var own []ScopeReport
 	for r, put := range l.scopeReports {
-		if put && r.Scope == scope {
-			own = append(own, r)
+		if put && r.Scope == scope && !l.purgedSeqs[r.Seq] {
+			all = append(all, r)
 		}
 	}
-	slices.SortFunc(own, compareScopeReports)
-	for _, r := range own {
+	slices.SortFunc(all, compareScopeReports)
+	for _, r := range all {
 		if !fn(r.Seq, r.Key) {
 			return
 		}
@@ -429,27 +430,22 @@ func (l *Layer) Suppressions() []Suppression {
 	return out
 }
 
-// SuppressedBy implements View.
+// SuppressedBy implements View, in order of arrival.
 func (l *Layer) SuppressedBy(name string, fn func(seq uint64) bool) {
-	stopped := false
+	var all []uint64
 	l.base.SuppressedBy(name, func(seq uint64) bool {
-		if _, over := l.holds[HoldChange{Suppression: name, Seq: seq}]; over || l.purgedSeqs[seq] {
-			return true
+		if _, over := l.holds[HoldChange{Suppression: name, Seq: seq}]; !over && !l.purgedSeqs[seq] {
+			all = append(all, seq)
 		}
-		stopped = !fn(seq)
-		return !stopped
+		return true
 	})
-	if stopped {
-		return
-	}
-	var own []uint64
 	for h, on := range l.holds {
-		if on && h.Suppression == name {
-			own = append(own, h.Seq)
+		if on && h.Suppression == name && !l.purgedSeqs[h.Seq] {
+			all = append(all, h.Seq)
 		}
 	}
-	slices.Sort(own)
-	for _, seq := range own {
+	slices.Sort(all)
+	for _, seq := range all {
 		if !fn(seq) {
 			return
 		}

@@ -237,6 +237,10 @@ func (d *decider) forget(c *Case) error {
 	}
 	if d.l.Newest(c.Key) == c.Number {
 		d.l.newest[c.Key] = 0
+		if g := d.l.Team(groupName(c.Key)); !c.Ticketed.IsZero() && lastGen(c) > g.Gen {
+			g.Gen = lastGen(c)
+			d.l.teams[g.Name] = g
+		}
 	}
 	d.l.purgedCases[c.Number] = true
 	return nil

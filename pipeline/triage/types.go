@@ -342,12 +342,13 @@ type Scope struct {
 	Said     string    `json:"said,omitempty"`      // what was last said of a scan that proves nothing
 }
 
-// TeamState is what limits are counted by.
+// TeamState is what outlives a team's cases: what its limits are counted by. A
+// group whose newest case was purged has one too, for its generation (groupName).
 type TeamState struct {
 	Name    string  `json:"name"`
 	Created []int64 `json:"created,omitempty"` // unix seconds of tickets created within the hour
 	Digest  uint64  `json:"digest,omitempty"`  // number of the digest case
-	Gen     int     `json:"gen,omitempty"`     // generation of the last digest's ticket, which outlives its case
+	Gen     int     `json:"gen,omitempty"`     // last generation of the digest's, or the group's, tickets
 }
 
 // Suppression is an exception with its standing in state.
