@@ -120,8 +120,12 @@ func (p *page) add(at time.Time, event string, lines []string) bool {
 	}
 	b.WriteString(entryHeading + at.UTC().Format("2006-01-02 15:04 UTC") + " (" + event + ")\n\n")
 	for _, l := range lines {
+		mark := "- "
+		if rest, nested := strings.CutPrefix(l, mark); nested {
+			mark, l = "  - ", rest // an item of the list that the line before begins
+		}
 		if l = ticket.Escape(ticket.Cut(l, ticket.DescriptionRunes)); l != "" {
-			b.WriteString("- " + l + "\n")
+			b.WriteString(mark + l + "\n")
 		}
 	}
 	p.history = strings.TrimSpace(b.String())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
@@ -48,10 +49,11 @@ func (r *reader) explain(snap *state.Snapshot, word string) (api.Explained, erro
 		return api.Explained{}, err
 	}
 	for _, seq := range seqs {
-		if rec, err := snap.Record(seq); err != nil || rec != nil {
-			if err != nil {
-				return api.Explained{}, err
-			}
+		rec, err := snap.Record(seq)
+		if err != nil {
+			return api.Explained{}, err
+		}
+		if rec != nil && calledSo(rec, word) {
 			return r.explainFinding(snap, rec)
 		}
 	}
@@ -59,6 +61,13 @@ func (r *reader) explain(snap *state.Snapshot, word string) (api.Explained, erro
 		return r.explainCase(snap, c)
 	}
 	return r.explainReject(word)
+}
+
+// calledSo reports whether one of the reports has this id, with or without the place in front of it.
+func calledSo(rec *triage.Record, id string) bool {
+	return slices.ContainsFunc(rec.Reports, func(rep pipeline.Report) bool {
+		return rep.ID == id || strings.HasSuffix(rep.ID, " "+id)
+	})
 }
 
 // explainReject looks for a record that was refused.
@@ -152,7 +161,11 @@ func (r *reader) explainFinding(snap *state.Snapshot, rec *triage.Record) (api.E
 			return out, err
 		}
 		out.Case = &cd
-		out.Story = append(out.Story, cd.Story...)
+		for _, line := range cd.Story {
+			if !slices.Contains(out.Story, line) { // what the finding did in its case stands in both
+				out.Story = append(out.Story, line)
+			}
+		}
 	}
 	slices.SortStableFunc(out.Story, func(a, b api.StoryLine) int { return a.Time.Compare(b.Time) })
 	out.Verdict = r.findingVerdict(snap, rec, &d.Finding, c)
@@ -166,7 +179,7 @@ func (r *reader) findingVerdict(snap *state.Snapshot, rec *triage.Record, f *pip
 		until := ""
 		for _, s := range snap.Suppressions() {
 			if s.Name == rec.SuppressedBy {
-				until = " until " + s.Until.Format("2006-01-02") + " (" + s.Reason + ")"
+				until = " until " + lastDay(s.Until, r.graph().Config.Location()) + " (" + s.Reason + ")"
 			}
 		}
 		return "no ticket: suppressed by " + rec.SuppressedBy + until
@@ -189,6 +202,12 @@ func (r *reader) findingVerdict(snap *state.Snapshot, rec *triage.Record, f *pip
 		folded += fmt.Sprintf(", with %d other open findings", c.OpenCount()-1)
 	}
 	return fmt.Sprintf("in %s%s: %s", c.ID(), folded, r.caseVerdict(c))
+}
+
+// lastDay is the last day before an end: an exception until a date ends with
+// that day, so its end is the next one's first instant.
+func lastDay(end time.Time, zone *time.Location) string {
+	return end.Add(-time.Nanosecond).In(zone).Format(time.DateOnly)
 }
 
 // judge is what the rules in force say about a finding.

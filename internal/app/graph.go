@@ -36,6 +36,7 @@ type Graph struct {
 	env   *expr.Env
 	model *risk.Model
 	mask  *mask.Masker
+	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
 // Source is a configured source.

@@ -143,7 +143,35 @@ func (a *App) underWay(ctx context.Context) (int, error) {
 	if inputs > meta.Inputs || findings > meta.Findings || meta.Sweep != 0 {
 		left++
 	}
+	if left == 0 {
+		// A queue may count a message late: what state calls in flight is.
+		return a.inFlight()
+	}
 	return left, nil
+}
+
+// inFlight counts the actions without an outcome, but those of sinks that
+// refuse our credentials: nothing more comes of these in this run.
+func (a *App) inFlight() (int, error) {
+	snap, err := a.store.View()
+	if err != nil {
+		return 0, err
+	}
+	defer snap.Close()
+	stopped := map[string]bool{}
+	for _, st := range a.stopped() {
+		stopped[st.Sink] = true
+	}
+	n := 0
+	err = snap.EachCase(1, func(c *triage.Case) bool {
+		for sink, e := range c.Entries {
+			if e.St == triage.Inflight && !stopped[sink] {
+				n++
+			}
+		}
+		return true
+	})
+	return n, err
 }
 
 // canIssue reports whether triage would issue something at its next look.

@@ -107,6 +107,27 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		})
 	}
 	g.Rules = r
+	g.first = map[string]string{}
+	for _, s := range cfg.Sinks {
+		if len(s.Formerly) > 0 {
+			g.first[s.Name] = s.Formerly[0]
+		}
+	}
+}
+
+// groupSinks is what stands for sinks in a group's key: a renamed one by the first of
+// the names that it had, so that further findings go on joining the cases that it holds.
+func (g *Graph) groupSinks(sinks []string) []string {
+	if len(g.first) == 0 {
+		return sinks
+	}
+	out := slices.Clone(sinks)
+	for i, s := range out {
+		if old, renamed := g.first[s]; renamed {
+			out[i] = old
+		}
+	}
+	return out
 }
 
 // Judge works out priority, route and group of a finding.
@@ -115,7 +136,7 @@ func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
 	full := g.model.Extend(f) // with the user's own factors, for conditions only
 	d := g.Tree.Route(full, expr.NewSubject(full))
 	x.Errors = append(x.Errors, d.Errors...)
-	key, values := route.Group(f, d.GroupBy, d.Team, d.Sinks)
+	key, values := route.Group(f, d.GroupBy, d.Team, g.groupSinks(d.Sinks))
 	return triage.Verdict{
 		Explanation: x, Team: d.Team, Route: d.Path, Why: d.Why, Sinks: slices.Clone(d.Sinks), Key: key, Group: values,
 		Settings: triage.Settings{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -175,7 +176,7 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 	}
 	Stamp(&rep, rec, in.o.Now())
 	return pipeline.Item{
-		Print: rep.Print, Key: pipeline.ReportKey(rep.Product, rep.ID), IDHash: xxhash.Sum64String(rep.ID),
+		Print: rep.Print, Key: pipeline.ReportKey(rep.Product, rep.ID), IDHash: IDHash(rep.ID),
 		Hash: ContentHash(&rep), Observed: rep.ObservedAt.UnixMilli(), Status: rep.Status, Severity: rep.Severity,
 		Occurred: rep.Occurred, Format: rec.Format, Scope: rec.Scope, Data: rec.Data,
 	}, nil
@@ -195,8 +196,10 @@ func Stamp(rep *pipeline.Report, rec *pipeline.Record, now time.Time) {
 	}
 }
 
-// IDHash is what Item.IDHash holds: a finding is found by its source's own id with it.
-func IDHash(id string) uint64 { return xxhash.Sum64String(id) }
+// IDHash is what Item.IDHash holds: a finding is found by its source's own id with it. A
+// report's id may have the product's place in front, behind which a space stands (ASFF): people know
+// the rest.
+func IDHash(id string) uint64 { return xxhash.Sum64String(id[strings.LastIndexByte(id, ' ')+1:]) }
 
 // ContentHash covers the fields whose change matters: standing, severity, risk
 // factors, remediation, exposure and whose it is. A vendor's time stamp or counter, a line
