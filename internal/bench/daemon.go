@@ -229,7 +229,7 @@ func (d *Daemon) PeakRSS() (int64, error) {
 }
 
 // profiled is how many seconds of a load a profile covers.
-const profiled = 10
+const profiled = 20
 
 // profile writes a CPU profile of the next seconds to path.
 func (d *Daemon) profile(ctx context.Context, path string) error {
