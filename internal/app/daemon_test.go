@@ -159,6 +159,16 @@ func (d *daemon) metric(line string) float64 {
 	return 0
 }
 
+// idle waits until state knows how every action ended; the ticket is there a little earlier.
+func (d *daemon) idle() {
+	d.t.Helper()
+	eventually(d.t, "no action waits", func() bool {
+		_, text := d.call("GET", "/api/v1/sinks", bossToken, nil)
+		var rows []api.SinkRow
+		return json.Unmarshal([]byte(text), &rows) == nil && len(rows) == 1 && rows[0].Waiting == 0
+	})
+}
+
 func asffRecord(t testing.TB, n int) map[string]any {
 	t.Helper()
 	var doc map[string]any
@@ -329,11 +339,7 @@ func TestDaemonStopsUnderLoad(t *testing.T) {
 	before := s.tickets()
 	d = s.start()
 	eventually(t, "every accepted finding has its ticket", func() bool { return int64(len(s.tickets())) >= accepted.Load() })
-	eventually(t, "nothing waits", func() bool {
-		_, text := d.call("GET", "/api/v1/sinks", bossToken, nil)
-		var rows []api.SinkRow
-		return json.Unmarshal([]byte(text), &rows) == nil && len(rows) == 1 && rows[0].Waiting == 0
-	})
+	d.idle()
 	d.stop()
 	after := s.tickets()
 	kept := map[string]ticketFile{}

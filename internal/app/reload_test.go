@@ -128,6 +128,7 @@ func TestDaemonRenamesSink(t *testing.T) {
 			t.Errorf("ticket %s is new; want the ones that were there", f.Key)
 		}
 	}
+	d.idle()
 	d.stop()
 	for _, c := range allCases(t, s.offline()) {
 		if len(c.Tickets) != 1 || c.Tickets[0].Sink != "paper" || c.Tickets[0].State != "closed" {
