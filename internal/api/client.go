@@ -192,14 +192,17 @@ func (c *Client) ask(ctx context.Context, q call, out any) error {
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, answerMax)).Decode(out); err != nil {
-		return c.cut(resp, err)
+		return cut(resp, err)
 	}
 	return nil
 }
 
 // cut is the error of an answer that could not be read to its end.
-func (c *Client) cut(resp *http.Response, err error) error {
-	return fmt.Errorf("reading docket's answer: %w", c.broken(resp.Request.Context(), err))
+func cut(resp *http.Response, err error) error {
+	if cause := context.Cause(resp.Request.Context()); cause != nil {
+		err = cause
+	}
+	return fmt.Errorf("reading docket's answer: %w", err)
 }
 
 // get asks for a value; elements are the parts of the path behind /api/v1/.
@@ -248,7 +251,7 @@ func stream[T any](ctx context.Context, c *Client, q call, p Progress) (T, error
 	for {
 		var line Line[T]
 		if err := d.Decode(&line); err != nil {
-			return none, c.cut(resp, err)
+			return none, cut(resp, err)
 		}
 		switch {
 		case line.Error != nil:

@@ -1,15 +1,18 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/mask"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/expr"
@@ -180,7 +183,7 @@ func (g *Graph) Source(name string) *Source {
 func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report, error) {
 	rep, err := format.Decode(*rec)
 	if err != nil {
-		return rep, err
+		return rep, g.refusal(rec, err)
 	}
 	if s := g.Source(source); s != nil {
 		if rep.Account.ID == "" {
@@ -193,6 +196,42 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	identity.Identify(&rep)
 	risk.Derive(&rep)
 	return rep, nil
+}
+
+// refusal is why a record is refused, without the credentials that it carries. A
+// reason quotes the record and cuts what it quotes, and nobody can tell a cut credential from any
+// word: so the record is masked first and asked again.
+func (g *Graph) refusal(rec *pipeline.Record, err error) error {
+	masked := *rec
+	masked.Data = g.mask.Bytes(bytes.Clone(rec.Data))
+	if _, again := format.Decode(masked); again != nil {
+		err = again
+	}
+	return errors.New(g.mask.String(err.Error()))
+}
+
+// shown is a reject as it may be shown: without its data and without credentials.
+func (g *Graph) shown(r pipeline.Reject) pipeline.Reject {
+	r.Data, r.Reason, r.ID = nil, g.mask.String(r.Reason), g.mask.String(r.ID)
+	return r
+}
+
+// notRead is the error of a document that came by a request: one that is no
+// findings document is the sender's fault. The text quotes it, and is answered and logged.
+func (g *Graph) notRead(err error) error {
+	if errors.Is(err, format.ErrUnknown) {
+		return fmt.Errorf("%w: %s", api.ErrInvalid, g.mask.String(err.Error()))
+	}
+	return err
+}
+
+// notes are lines for people without credentials.
+func (g *Graph) notes(lines []string) []string {
+	out := slices.Clone(lines)
+	for i := range out {
+		out[i] = g.mask.String(out[i])
+	}
+	return out
 }
 
 // Decode is Normalise for what travelled on the stream, masked: what it returns may be stored and shown.

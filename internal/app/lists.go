@@ -139,8 +139,7 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 	out := api.RouteTest{Results: []api.RouteResult{}}
 	r := reader{graph: func() *Graph { return g }}
 	reject := func(x pipeline.Reject) error {
-		x.Data = nil
-		out.Rejected = append(out.Rejected, x)
+		out.Rejected = append(out.Rejected, g.shown(x))
 		return nil
 	}
 	_, err := format.Split(body, format.Options{Origin: origin, Reject: reject}, func(rec pipeline.Record) error {
@@ -157,7 +156,7 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 		out.Results = append(out.Results, res)
 		return nil
 	})
-	return out, err
+	return out, g.notRead(err)
 }
 
 // Verify implements api.Service.

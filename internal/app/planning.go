@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
@@ -40,12 +41,12 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	var failed []error
 	for i := range g.Sources {
 		s := &g.Sources[i]
-		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), report: func(n int) { p("reading "+s.Name, n, 0) }}
+		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
 		res, err := s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
 		if ctx.Err() != nil {
 			return planned{}, context.Cause(ctx)
 		}
-		for _, n := range res.Notes {
+		for _, n := range g.notes(res.Notes) {
 			notes = append(notes, s.Name+": "+n)
 		}
 		if err != nil {
@@ -102,6 +103,9 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 	if saved.Version != plan.Version {
 		return out, fmt.Errorf("%w: the plan has version %d, this docket writes %d: make a new one", api.ErrInvalid, saved.Version, plan.Version)
 	}
+	if err := sameGround(&saved, a.Graph()); err != nil {
+		return out, err
+	}
 	keep, err := newSpool(DataDir(a.Graph().Config))
 	if err != nil {
 		return out, err
@@ -119,12 +123,40 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 		return out, fmt.Errorf("%w: %d further actions are wanted now (--strict); nothing was done", plan.ErrChanged, len(check.Extra))
 	}
 	before := a.loop.summary()
-	if out.Later, err = a.carryOut(ctx, &saved, fresh, check, p); err != nil {
+	if out.Later, err = a.carryOut(ctx, &saved, fresh, p); err != nil {
 		return out, err
 	}
 	a.sum(&out.Summary, before)
 	out.Duration = time.Since(began)
-	return out, a.leftOver(ctx, &out.Summary)
+	if err := a.leftOver(ctx, &out.Summary); err != nil {
+		return out, err
+	}
+	return out, a.allDone(check.Do)
+}
+
+// allDone fails when an action that was to be done is neither done nor under way.
+func (a *App) allDone(do []plan.Action) error {
+	snap, err := a.store.View()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	undone, err := plan.Undone(do, snap)
+	if err != nil || len(undone) == 0 {
+		return err
+	}
+	return fmt.Errorf("%d planned actions were not done; `docket explain` says why:\n  %s", len(undone), strings.Join(undone, "\n  "))
+}
+
+// sameGround refuses a plan that was made for another state or under another configuration.
+func sameGround(saved *plan.Plan, g *Graph) error {
+	if saved.State != "" && saved.State != g.Rules.Installation {
+		return fmt.Errorf("%w: the plan was made for installation %s, this is %s", plan.ErrChanged, saved.State, g.Rules.Installation)
+	}
+	if saved.Config != g.Rules.Config {
+		return fmt.Errorf("%w: the configuration has changed since it was made; nothing was done. Make a new plan", plan.ErrChanged)
+	}
+	return nil
 }
 
 func changedError(changed []string, n int) error {
@@ -150,19 +182,37 @@ func (a *App) check(ctx context.Context, saved *plan.Plan, keep *spool, p api.Pr
 	if err != nil {
 		return planned{}, plan.Check{}, err
 	}
-	// What of the layer is needed later is loaded while the snapshot is open.
-	restrict, err := plan.NewRestrictor(fresh.layer, check.Extra)
+	// What the layer is asked for is read from the snapshot, while that is open.
+	restrict, err := plan.NewRestrictor(fresh.layer, &check)
 	if err != nil {
 		return planned{}, plan.Check{}, err
 	}
+	if err := keep.each(func(payload []byte) error {
+		e, err := pipeline.ParseEnvelope(payload)
+		if err != nil {
+			return err
+		}
+		return restrict.Look(&e)
+	}); err != nil {
+		return planned{}, plan.Check{}, err
+	}
+	blocked, err := restrict.Blocked(check.Do)
+	if err != nil {
+		return planned{}, plan.Check{}, err
+	}
+	check.Changed = append(check.Changed, blocked...)
 	return fresh, check, keep.restrict(restrict)
 }
 
 // carryOut hands the approval and the planned records to triage, and waits for their tickets.
-func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, check plan.Check, p api.Progress) (int, error) {
+func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p api.Progress) (int, error) {
 	groups := plan.Groups(saved.Actions)
 	a.loop.only.Store(&groups)
-	defer a.loop.only.Store(nil)
+	defer func() {
+		// Without a daemon nothing outside the plan may follow while docket closes.
+		a.loop.hold.Store(a.o.HoldIssue)
+		a.loop.only.Store(nil)
+	}()
 	keys := make([]string, 0, len(groups))
 	for k := range groups {
 		keys = append(keys, k)
@@ -174,7 +224,6 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, che
 		return 0, err
 	}
 	a.loop.hold.Store(true)
-	defer a.Release()
 	if err := fresh.spool.replay(ctx, patient{a.stream}); err != nil {
 		return fresh.spool.left, err
 	}
@@ -191,7 +240,7 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, che
 }
 
 // applyWait bounds how long an apply waits for its tickets; what is left stays queued.
-const applyWait = 30 * time.Minute
+const applyWait = 5 * time.Minute
 
 // tee hands envelopes to the plan and keeps them.
 type tee struct {

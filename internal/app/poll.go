@@ -56,18 +56,19 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 		return polled{}, err
 	}
 	st.Name, st.LastRun = s.Name, a.now()
-	in := a.Graph().intake(s, readID(s.Name), patient{a.stream}, a.now)
-	em := &counting{Intake: in, report: report}
+	g := a.Graph()
+	in := g.intake(s, readID(s.Name), patient{a.stream}, a.now)
+	em := &counting{Intake: in, graph: g, report: report}
 	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
 	c := in.Counts()
 	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
 	if err == nil {
 		st.Watermark, st.LastSuccess, st.LastError = res.Watermark, a.now(), ""
 	} else {
-		st.LastError = err.Error()
+		st.LastError = g.mask.String(err.Error())
 	}
 	a.o.Metrics.polled(s.Name, c.Accepted, err)
-	return polled{st, res.Notes, em.rejects}, errors.Join(err, a.store.SetWatermark(st))
+	return polled{st, g.notes(res.Notes), em.rejects}, errors.Join(err, a.store.SetWatermark(st))
 }
 
 // watermark is where a source goes on: its own, else that of its former name.
@@ -102,6 +103,7 @@ func (p patient) PublishFindings(ctx context.Context, payload []byte) error {
 // counting keeps the first rejects for a summary and tells about progress.
 type counting struct {
 	*ingest.Intake
+	graph   *Graph
 	rejects []pipeline.Reject
 	report  func(int)
 	n       int
@@ -113,8 +115,7 @@ const keptRejects = 20
 func (c *counting) keep(list ...pipeline.Reject) {
 	for _, r := range list {
 		if len(c.rejects) < keptRejects {
-			r.Data = nil
-			c.rejects = append(c.rejects, r)
+			c.rejects = append(c.rejects, c.graph.shown(r))
 		}
 	}
 }

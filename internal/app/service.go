@@ -193,16 +193,11 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
-	out := api.IngestResult{Accepted: got.Accepted, Rejected: got.Rejected, Notes: got.Notes}
-	for i := range out.Rejected {
-		out.Rejected[i].Data = nil
-		out.Rejected[i].Reason = string(g.mask.Bytes([]byte(out.Rejected[i].Reason)))
+	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}
+	for _, r := range got.Rejected {
+		out.Rejected = append(out.Rejected, g.shown(r))
 	}
-	if errors.Is(err, format.ErrUnknown) {
-		// The text quotes the body, and is answered and logged.
-		err = fmt.Errorf("%w: %s", api.ErrInvalid, g.mask.String(err.Error()))
-	}
-	return out, err
+	return out, g.notRead(err)
 }
 
 // actWait bounds how long an interaction without a daemon waits for its tickets.

@@ -218,9 +218,6 @@ func (p *program) actOn(ctx context.Context, svc api.Service, a *acting, by stri
 	if err := p.show(a.output, got, func(pg *page) { drawActed(pg, &got) }); err != nil {
 		return err
 	}
-	if p.alone && !a.json() && len(got.Lines) > 0 {
-		fmt.Fprintln(p.err, "No docket is running: tickets follow with the next `docket run`.")
-	}
 	if got.Refused {
 		return errors.New("not everything was done: see what was refused and why")
 	}

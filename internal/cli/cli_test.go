@@ -409,7 +409,7 @@ func TestHelp(t *testing.T) {
 // TestProductAnswers checks that the parts of the product fit each other.
 func TestProductAnswers(t *testing.T) {
 	w := product()
-	if w.load == nil || w.daemon == nil || w.once == nil || w.offline == nil || w.installation == nil || w.clock == nil || w.user == nil {
+	if w.load == nil || w.daemon == nil || w.once == nil || w.offline == nil || w.installation == nil || w.warnings == nil || w.lost == nil || w.clock == nil || w.user == nil {
 		t.Error("product() leaves a part out")
 	}
 	if d := w.now().Sub(time.Now()); d > time.Second || d < -time.Second {

@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/docket-hub/docket/config"
-	"github.com/docket-hub/docket/internal/api"
 )
 
 func (p *program) configCommand() *cobra.Command {
@@ -31,7 +27,7 @@ the file lost.
 
   docket config check --config docket.yaml`,
 		Args: arguments(0, 0, ""),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(_ *cobra.Command, _ []string) error {
 			cfg, err := p.readConfig()
 			if cfg != nil {
 				err = errors.Join(p.warn(cfg), err)
@@ -39,7 +35,7 @@ the file lost.
 			if err != nil {
 				return err
 			}
-			if err := p.lost(c, cfg); err != nil {
+			if err := p.tellLost(cfg); err != nil {
 				return err
 			}
 			path, _ := p.path()
@@ -50,76 +46,19 @@ the file lost.
 	}
 }
 
-// lost warns of sources and sinks that state knows and the configuration does not.
-// State that cannot be read now hides them and makes no configuration wrong.
-func (p *program) lost(c *cobra.Command, cfg *config.Config) error {
-	if _, err := os.Stat(cfg.Path(cfg.DataDir)); err != nil {
-		return nil
-	}
-	o, err := p.runOptions(c, slog.LevelWarn)
+// tellLost warns of sources and sinks that state knows and the configuration does
+// not. State that cannot be read now hides them and makes no configuration wrong.
+func (p *program) tellLost(cfg *config.Config) error {
+	lines, err := p.lost(cfg)
 	if err != nil {
-		return err
+		lines = append(lines, "what the file may have lost was not looked at: "+err.Error())
 	}
-	svc := p.offline(cfg, o)
-	ctx := c.Context()
-	sources, err := svc.Sources(ctx)
-	if errors.Is(err, api.ErrNotFound) {
-		return nil // nothing was run yet
-	}
-	if err != nil {
-		return p.notLooked(err)
-	}
-	known := renamed(cfg)
-	for _, s := range sources {
-		if s.Lost && !slices.Contains(known, s.Name) {
-			fmt.Fprintf(p.err, "warning: source %s is known from earlier runs and the file lost it: give its successor `formerly: [%s]`, or keep it with `retired: true`\n", clean(s.Name), clean(s.Name))
-		}
-	}
-	open, err := openTickets(ctx, svc)
-	if err != nil {
-		return p.notLooked(err)
-	}
-	for _, s := range cfg.Sinks {
-		known = append(known, s.Name)
-	}
-	for _, name := range sortedKeys(open) {
-		if !slices.Contains(known, name) {
-			fmt.Fprintf(p.err, "warning: sink %s holds %s and the file lost it: give its successor `formerly: [%s]`, or keep it with `retired: true`\n", clean(name), count(open[name], "open ticket"), clean(name))
+	for _, line := range lines {
+		if _, err := fmt.Fprintf(p.err, "warning: %s\n", clean(line)); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func (p *program) notLooked(err error) error {
-	_, err = fmt.Fprintf(p.err, "warning: what the file may have lost was not looked at: %s\n", clean(err.Error()))
-	return err
-}
-
-// renamed are the names that a configuration gives account of besides those of its sinks.
-func renamed(cfg *config.Config) []string {
-	var out []string
-	for _, s := range cfg.Sources {
-		out = append(append(out, s.Name), s.Formerly...)
-	}
-	for _, s := range cfg.Sinks {
-		out = append(out, s.Formerly...)
-	}
-	return out
-}
-
-// openTickets counts open tickets by sink.
-func openTickets(ctx context.Context, svc api.Service) (map[string]int, error) {
-	out := map[string]int{}
-	f := filter{all: true}
-	list, err := f.cases(ctx, svc)
-	for i := range list.Cases {
-		for _, t := range list.Cases[i].Tickets {
-			if t.State == "open" {
-				out[t.Sink]++
-			}
-		}
-	}
-	return out, err
 }
 
 func (p *program) configShow() *cobra.Command {

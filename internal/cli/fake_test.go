@@ -33,6 +33,7 @@ type fake struct {
 	problems  []string
 	rejected  []pipeline.Reject
 	explained api.Explained
+	lost      []string
 	refuse    string // why every interaction is refused
 	page      int    // rows a page, whatever is asked
 
@@ -89,6 +90,7 @@ func newFake() *fake {
 			Rejects: []pipeline.Reject{{Origin: "a.json", Index: 1, Reason: "no id"}}},
 		rejected: []pipeline.Reject{{Time: testTime, Source: "hub", Origin: "a.json", Index: 1, ID: "x", Reason: "no id"}},
 		page:     1000,
+		lost:     []string{"sink old is known to state and not to the configuration"},
 	}
 }
 
@@ -283,6 +285,8 @@ func do(t *testing.T, c call) result {
 		},
 		offline:      func(*config.Config, app.RunOptions) api.Service { return c.svc },
 		installation: func(*config.Config) string { return "inst" },
+		warnings:     func(*config.Config) config.Warnings { return nil },
+		lost:         func(*config.Config) ([]string, error) { return c.svc.lost, c.svc.err },
 		client: func(url, token string) client {
 			r.urls, r.token = append(r.urls, url), token
 			if c.daemon == nil {

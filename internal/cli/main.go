@@ -37,7 +37,6 @@ type program struct {
 	getenv func(string) (string, bool)
 	flags  globals
 	loaded *config.Config // by config, once
-	alone  bool           // no daemon runs: service answered with the state itself
 }
 
 // globals are the flags that every command has.

@@ -140,7 +140,7 @@ func (p *program) runOnce(c *cobra.Command, f *runFlags, wait time.Duration) err
 
 // warn shows what is odd in a configuration.
 func (p *program) warn(cfg *config.Config) error {
-	return cfg.Warnings().Render(safeWriter{p.err})
+	return p.warnings(cfg).Render(safeWriter{p.err})
 }
 
 // summaryError is what a run failed at; nil when only for, limits or the brake hold something.

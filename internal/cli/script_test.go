@@ -67,9 +67,10 @@ func TestScripts(t *testing.T) {
 			return l.Close()
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"config":    writeConfig,
-			"tickets":   countTickets,
-			"listening": waitListening,
+			"config":     writeConfig,
+			"tickets":    checkTickets,
+			"eventually": awaitTickets,
+			"listening":  waitListening,
 		},
 	})
 }
@@ -88,28 +89,52 @@ func writeConfig(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("docket.yaml"), []byte(text), 0o600))
 }
 
-// countTickets (tickets OPEN CLOSED) counts the Markdown files in ./tickets by their state.
-func countTickets(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: tickets open closed")
-	}
+// ticketsNow counts the Markdown files in ./tickets by their state, as "OPEN CLOSED".
+func ticketsNow(ts *testscript.TestScript) string {
 	states := map[string]int{}
 	entries, err := os.ReadDir(ts.MkAbs("tickets"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		ts.Check(err)
 	}
 	for _, e := range entries {
-		text := ts.ReadFile("tickets/" + e.Name())
+		text, err := os.ReadFile(ts.MkAbs("tickets/" + e.Name()))
+		if err != nil {
+			continue // a daemon replaces its files meanwhile
+		}
 		for _, state := range []string{"open", "closed"} {
-			if strings.Contains(text, "\nstate: "+state+"\n") {
+			if strings.Contains(string(text), "\nstate: "+state+"\n") {
 				states[state]++
 			}
 		}
 	}
-	if got := fmt.Sprintf("%d %d", states["open"], states["closed"]); got != args[0]+" "+args[1] {
-		ts.Fatalf("tickets = %s (open, closed) of %d files; want %s %s", got, len(entries), args[0], args[1])
+	return fmt.Sprintf("%d %d", states["open"], states["closed"])
+}
+
+// checkTickets (tickets OPEN CLOSED) compares what is there now.
+func checkTickets(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tickets open closed")
+	}
+	if got, want := ticketsNow(ts), strings.Join(args, " "); got != want {
+		ts.Fatalf("tickets = %s (open, closed); want %s", got, want)
 	}
 }
+
+// awaitTickets (eventually OPEN CLOSED) waits until a daemon has made them so.
+func awaitTickets(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: eventually open closed")
+	}
+	want := strings.Join(args, " ")
+	for deadline := time.Now().Add(startWithin); ticketsNow(ts) != want; pause() {
+		if time.Now().After(deadline) {
+			ts.Fatalf("tickets after %s = %s (open, closed); want %s", startWithin, ticketsNow(ts), want)
+		}
+	}
+}
+
+// pause is between two looks at another process, on whose work nothing here can wait.
+func pause() { <-time.After(20 * time.Millisecond) }
 
 // waitListening (listening) waits until the daemon of the script answers.
 func waitListening(ts *testscript.TestScript, neg bool, _ []string) {
@@ -128,6 +153,6 @@ func waitListening(ts *testscript.TestScript, neg bool, _ []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("listening at %s after %s = %v", ts.Getenv("ADDR"), startWithin, err)
 		}
-		<-time.After(20 * time.Millisecond) // the daemon is another process: there is nothing to wait on
+		pause()
 	}
 }

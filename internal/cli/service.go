@@ -53,7 +53,6 @@ func (p *program) service(ctx context.Context, c *cobra.Command) (api.Service, e
 	if err != nil {
 		return nil, err
 	}
-	p.alone = true
 	return p.offline(cfg, o), nil
 }
 

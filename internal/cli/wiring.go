@@ -17,6 +17,8 @@ type wiring struct {
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
 	offline      func(*config.Config, app.RunOptions) api.Service
 	installation func(*config.Config) string
+	warnings     func(*config.Config) config.Warnings
+	lost         func(*config.Config) ([]string, error)
 	client       func(baseURL, token string) client
 	user         func() string // of the operating system; "" where it has no name
 	clock        func() time.Time
@@ -33,6 +35,7 @@ func product() wiring {
 	return wiring{
 		load: app.Load, daemon: app.Run, once: app.RunOnce,
 		offline: app.Offline, installation: app.InstallationOf,
+		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
 		user:   systemUser,
 		clock:  time.Now,

@@ -122,15 +122,15 @@ func emptied(v any) any {
 
 func TestActCannotPose(t *testing.T) {
 	x := start(t, nil)
-	in := pipeline.Interaction{ID: "i1", Verb: pipeline.VerbSuppress, By: "eve@example.com", Via: "jira", Suppression: &pipeline.Suppression{
-		Name: "s", When: "true", Reason: "r", By: "boss@example.com", ApprovedBy: "boss@example.com", Config: true, Created: time.Unix(1, 0).UTC(), Until: time.Unix(9e9, 0).UTC(),
+	in := pipeline.Interaction{ID: "i1", Verb: pipeline.VerbSuppress, By: "requester@example.com", Via: "jira", Suppression: &pipeline.Suppression{
+		Name: "s", When: "true", Reason: "r", By: "approver@example.com", ApprovedBy: "approver@example.com", Config: true, Created: time.Unix(1, 0).UTC(), Until: time.Unix(9e9, 0).UTC(),
 	}}
 	if _, err := x.client(t, RoleResponder).Act(t.Context(), in); err != nil {
 		t.Fatalf("Act() = %v; want no error", err)
 	}
 	want := in
 	want.Via = "token the-responder"
-	want.Suppression = &pipeline.Suppression{Name: "s", When: "true", Reason: "r", By: "eve@example.com", Until: in.Suppression.Until}
+	want.Suppression = &pipeline.Suppression{Name: "s", When: "true", Reason: "r", By: "requester@example.com", Until: in.Suppression.Until}
 	if diff := cmp.Diff([]pipeline.Interaction{want}, x.fake.acted); diff != "" {
 		t.Errorf("Act was told (-want +got):\n%s", diff)
 	}

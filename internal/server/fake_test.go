@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sentinel is what a fake answers about an id that starts with the error's name.
+// sentinels are what a fake answers about an id that starts with one of the words.
 var sentinels = map[string]error{
 	"missing": api.ErrNotFound, "invalid": api.ErrInvalid, "refused": api.ErrRefused, "busy": api.ErrBusy, "full": pipeline.ErrFull,
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 
 // lineEvery is how often progress within one stage is written at most.
 const lineEvery = 100 * time.Millisecond
+
+// pieceBytes is how much of a line has to be taken by the client within one limit.
+const pieceBytes = 256 << 10
 
 // stream answers with what work comes to, as lines: progress on the way, then a
 // result or an error. When work ends before the first line was due, an error is
@@ -28,12 +33,18 @@ func stream[T any](s *Server, x *exchange, r *http.Request, work func(context.Co
 	v, err := work(ctx, l.progress)
 	err = ended(ctx, err)
 	stop()
-	switch {
-	case err == nil:
-		l.write(api.Line[T]{Result: &v})
-	case l.begun:
-		l.write(api.Line[T]{Error: &api.ErrorBody{Code: failureOf(err).body.Code, Message: err.Error()}})
+	var last []byte
+	if err == nil {
+		last, err = json.Marshal(api.Line[T]{Result: &v})
 	}
+	if err != nil {
+		if !l.begun {
+			return err
+		}
+		// Two strings always marshal.
+		last, _ = json.Marshal(api.Line[T]{Error: &api.ErrorBody{Code: failureOf(err).body.Code, Message: err.Error()}})
+	}
+	l.write(last)
 	return err
 }
 
@@ -60,7 +71,7 @@ func (l *lines) progress(stage string, done, total int) {
 	if l.closed || same && done != total && time.Since(l.sent) < lineEvery {
 		return
 	}
-	l.put(api.Line[struct{}]{Progress: &l.last})
+	l.tell()
 }
 
 // beat repeats the last progress while nothing else is written, so that neither
@@ -76,7 +87,7 @@ func (l *lines) beat(every time.Duration) (stop func()) {
 			case <-ticker.C:
 				l.mu.Lock()
 				if time.Since(l.sent) >= every/2 {
-					l.put(api.Line[struct{}]{Progress: &l.last})
+					l.tell()
 				}
 				l.mu.Unlock()
 			case <-done:
@@ -94,33 +105,41 @@ func (l *lines) beat(every time.Duration) (stop func()) {
 	})
 }
 
-func (l *lines) write(line any) {
+// tell writes the last progress. The caller holds the lock.
+func (l *lines) tell() {
+	// A word and two numbers always marshal.
+	data, _ := json.Marshal(api.Line[struct{}]{Progress: &l.last})
+	l.put(data)
+}
+
+func (l *lines) write(line []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.put(line)
 }
 
 // put writes one line and sends it on its way. The caller holds the lock.
-func (l *lines) put(line any) {
-	data, err := json.Marshal(line)
-	if err != nil {
-		l.gone(err)
-		return
-	}
+func (l *lines) put(line []byte) {
 	if !l.begun {
 		l.begun = true
 		l.x.Header().Set("Content-Type", "application/x-ndjson")
 		l.x.Header().Set("X-Accel-Buffering", "no") // nginx would hold the lines back
 	}
-	err = l.control.SetWriteDeadline(time.Now().Add(l.stall))
-	if err == nil {
-		_, err = l.x.Write(append(data, '\n'))
+	var err error
+	// In pieces: a plan of 100 MB may take longer than one limit, as long as it moves.
+	for piece := range slices.Chunk(append(line, '\n'), pieceBytes) {
+		if err = l.control.SetWriteDeadline(time.Now().Add(l.stall)); err != nil {
+			break
+		}
+		if _, err = l.x.Write(piece); err != nil {
+			break
+		}
 	}
 	if err == nil {
 		err = l.control.Flush()
 	}
 	if err = errors.Join(err, l.control.SetWriteDeadline(time.Time{})); err != nil {
-		l.gone(err)
+		l.gone(fmt.Errorf("the client left: %w", err))
 	}
 	l.sent = time.Now()
 }

@@ -73,20 +73,12 @@ func differs(a, f *Action) string {
 		return fmt.Sprintf("planned as %s, now %s", a.Verb, f.Verb)
 	case a.Team != f.Team:
 		return fmt.Sprintf("planned for team %s, now %s", a.Team, f.Team)
+	case a.Project != f.Project:
+		return fmt.Sprintf("planned for project %s, now %s", a.Project, f.Project)
 	case a.Priority != f.Priority:
 		return fmt.Sprintf("planned as %s, now %s", a.Priority, f.Priority)
 	}
-	gone, added := 0, 0
-	for _, p := range a.Findings {
-		if !slices.Contains(f.Findings, p) {
-			gone++
-		}
-	}
-	for _, p := range f.Findings {
-		if !slices.Contains(a.Findings, p) {
-			added++
-		}
-	}
+	gone, added := difference(a.Findings, f.Findings)
 	switch {
 	case gone > 0:
 		return fmt.Sprintf("%d of its %d findings are not open any more", gone, len(a.Findings))
@@ -96,6 +88,22 @@ func differs(a, f *Action) string {
 	return ""
 }
 
+// difference counts what only the first and only the second list holds; both are sorted.
+func difference(a, b []pipeline.Fingerprint) (onlyA, onlyB int) {
+	i, j := 0, 0
+	for i < len(a) && j < len(b) {
+		switch c := slices.Compare(a[i][:], b[j][:]); {
+		case c < 0:
+			onlyA, i = onlyA+1, i+1
+		case c > 0:
+			onlyB, j = onlyB+1, j+1
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	return onlyA + len(a) - i, onlyB + len(b) - j
+}
+
 // carriedOut reports whether state shows the action done or under way, with what was planned.
 func carriedOut(a *Action, now triage.View) (bool, error) {
 	c, err := now.Case(now.Newest(a.GroupKey))
@@ -103,7 +111,7 @@ func carriedOut(a *Action, now triage.View) (bool, error) {
 		return false, err
 	}
 	e := c.Entries[a.Sink]
-	if e == nil || e.N == 0 {
+	if e == nil || e.N == 0 || e.St != triage.Inflight && e.St != triage.Idle {
 		return false, nil
 	}
 	if a.Verb == Close {
@@ -126,40 +134,95 @@ func Groups(actions []Action) map[string]bool {
 }
 
 // Restrictor takes out of what was read what belongs to cases that a plan does
-// not name, so that an apply does exactly what was planned.
+// not name, so that an apply does exactly what was planned. First Look at every envelope,
+// then Restrict each of them.
 type Restrictor struct {
-	layer   *triage.Layer
-	extra   map[string]bool
-	scopes  map[string]bool // whose end markers would change cases outside the plan
-	dropped map[string]int
-	Left    int // records that wait for the next plan
+	layer  *triage.Layer
+	extra  map[string]bool
+	scopes map[string]bool // whose end markers must not go: records of them stay out, or cases outside the plan would change
+	Left   int             // records that wait for the next plan
 }
 
-// NewRestrictor keeps out what leads to the extra actions. layer is the state as it would be.
-func NewRestrictor(layer *triage.Layer, extra []Action) (*Restrictor, error) {
-	r := &Restrictor{layer: layer, extra: Groups(extra), scopes: map[string]bool{}, dropped: map[string]int{}}
+// NewRestrictor keeps out what leads to actions that only the fresh plan has. layer is the state as it would be.
+func NewRestrictor(layer *triage.Layer, check *Check) (*Restrictor, error) {
+	r := &Restrictor{layer: layer, extra: Groups(check.Extra), scopes: map[string]bool{}}
+	for i := range check.Do {
+		delete(r.extra, check.Do[i].GroupKey)
+	}
 	for key := range r.extra {
-		n := layer.Newest(key)
-		var seqs []uint64
-		if err := layer.Members(n, func(m triage.Member) bool {
-			if m.Status == triage.Resolved {
-				seqs = append(seqs, m.Seq)
-			}
-			return true
-		}); err != nil {
+		if err := r.eachAbsent(key, func(scope string) { r.scopes[scope] = true }); err != nil {
 			return nil, err
-		}
-		for _, seq := range seqs {
-			rec, err := layer.Record(seq)
-			if err != nil || rec == nil {
-				return nil, err
-			}
-			for i := range rec.Reports {
-				r.scopes[rec.Reports[i].Scope] = true
-			}
 		}
 	}
 	return r, nil
+}
+
+// eachAbsent calls fn with the scopes whose scans resolved findings of a group's case.
+func (r *Restrictor) eachAbsent(key string, fn func(scope string)) error {
+	var seqs []uint64
+	err := r.layer.Members(r.layer.Newest(key), func(m triage.Member) bool {
+		if m.Status == triage.Resolved {
+			seqs = append(seqs, m.Seq)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		rec, err := r.layer.Record(seq)
+		if err != nil {
+			return err
+		}
+		if rec == nil {
+			continue
+		}
+		for i := range rec.Reports {
+			if scope := rec.Reports[i].Scope; scope != "" {
+				fn(scope)
+			}
+		}
+	}
+	return nil
+}
+
+// Look notes the scopes of records that will stay out: a scan that loses one
+// of its records here would count the others of the case as gone.
+func (r *Restrictor) Look(e *pipeline.Envelope) error {
+	for i := range e.Items {
+		out, err := r.outside(&e.Items[i])
+		if err != nil {
+			return err
+		}
+		if out && e.Items[i].Scope != "" {
+			r.scopes[e.Items[i].Scope] = true
+		}
+	}
+	return nil
+}
+
+// Blocked names the planned actions that rest on a scan whose end must stay out; call it after all Looks.
+func (r *Restrictor) Blocked(do []Action) ([]string, error) {
+	var out []string
+	for i := range do {
+		a := &do[i]
+		if a.Verb == Create {
+			continue
+		}
+		blocked := ""
+		err := r.eachAbsent(a.GroupKey, func(scope string) {
+			if r.scopes[scope] {
+				blocked = scope
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if blocked != "" {
+			out = append(out, fmt.Sprintf("%s: it rests on the scan of %s, which by now also changes cases outside the plan", name(a), blocked))
+		}
+	}
+	return out, nil
 }
 
 // Restrict takes the records and end markers out of e that lead outside the plan.
@@ -172,7 +235,6 @@ func (r *Restrictor) Restrict(e *pipeline.Envelope) error {
 		}
 		if out {
 			r.Left++
-			r.dropped[e.Items[i].Scope]++
 			continue
 		}
 		items = append(items, e.Items[i])
@@ -180,17 +242,18 @@ func (r *Restrictor) Restrict(e *pipeline.Envelope) error {
 	e.Items = items
 	scans := e.Scans[:0:0]
 	for _, s := range e.Scans {
-		if r.scopes[s.Scope] {
-			continue
+		if !r.scopes[s.Scope] {
+			scans = append(scans, s)
 		}
-		s.Count -= r.dropped[s.Scope]
-		scans = append(scans, s)
 	}
 	e.Scans = scans
 	return nil
 }
 
 func (r *Restrictor) outside(it *pipeline.Item) (bool, error) {
+	if len(r.extra) == 0 {
+		return false, nil
+	}
 	h, ok := r.layer.Hot(it.Print)
 	if !ok || h.Case == 0 {
 		return false, nil
@@ -200,4 +263,19 @@ func (r *Restrictor) outside(it *pipeline.Item) (bool, error) {
 		return false, err
 	}
 	return r.extra[c.Key], nil
+}
+
+// Undone names the actions that state does not show as done or under way.
+func Undone(do []Action, now triage.View) ([]string, error) {
+	var out []string
+	for i := range do {
+		done, err := carriedOut(&do[i], now)
+		if err != nil {
+			return nil, err
+		}
+		if !done {
+			out = append(out, name(&do[i]))
+		}
+	}
+	return out, nil
 }

@@ -137,8 +137,14 @@ func (p *Planner) decide(in triage.Input) error {
 
 // Finish works out the actions that are due after all that was fed.
 func (p *Planner) Finish(limits triage.Limits) (Plan, error) {
-	if err := p.decide(triage.Input{Time: p.now, Tick: true}); err != nil {
-		return Plan{}, err
+	for first := true; first || len(p.layer.Due(p.now, 1)) > 0; first = false {
+		due := p.layer.Due(p.now, 1)
+		if err := p.decide(triage.Input{Time: p.now, Tick: true}); err != nil {
+			return Plan{}, err
+		}
+		if again := p.layer.Due(p.now, 1); len(again) > 0 && len(due) > 0 && again[0] == due[0] {
+			break // a tick leaves it as it is
+		}
 	}
 	for before := -1; before != len(p.layer.Outbox()); {
 		before = len(p.layer.Outbox())
