@@ -20,6 +20,15 @@ const (
 	sweepChunk = 500
 	// batchMessages bounds how many messages of a stream one changeset takes in.
 	batchMessages = 16
+	// gatherFor is how long a reader waits for more after it got little: one commit
+	// then serves all of it, at the price of that much delay.
+	gatherFor  = 5 * time.Millisecond
+	gatherFull = 8
+	// Actions are issued this long after what asks for them, so that what belongs together is one
+	// revision: hardly at all when little comes in, longer in a flood.
+	issueSoon  = 20 * time.Millisecond
+	issueFlood = 250 * time.Millisecond
+	floodSize  = 200 // findings in one batch
 	// readRetry is the pause after a read that failed.
 	readRetry = time.Second
 )
@@ -104,6 +113,13 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 		if len(messages) == 0 {
 			continue
 		}
+		if len(messages) < gatherFull {
+			time.Sleep(gatherFor)
+			more, err := r.Next(ctx, batchMessages-len(messages), 0)
+			if err == nil { // an error comes again at the next read
+				messages = append(messages, more...)
+			}
+		}
 		select {
 		case l.batches <- batch{messages, inputs}:
 		case <-ctx.Done():
@@ -120,16 +136,26 @@ func (l *loop) run(ctx context.Context) error {
 	go l.read(rctx, l.inputs, true)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
+	issue := time.NewTimer(0)
+	defer issue.Stop()
+	pending := false // the timer runs: actions are issued when it fires
+	soon := func(after time.Duration) {
+		if !pending {
+			pending = true
+			issue.Reset(after)
+		}
+	}
 	for {
 		if l.sweeping {
-			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}); err != nil {
+			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
 				return err
 			}
 			select {
 			case b := <-l.batches:
-				if err := l.take(b); err != nil {
+				if _, err := l.take(b); err != nil {
 					return err
 				}
+				soon(issueSoon)
 			default:
 			}
 			if ctx.Err() != nil {
@@ -139,7 +165,18 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		select {
 		case b := <-l.batches:
-			if err := l.take(b); err != nil {
+			n, err := l.take(b)
+			if err != nil {
+				return err
+			}
+			if n >= floodSize {
+				soon(issueFlood)
+			} else {
+				soon(issueSoon)
+			}
+		case <-issue.C:
+			pending = false
+			if err := l.decide(nil, true); err != nil {
 				return err
 			}
 		case <-tick.C:
@@ -147,7 +184,7 @@ func (l *loop) run(ctx context.Context) error {
 				return err
 			}
 		case in := <-l.injected:
-			in.done <- l.decide([]triage.Input{in.input})
+			in.done <- l.decide([]triage.Input{in.input}, true)
 		case err := <-l.readErr:
 			return err
 		case <-ctx.Done():
@@ -181,8 +218,9 @@ func (l *loop) inject(ctx context.Context, in triage.Input) error {
 	}
 }
 
-// take decides one batch of messages. What cannot even be read is kept as a reject.
-func (l *loop) take(b batch) error {
+// take decides one batch of messages and says how many findings were in it.
+// What cannot even be read is kept as a reject.
+func (l *loop) take(b batch) (findings int, err error) {
 	var inputs []triage.Input
 	for _, m := range b.messages {
 		m.Time = m.Time.Add(l.app.o.Skew)
@@ -192,13 +230,16 @@ func (l *loop) take(b batch) error {
 				l.log.Error("input kept as a reject", "err", err)
 				in = rejectInput(err, fmt.Sprintf("stream message %d, part %d", m.Seq, i), m, b.inputs)
 			}
+			if in.Envelope != nil {
+				findings += len(in.Envelope.Items)
+			}
 			inputs = append(inputs, in)
 		}
 		if len(m.Payloads) == 0 {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return l.decide(inputs)
+	return findings, l.decide(inputs, false)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
@@ -235,18 +276,21 @@ func (l *loop) tick() error {
 	} else {
 		l.log.Warn("the clock jumped: acks, suppressions and waits end when a second look confirms it", "now", now)
 	}
-	return l.decide(inputs)
+	return l.decide(inputs, true)
 }
 
 // decide runs one batch through triage and commits it. A batch that fails is
 // decided input by input; the one at fault is kept as a reject, the others go on.
-func (l *loop) decide(inputs []triage.Input) error {
-	if !l.hold.Load() {
+func (l *loop) decide(inputs []triage.Input, issue bool) error {
+	if issue && !l.hold.Load() {
 		only := map[string]bool(nil)
 		if p := l.only.Load(); p != nil {
 			only = *p
 		}
 		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: only}})
+	}
+	if len(inputs) == 0 {
+		return nil
 	}
 	err := l.commit(inputs)
 	if err == nil || len(inputs) == 1 || errors.Is(err, errCommit) {

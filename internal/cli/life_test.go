@@ -16,14 +16,47 @@ import (
 )
 
 // TestLife drives the whole program through the life of cases: each script puts
-// findings files in place, runs docket, moves its clock and runs it again.
+// findings files in place, runs docket, moves its clock and runs it again. Every script
+// ends with `docket state verify`.
+//
+//	what happens                                        script
+//	a finding joins; leaves; all resolved               join-leave
+//	priority up at once, down after a quiet day         priority
+//	an ack ends: by a rise / by time, unack, snooze     priority / ack
+//	back within reopen_window; back later               back
+//	suppressed, the notice, over by its date            suppression-config
+//	suppression edited; removed; before any case        suppression-removed
+//	suppress add and remove; a new resource meanwhile   suppression-cli
+//	flapping, and quiet again                           flapping
+//	absent from a newer scan, older scan late,          absence
+//	  partial scan, missing file, empty scan
+//	a scan that would close too much                    too-much
+//	complete: always and never, by the user's word      complete
+//	what leaves the configured filter                   unwatched
+//	several sources, evidence and opinions              evidence
+//	a threat, closed by a person, happens again         threat
+//	the digest fills and drains, P1 is never held       digest, digest-drain
+//	limits.first_run: hold                              first-run
+//	group_by changed with open cases, cases move        group-by
+//	for: waits, then a ticket, or never one             for
+//	tickets_from: recorded, rises, by hand              tickets-from
+//	closed by a person: reopened once, then disputed    person-close, person-early
+//	closed with --wont-fix: disputed                    wont-fix
+//	a ticket file deleted once, twice                   ticket-deleted
+//	a sink and a source renamed with formerly           sink-renamed
+//	a sink lost, retired, and back                      sink-gone
+//	continue: true, one case in two sinks               two-sinks
+//	moved code and rebuilt images are nothing new       same-code
+//	plan, something resolved, apply; exit codes         plan-apply
+//	explain for what has a ticket and what has none     explain
 func TestLife(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "life"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"stamp": lifeStamp, "tickets": lifeTickets, "ticket": lifeTicket, "history": lifeHistory, "at": lifeClock, "status": lifeStatus,
+			"stamp": lifeStamp, "at": lifeClock, "status": lifeStatus,
+			"tickets": lifeTickets, "ticket": lifeTicket, "history": lifeHistory,
 		},
 	})
 }
@@ -154,8 +187,8 @@ func frontMatter(ts *testscript.TestScript, file string) map[string]string {
 	return out
 }
 
-// lifeTicket is `ticket VAR CASE[#N] [NAME=VALUE...] [DIR]`: the file of that case's ticket, the only one,
-// is put into $VAR, and its front matter holds these values. With ! there is none.
+// lifeTicket is `ticket VAR CASE [NAME=VALUE...] [DIR]`: that case has one ticket file, which
+// is put into $VAR, and its front matter holds these values. With ! it has none.
 func lifeTicket(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: ticket VAR CASE [NAME=VALUE...] [DIR]")

@@ -113,13 +113,13 @@ func (s *Stream) publishAtomic(ctx context.Context, actions []ActionMessage) err
 		msg.Header.Set("Nats-Batch-Id", batch)
 		msg.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
 		if i < len(actions)-1 {
-			if err := s.write.PublishMsg(msg); err != nil {
+			if err := s.writeActions.PublishMsg(msg); err != nil {
 				return err
 			}
 			continue
 		}
 		msg.Header.Set("Nats-Batch-Commit", "1")
-		reply, err := s.write.RequestMsgWithContext(ctx, msg)
+		reply, err := s.writeActions.RequestMsgWithContext(ctx, msg)
 		if err != nil {
 			return withCause(ctx, err)
 		}
@@ -143,7 +143,7 @@ func (s *Stream) publishAtomic(ctx context.Context, actions []ActionMessage) err
 // publishSingly stores each by itself; those stored already are confirmed as such.
 func (s *Stream) publishSingly(ctx context.Context, actions []ActionMessage) error {
 	for i := range actions {
-		if _, err := s.writeJS.PublishMsg(ctx, actionMsg(&actions[i]), jetstream.WithRetryAttempts(0)); err != nil {
+		if _, err := s.writeActionsJS.PublishMsg(ctx, actionMsg(&actions[i]), jetstream.WithRetryAttempts(0)); err != nil {
 			return publishError(withCause(ctx, err))
 		}
 	}

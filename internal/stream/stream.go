@@ -73,12 +73,11 @@ type Stream struct {
 	opts   Options
 	log    *slog.Logger
 	server *server.Server // nil with an external one
-	// Reading and writing have a connection each, because the embedded server
-	// serves the requests of one connection in turn.
-	write, read *nats.Conn
-	writeJS     jetstream.JetStream
-	readJS      jetstream.JetStream
-	handles     map[string]jetstream.Stream // by name; fixed once open
+	// Reading, and writing to each stream, have a connection each, because the embedded
+	// server serves the requests of one connection in turn, flushes of the disk included.
+	write, writeInputs, writeActions, read         *nats.Conn
+	writeJS, writeInputsJS, writeActionsJS, readJS jetstream.JetStream
+	handles                                        map[string]jetstream.Stream // by name; fixed once open
 
 	findings *gatherer
 	inputs   *gatherer
@@ -128,8 +127,8 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 	}
 	// What does not compress grows by a few bytes in 64 KiB; 1/128 and 1 KiB for headers are ample.
 	limit := int(s.write.MaxPayload()) - int(s.write.MaxPayload())/128 - 1<<10
-	s.findings = newGatherer(limit, s.publisher(findingsName, findingsSubject))
-	s.inputs = newGatherer(limit, s.publisher(inputsName, inputsSubject))
+	s.findings = newGatherer(limit, s.publisher(s.write, s.writeJS, findingsName, findingsSubject))
+	s.inputs = newGatherer(limit, s.publisher(s.writeInputs, s.writeInputsJS, inputsName, inputsSubject))
 	s.free = newFreer(s)
 	return s, nil
 }
@@ -156,7 +155,7 @@ func (s *Stream) connect() error {
 	for _, c := range []struct {
 		conn **nats.Conn
 		js   *jetstream.JetStream
-	}{{&s.write, &s.writeJS}, {&s.read, &s.readJS}} {
+	}{{&s.write, &s.writeJS}, {&s.writeInputs, &s.writeInputsJS}, {&s.writeActions, &s.writeActionsJS}, {&s.read, &s.readJS}} {
 		var err error
 		// The address may hold a password and stays out of the error.
 		if *c.conn, err = nats.Connect(url, options...); err != nil {
@@ -288,17 +287,17 @@ func (s *Stream) PublishInput(ctx context.Context, payload []byte, id string) er
 // MaxPayload is the largest payload in bytes that PublishFindings and PublishInput take.
 func (s *Stream) MaxPayload() int { return s.findings.limit - packedSize(nil) }
 
-func (s *Stream) publisher(name, subject string) func(context.Context, []byte) error {
+func (s *Stream) publisher(conn *nats.Conn, js jetstream.JetStream, name, subject string) func(context.Context, []byte) error {
 	return func(ctx context.Context, message []byte) error {
 		if err := s.diskRoom(); err != nil {
 			return err
 		}
 		// No repeat by the client: the source repeats a page, and knows its content.
-		_, err := s.writeJS.Publish(ctx, subject, message, jetstream.WithRetryAttempts(0))
+		_, err := js.Publish(ctx, subject, message, jetstream.WithRetryAttempts(0))
 		if err != nil {
 			return publishError(withCause(ctx, err))
 		}
-		if err := s.write.Publish(wakePrefix+name, nil); err != nil {
+		if err := conn.Publish(wakePrefix+name, nil); err != nil {
 			s.log.Debug("wake readers", "component", "stream", "err", err)
 		}
 		return nil
@@ -371,7 +370,7 @@ func (s *Stream) Close(ctx context.Context) error {
 }
 
 func (s *Stream) disconnect(ctx context.Context) error {
-	for _, c := range []*nats.Conn{s.write, s.read} {
+	for _, c := range []*nats.Conn{s.write, s.writeInputs, s.writeActions, s.read} {
 		if c != nil {
 			c.Close()
 		}

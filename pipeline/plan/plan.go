@@ -273,7 +273,6 @@ func Reason(x pipeline.Explanation) string {
 // hold says for each new ticket what `run` would hold it back for.
 func hold(actions []Action, base triage.View, limits triage.Limits, now time.Time) {
 	made := map[string]int{}
-	since := now.Add(-time.Hour).Unix()
 	order := make([]*Action, 0, len(actions))
 	for i := range actions {
 		order = append(order, &actions[i])
@@ -289,11 +288,8 @@ func hold(actions []Action, base triage.View, limits triage.Limits, now time.Tim
 			continue
 		}
 		if _, known := made[a.Team]; !known {
-			for _, at := range base.Team(a.Team).Created {
-				if at > since {
-					made[a.Team]++
-				}
-			}
+			t := base.Team(a.Team)
+			made[a.Team] = t.CreatedSince(now)
 		}
 		switch {
 		case limits.HoldFirstRun && !base.Meta().Applied:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -96,7 +95,8 @@ func (d *decider) roomFor(team string) ([]*Case, error) {
 	var out []*Case
 	free := len(held)
 	if d.r.Limits.PerHour > 0 {
-		free = d.r.Limits.PerHour - len(d.recent(team).Created)
+		made := d.l.Team(team)
+		free = d.r.Limits.PerHour - made.CreatedSince(d.now)
 	}
 	firstRun := d.r.Limits.HoldFirstRun && !d.l.meta.Applied
 	for _, n := range held {
@@ -113,12 +113,17 @@ func (d *decider) roomFor(team string) ([]*Case, error) {
 	return out, nil
 }
 
-// recent is the team's state with the tickets of the last hour only.
-func (d *decider) recent(team string) TeamState {
+// countTicket notes one more ticket of a team.
+func (d *decider) countTicket(team string) {
 	t := d.l.Team(team)
-	since := d.now.Add(-time.Hour).Unix()
-	t.Created = slices.DeleteFunc(slices.Clone(t.Created), func(at int64) bool { return at <= since })
-	return t
+	minute := d.now.Unix() / 60
+	t.Created = slices.DeleteFunc(slices.Clone(t.Created), func(m Minute) bool { return m.At <= minute-60 })
+	if n := len(t.Created); n > 0 && t.Created[n-1].At == minute {
+		t.Created[n-1].N++
+	} else {
+		t.Created = append(t.Created, Minute{At: minute, N: 1})
+	}
+	d.l.teams[team] = t
 }
 
 // issueCase issues what the case's sinks need, or holds its first ticket back.
@@ -138,9 +143,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 			c.Held = ""
 		}
 		if !c.Digest {
-			t := d.recent(c.Team)
-			t.Created = append(t.Created, d.now.Unix())
-			d.l.teams[c.Team] = t
+			d.countTicket(c.Team)
 		}
 	} else if c.Held != "" {
 		c.Held, teams[c.Team] = "", true // a record of it was found meanwhile
@@ -191,7 +194,8 @@ func (d *decider) noRoom(c *Case) string {
 	if d.r.Limits.HoldFirstRun && !d.l.meta.Applied {
 		return heldFirstRun
 	}
-	if d.r.Limits.PerHour > 0 && c.Priority != pipeline.P1 && len(d.recent(c.Team).Created) >= d.r.Limits.PerHour {
+	made := d.l.Team(c.Team)
+	if d.r.Limits.PerHour > 0 && c.Priority != pipeline.P1 && made.CreatedSince(d.now) >= d.r.Limits.PerHour {
 		return heldLimit
 	}
 	return ""

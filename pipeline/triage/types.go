@@ -345,10 +345,27 @@ type Scope struct {
 // TeamState is what outlives a team's cases: what its limits are counted by. A
 // group whose newest case was purged has one too, for its generation (groupName).
 type TeamState struct {
-	Name    string  `json:"name"`
-	Created []int64 `json:"created,omitempty"` // unix seconds of tickets created within the hour
-	Digest  uint64  `json:"digest,omitempty"`  // number of the digest case
-	Gen     int     `json:"gen,omitempty"`     // last generation of the digest's, or the group's, tickets
+	Name    string   `json:"name"`
+	Created []Minute `json:"created,omitempty"` // tickets created within the hour, oldest first
+	Digest  uint64   `json:"digest,omitempty"`  // number of the digest case
+	Gen     int      `json:"gen,omitempty"`     // last generation of the digest's, or the group's, tickets
+}
+
+// Minute counts the tickets created in one minute.
+type Minute struct {
+	At int64 `json:"at"` // minutes since 1970
+	N  int   `json:"n"`
+}
+
+// CreatedSince counts the tickets of the minutes after the hour before now.
+func (t *TeamState) CreatedSince(now time.Time) int {
+	n := 0
+	for _, m := range t.Created {
+		if m.At > now.Add(-time.Hour).Unix()/60 {
+			n += m.N
+		}
+	}
+	return n
 }
 
 // Suppression is an exception with its standing in state.
