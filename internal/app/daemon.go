@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"runtime/debug"
 	"time"
 
 	"github.com/docket-hub/docket/config"
@@ -59,12 +61,26 @@ func Load(path string, getenv func(string) (string, bool)) (*config.Config, erro
 	return cfg, config.Join(err, Check(cfg))
 }
 
+// tuneGC lets the heap grow further between collections while it is small: a
+// daemon's live heap is a few tens of megabytes, and collecting it at every doubling costs an eighth of
+// the CPU (docs/performance.md). Whoever set GOGC or GOMEMLIMIT has decided already.
+func tuneGC() {
+	if before := debug.SetGCPercent(300); before != 100 {
+		debug.SetGCPercent(before)
+		return
+	}
+	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
+		debug.SetMemoryLimit(256 << 20) // above it collections come as often as they must
+	}
+}
+
 // Run is the daemon: it runs until ctx ends, then drains and stops.
 func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	opts, err := o.options()
 	if err != nil {
 		return err
 	}
+	tuneGC()
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
 		return err
