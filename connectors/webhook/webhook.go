@@ -82,10 +82,11 @@ func (s *Source) Push(ctx context.Context, body io.Reader, p connectors.Push, em
 	}
 	scans := doc.Scans
 	if complete != "" {
-		scans = []pipeline.Scan{{
-			ID: rand.Text(), Scope: complete, Count: w.count, Time: s.now(),
-			Complete: len(w.out.Rejected) == 0, Why: "a record was rejected",
-		}}
+		scan := pipeline.Scan{ID: rand.Text(), Scope: complete, Count: w.count, Time: s.now(), Complete: true}
+		if len(w.out.Rejected) > 0 {
+			scan.Complete, scan.Why = false, "a record was rejected"
+		}
+		scans = []pipeline.Scan{scan}
 	}
 	for _, scan := range scans {
 		if err := emit.Scan(ctx, scan); err != nil {

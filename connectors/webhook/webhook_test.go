@@ -47,7 +47,7 @@ func TestSourceContract(t *testing.T) {
 				return pipeline.Result{Records: got.Accepted, Rejected: len(got.Rejected)}, err
 			},
 			Records: []string{"request 1#0", "request 1#2"}, Rejected: []string{"request 1#1"},
-			Scopes: []string{pipeline.ClaimScope("nightly")},
+			Scopes: []string{pipeline.ClaimScope("ci/nightly")},
 		}
 	})
 }
@@ -86,9 +86,9 @@ func TestPush(t *testing.T) {
 		complete bool
 	}{
 		{"nothing is claimed", strings.Repeat(finding, 3), connectors.Push{}, 3, 0, "", false},
-		{"a whole scan", strings.Repeat(finding, 3), connectors.Push{Complete: "nightly"}, 3, 0, pipeline.ClaimScope("nightly"), true},
-		{"a scan with a reject proves nothing", finding + "{broken}\n", connectors.Push{Complete: "nightly"}, 1, 1, pipeline.ClaimScope("nightly"), false},
-		{"an empty list is a whole scan", "[]", connectors.Push{Complete: "nightly"}, 0, 0, pipeline.ClaimScope("nightly"), true},
+		{"a whole scan", strings.Repeat(finding, 3), connectors.Push{Complete: "nightly"}, 3, 0, pipeline.ClaimScope("ci/nightly"), true},
+		{"a scan with a reject proves nothing", finding + "{broken}\n", connectors.Push{Complete: "nightly"}, 1, 1, pipeline.ClaimScope("ci/nightly"), false},
+		{"an empty list is a whole scan", "[]", connectors.Push{Complete: "nightly"}, 0, 0, pipeline.ClaimScope("ci/nightly"), true},
 		{"many come in batches", strings.Repeat(finding, 2*batch+1), connectors.Push{}, 2*batch + 1, 0, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -95,9 +95,8 @@ type Results struct {
 
 // load is bodies for each client, made before the clock runs.
 type load struct {
-	clients   [][]Body
-	counts    Counts
-	malformed int
+	clients [][]Body
+	counts  Counts
 }
 
 // makeLoad makes n events shared out over as many clients; no two speak of one finding.

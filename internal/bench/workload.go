@@ -142,7 +142,7 @@ func (w *Workload) event(size int) {
 	}
 	b := &w.pending[d.format]
 	if oneTime && b.has[p.index] && (k == changed || k == resolved || k == reopened) {
-		w.flush(int(d.format))
+		w.flush(d.format)
 	}
 	b.add(p.index, d.render(&event{at: at, severity: severities[severity], resolved: k == resolved, malformed: k == malformed}))
 	w.counts.Events++
@@ -151,7 +151,7 @@ func (w *Workload) event(size int) {
 		w.counts.Malformed++
 	}
 	if len(b.records) >= size {
-		w.flush(int(d.format))
+		w.flush(d.format)
 	}
 }
 

@@ -412,7 +412,7 @@ func TestProductAnswers(t *testing.T) {
 	if w.load == nil || w.daemon == nil || w.once == nil || w.offline == nil || w.installation == nil || w.warnings == nil || w.lost == nil || w.clock == nil || w.user == nil {
 		t.Error("product() leaves a part out")
 	}
-	if d := w.now().Sub(time.Now()); d > time.Second || d < -time.Second {
+	if d := time.Until(w.now()); d > time.Second || d < -time.Second {
 		t.Errorf("product().now() is off by %s; want the real time", d)
 	}
 	if _, err := w.client("http://127.0.0.1:1", "").Ping(t.Context()); err == nil {

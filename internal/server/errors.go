@@ -90,7 +90,7 @@ func writeJSON(w http.ResponseWriter, status int, data []byte) {
 // ended is err with the reason that ctx ended, where that is what err is about.
 func ended(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
-	if err == nil || cause == ctx.Err() || !errors.Is(err, ctx.Err()) || errors.Is(err, cause) {
+	if err == nil || errors.Is(cause, ctx.Err()) && errors.Is(ctx.Err(), cause) || !errors.Is(err, ctx.Err()) || errors.Is(err, cause) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", cause, err)

@@ -33,8 +33,8 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case e.St != Inflight:
 		return nil // the same outcome again
 	}
-	if o.Result != pipeline.OutcomeDone {
-		d.sum.Failures++
+	if o.Result != pipeline.OutcomeDone && (o.Result != pipeline.OutcomeGone || e.GoneOnce) {
+		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
 	switch o.Result {
 	case pipeline.OutcomeDone:

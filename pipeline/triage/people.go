@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (d *decider) interaction(in *pipeline.Interaction) error {
 			continue
 		}
 		if why := d.act(c, in); why != nil {
-			if refusal, ok := why.(refused); ok {
+			if refusal := refused(""); errors.As(why, &refusal) {
 				d.auditCase(c, "refused", in.By, "%s: %s", in.Verb, refusal)
 				continue
 			}

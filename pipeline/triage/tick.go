@@ -21,7 +21,7 @@ func (d *decider) tick() error {
 		case !s.Until.After(d.now):
 			s.Ended = d.now
 			d.putSuppression(s)
-			if err := d.endSuppression(s.Name, fmt.Sprintf("suppression %s ended on %s", s.Name, s.Until.Format("2006-01-02"))); err != nil {
+			if err := d.endSuppression(s.Name, fmt.Sprintf("suppression %s ended on %s", s.Name, lastDay(s.Until))); err != nil {
 				return err
 			}
 		case !s.Noticed && s.Until.Sub(d.now) <= noticeBefore && s.Until.Sub(s.Created) > noticeBefore:
@@ -44,6 +44,9 @@ func (d *decider) tick() error {
 	return nil
 }
 
+// lastDay is the day that an instant ends: a suppression until the 31st ends with that day.
+func lastDay(t time.Time) string { return t.Add(-time.Nanosecond).Format("2006-01-02") }
+
 // notice tells the tickets of what it holds that an exception is about to end.
 func (d *decider) notice(s Suppression) error {
 	told := map[uint64]bool{}
@@ -61,8 +64,8 @@ func (d *decider) notice(s Suppression) error {
 			return err
 		}
 		d.say(c, fmt.Sprintf("The suppression %s (%s) ends on %s: what is still reported then counts again.",
-			s.Name, s.Reason, s.Until.Format("2006-01-02")))
-		d.auditCase(c, "notice", "", "suppression %s ends on %s", s.Name, s.Until.Format("2006-01-02"))
+			s.Name, s.Reason, lastDay(s.Until)))
+		d.auditCase(c, "notice", "", "suppression %s ends on %s", s.Name, lastDay(s.Until))
 		d.revised(c)
 	}
 	return nil

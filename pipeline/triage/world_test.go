@@ -315,20 +315,6 @@ func person(in pipeline.Interaction) Input {
 	return Input{Interaction: &in}
 }
 
-// reconfigure puts another configuration into force and sweeps to its end.
-func (w *world) reconfigure(k config) error {
-	w.config = k
-	if err := w.decide(Input{Config: &ConfigChange{Hash: k.hash}}); err != nil {
-		return err
-	}
-	for w.state.Meta().Sweep != 0 {
-		if err := w.decide(Input{Sweep: 3}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // dump is all of a state, in one canonical text.
 func dump(l *Layer) string {
 	var b strings.Builder
