@@ -220,8 +220,13 @@ func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
 	if i < 0 {
 		return fmt.Errorf("finding number %d lost a report: run `docket state verify`", g.Seq)
 	}
-	hr.Status, hr.Observed, hr.Hash = pipeline.StatusResolved, s.Time.UnixMilli(), 0
-	rec.Reports[i].Status, rec.Reports[i].ObservedAt = pipeline.StatusResolved, s.Time
+	hr.Status, hr.Hash = pipeline.StatusResolved, 0
+	rec.Reports[i].Status = pipeline.StatusResolved
+	if !pipeline.IsClaim(s.Scope) {
+		// Records of a claimed scope keep times of their own, which the claim's says nothing
+		// about: one that is listed again with its old time is back.
+		hr.Observed, rec.Reports[i].ObservedAt = s.Time.UnixMilli(), s.Time
+	}
 	rec.Reports[i].StatusReason = "absent from the scan of " + s.Scope
 	d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
 	rec.LastChange = d.now
