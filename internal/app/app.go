@@ -68,7 +68,8 @@ type App struct {
 	failing sync.Once
 	closing sync.Once
 	closed  error
-	run     atomic.Bool // a run or an apply is under way
+	run     atomic.Bool  // a run or an apply is under way
+	taking  atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
 	sourcesCancel context.CancelFunc // nil while none runs

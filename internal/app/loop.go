@@ -19,7 +19,7 @@ const (
 	tickEvery  = time.Second
 	sweepChunk = 500
 	// batchMessages bounds how many messages of a stream one changeset takes in.
-	batchMessages = 16
+	batchMessages = 64
 	// gatherFor is how long a reader waits for more after it got little: one commit
 	// then serves all of it, at the price of that much delay.
 	gatherFor  = 5 * time.Millisecond
@@ -29,6 +29,11 @@ const (
 	issueSoon  = 20 * time.Millisecond
 	issueFlood = 250 * time.Millisecond
 	floodSize  = 200 // findings in one batch
+	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
+	// soon; for at most this long, so that it never starves.
+	crowd       = 4
+	giveWayFor  = 400 * time.Millisecond
+	giveWayLook = 5 * time.Millisecond
 	// readRetry is the pause after a read that failed.
 	readRetry = time.Second
 )
@@ -165,6 +170,9 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		select {
 		case b := <-l.batches:
+			if !b.inputs {
+				l.giveWay(ctx)
+			}
 			n, err := l.take(b)
 			if err != nil {
 				return err
@@ -215,6 +223,13 @@ func (l *loop) inject(ctx context.Context, in triage.Input) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// giveWay lets a crowd of requests go first, for a while.
+func (l *loop) giveWay(ctx context.Context) {
+	for until := time.Now().Add(giveWayFor); l.app.taking.Load() >= crowd && time.Now().Before(until) && ctx.Err() == nil; {
+		time.Sleep(giveWayLook)
 	}
 }
 
