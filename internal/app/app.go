@@ -77,6 +77,13 @@ type App struct {
 	onReload      func(*config.Config) // set before anything can ask for a reload
 }
 
+// abandon closes an App that never came to run, though ctx may be over already.
+func (a *App) abandon(ctx context.Context) error {
+	stop, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopWithin, errStopTime)
+	defer cancel()
+	return a.Close(stop)
+}
+
 // DataDir is the folder of a configuration's state.
 func DataDir(cfg *config.Config) string { return cfg.Path(cfg.DataDir) }
 
@@ -90,7 +97,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.Close(ctx))
+			err = errors.Join(err, a.abandon(ctx))
 		}
 	}()
 	dir := DataDir(cfg)

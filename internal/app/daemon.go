@@ -87,13 +87,13 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	}
 	srv, err := server.New(a.serverOptions(cfg, o))
 	if err != nil {
-		return errors.Join(err, a.Close(ctx))
+		return errors.Join(err, a.abandon(ctx))
 	}
 	// What takes things in stops first, and all of the stop has one deadline.
 	defer func() {
 		stop, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopWithin, errStopTime)
 		defer cancel()
-		serving, done := context.WithTimeoutCause(stop, stopWithin/4, errStopTime)
+		serving, done := context.WithTimeoutCause(stop, stopWithin/2, errStopTime)
 		defer done()
 		err = errors.Join(err, srv.Stop(serving), a.stopSources(stop), a.Close(stop))
 		a.o.Log.Info("stopped")
