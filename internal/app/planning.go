@@ -208,7 +208,7 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 		return 0, err
 	}
 	a.loop.hold.Store(true)
-	if err := fresh.spool.replay(ctx, patient{a.stream}); err != nil {
+	if err := fresh.spool.replay(ctx, patient{a.stream, a.o.Log}); err != nil {
 		return fresh.spool.left, err
 	}
 	if err := a.settle(ctx, p); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	defaultInterval = 5 * time.Minute
 	defaultFull     = 24 * time.Hour
 	fullRetry       = 2 * time.Second // before a read goes on when the stream is full
+	fullPatience    = time.Minute     // after that a full stream ends the read
 )
 
 // polls runs the sources, each by one goroutine at a time.
@@ -65,7 +67,7 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	}
 	st.Name, st.LastRun = s.Name, a.now()
 	g := a.Graph()
-	in := g.intake(s, readID(s.Name), patient{a.stream}, a.now)
+	in := g.intake(s, readID(s.Name), patient{a.stream, a.o.Log}, a.now)
 	em := &counting{Intake: in, graph: g, report: report}
 	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
 	c := in.Counts()
@@ -91,14 +93,26 @@ func (p *polls) watermark(s *Source) (state.SourceState, error) {
 // readID is unique to one read of one source.
 func readID(source string) string { return source + "/" + rand.Text() }
 
-// patient waits while the stream is full, as long as the read may take.
-type patient struct{ to ingest.Publisher }
+// patient waits while the stream is full, for triage frees room as it goes. A
+// stream that stays full holds what stream.keep asks for: then nothing but the configuration helps.
+type patient struct {
+	to  ingest.Publisher
+	log *slog.Logger
+}
 
 func (p patient) PublishFindings(ctx context.Context, payload []byte) error {
+	var since time.Time
 	for {
 		err := p.to.PublishFindings(ctx, payload)
 		if !errors.Is(err, pipeline.ErrFull) {
 			return err
+		}
+		switch {
+		case since.IsZero():
+			since = time.Now()
+			p.log.Warn("the stream is full: waiting for room")
+		case time.Since(since) > fullPatience:
+			return fmt.Errorf("%w for %s: raise stream.max_bytes, or lower stream.keep", err, fullPatience)
 		}
 		select {
 		case <-time.After(fullRetry):
