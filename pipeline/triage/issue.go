@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -267,7 +268,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 		Open: e.WantOpen, Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
 		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
 		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
-		Comments: slices.Clone(e.Comments), Assignees: c.Settings.Assignee,
+		Comments: slices.Clone(e.Comments),
 	}
 	if c.Recurring {
 		t.Labels = append(t.Labels, "recurring")
@@ -279,7 +280,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 		t.Acked = fmt.Sprintf("%s until %s", c.Ack.By, c.Ack.Until.Format("2006-01-02"))
 	}
 	if c.Assignee != "" {
-		t.Assignees = append([]string{c.Assignee}, t.Assignees...)
+		t.Assignees = []string{c.Assignee}
 	}
 	if d.r.CaseURL != nil {
 		t.CaseURL = d.r.CaseURL(c.ID())
@@ -314,6 +315,26 @@ func (d *decider) leading(c *Case) (pipeline.Finding, error) {
 	}, err
 }
 
+// assignees are the candidates that the route's assignee chain names for the leading
+// finding, best first; what it does not carry is left out.
+func assignees(c *Case, f *pipeline.Finding) []string {
+	var out []string
+	for _, name := range c.Settings.Assignee {
+		who := ""
+		if tag, ok := strings.CutPrefix(name, "account_tag."); ok {
+			who = f.Account.Tags[tag]
+		} else if tag, ok := strings.CutPrefix(name, "tag."); ok {
+			who = f.Tag(tag)
+		} else if name == "team" {
+			who = c.Team
+		}
+		if who != "" && !slices.Contains(out, who) {
+			out = append(out, who)
+		}
+	}
+	return out
+}
+
 // words fills in what the leading finding says, and the list of findings.
 func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 	if c.Lead != 0 {
@@ -326,6 +347,7 @@ func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 		if t.Title == "" {
 			t.Title = f.Control
 		}
+		t.Assignees = append(t.Assignees, assignees(c, &f)...)
 	}
 	var open, rest []pipeline.TicketFinding
 	err := d.l.Members(c.Number, func(m Member) bool {
