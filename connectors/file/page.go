@@ -141,9 +141,10 @@ func (p *page) has(event string) bool {
 	return false
 }
 
-// render writes the whole file.
-func (p page) render(t pipeline.Ticket) string {
+// render writes the whole file round the ticket's text.
+func (p page) render(text string) string {
 	var b strings.Builder
+	b.Grow(len(text) + len(p.notes) + len(p.history) + 1024)
 	b.WriteString(fence)
 	for _, f := range []struct{ name, value string }{
 		{"key", p.head.Key}, {"case", p.head.Case}, {"title", p.head.Title}, {"state", p.head.State}, {"why", p.head.Why},
@@ -155,7 +156,7 @@ func (p page) render(t pipeline.Ticket) string {
 	field(&b, "updated", p.head.Updated)
 	field(&b, "previous", p.head.Previous)
 	b.WriteString(fence + "\n")
-	b.WriteString(ticket.Markdown(t))
+	b.WriteString(text)
 	b.WriteString(notesHeading + "\n" + notesHint + "\n")
 	if p.notes != "" {
 		b.WriteString("\n" + p.notes + "\n")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // SinkOptions is what the program adds to a sink's settings.
@@ -98,11 +99,11 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 	if held.head.Key == t.Key && held.head.Revision > t.Rev {
 		return s.applied(name, held.head), nil
 	}
-	next := held.next(t, s.now().UTC())
-	text := next.render(t)
-	if missing || text != old {
-		next.head.Updated = s.now().UTC().Format(time.RFC3339)
-		if err := s.write(path, next.render(t)); err != nil {
+	now := s.now().UTC()
+	next, text := held.next(t, now), ticket.Markdown(t)
+	if missing || next.render(text) != old {
+		next.head.Updated = now.Format(time.RFC3339)
+		if err := s.write(path, next.render(text)); err != nil {
 			return pipeline.Applied{}, fmt.Errorf("writing ticket %s: %w", path, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -399,8 +400,8 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, line, event string) {
 		in := testTicket(1)
 		in.Comments = []pipeline.Comment{{EventID: event, Time: noon, Lines: []string{line}}}
-		first := parse(text).next(in, noon).render(in)
-		again := parse(first).next(in, noon).render(in)
+		first := parse(text).next(in, noon).render(ticket.Markdown(in))
+		again := parse(first).next(in, noon).render(ticket.Markdown(in))
 		if again != first {
 			t.Errorf("render(parse(render(%q))) = %q; want %q", text, again, first)
 		}

@@ -19,6 +19,10 @@ import (
 // fetchWait is how long one look for actions waits.
 const fetchWait = time.Second
 
+// localCalls is how many writes of a sink go on at a time whose writes are cheap and safe to
+// repeat: more of them share each flush of the claims and of the outcomes.
+const localCalls = 64
+
 // delivery is the loop of one sink.
 type delivery struct {
 	name   string
@@ -42,8 +46,12 @@ func (a *App) startSink(s *Sink) error {
 	if err != nil {
 		return err
 	}
+	calls := 0
+	if _, repeats := s.Sink.(pipeline.Repeater); repeats {
+		calls = localCalls
+	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
 	})
 	if err != nil {
@@ -175,7 +183,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 		return nil, err
 	}
 	for i := range rows {
-		delete(inFlight, deliver.ClaimKey(rows[i].Action.Sink, rows[i].Action.Case))
+		delete(inFlight, deliver.ClaimKey(rows[i].Sink, rows[i].Case))
 	}
 	var out []triage.Reissue
 	for _, x := range inFlight {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
 )
 
 // The buckets. Numbers in keys are big-endian, so that keys sort as the numbers do.
@@ -115,6 +116,15 @@ func outboxKey(number uint64, a *pipeline.Action) []byte {
 	key := appendName(key64(number), a.Sink)
 	key = binary.BigEndian.AppendUint64(key, a.N)
 	return binary.BigEndian.AppendUint64(key, uint64(a.K))
+}
+
+// parseOutboxKey undoes outboxKey; false when the sink stands there as a hash.
+func parseOutboxKey(k []byte) (caseID, sink string, n uint64, kth int, ok bool) {
+	if len(k) < 9 || k[8] > maxName || len(k) != 9+int(k[8])+16 {
+		return "", "", 0, 0, false
+	}
+	end := 9 + int(k[8])
+	return triage.CaseID(number(k[:8])), string(k[9:end]), number(k[:end+8]), int(number(k)), true
 }
 
 // eventOrder orders what a changeset appends (audit, rejects) by position,
