@@ -82,9 +82,6 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 	if err != nil {
 		return pipeline.Applied{}, pipeline.Permanent(err)
 	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return pipeline.Applied{}, fmt.Errorf("making the ticket folder: %w", err)
-	}
 	s.start.Do(s.sweep)
 	path := filepath.Join(s.dir, name)
 	old, err := readFile(path)
@@ -209,11 +206,14 @@ func readFile(path string) (string, error) {
 	return string(b), err
 }
 
-// write replaces path. A second sink on the same folder may sweep the temporary
-// file away just as it starts; then the write is done once more.
+// write replaces path. Where the folder is not there yet, or a second sink on the same folder
+// swept the temporary file away just as it started, the write is done once more.
 func (s *Sink) write(path, text string) error {
 	err := replaceFile(path, text)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return fmt.Errorf("making the ticket folder: %w", err)
+		}
 		err = replaceFile(path, text)
 	}
 	return err
