@@ -166,7 +166,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 	}
 	defer snap.Close()
 	inFlight := map[string]triage.Reissue{}
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && a.now().Sub(e.Issued) >= olderThan {
 				inFlight[deliver.ClaimKey(sink, c.ID())] = triage.Reissue{Case: c.Number, Sink: sink, N: e.N}
