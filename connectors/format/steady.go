@@ -78,7 +78,10 @@ func (s *steady) walk() bool {
 		case ' ', '\t', '\r', '\n':
 			continue
 		case '"':
-			end := closing(b, i+1)
+			end := i + 1 + quote(b[i+1:])
+			if end == i {
+				end = closing(b, i+1)
+			}
 			if end < 0 || s.depth <= 2 && !s.text(i+1, end) {
 				return false
 			}
