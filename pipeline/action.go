@@ -38,6 +38,7 @@ type Outcome struct {
 	Twin    Ref           `json:"twin,omitzero"`
 	Held    Fields        `json:"held,omitempty"`
 	Created bool          `json:"created,omitempty"`
+	Updated time.Time     `json:"updated,omitzero"` // of the record read back, by the tracker's clock
 	Reason  string        `json:"reason,omitempty"` // for people; without secrets
 }
 

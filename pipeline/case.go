@@ -14,14 +14,30 @@ func (r Ref) IsZero() bool { return r.ID == "" }
 
 // Fields are the values that docket writes into a tracker's record, one word a
 // field ("title", "priority", "state", …). They are what the three-way merge compares.
+//
+// The words are title, description, priority, state, resolution, assignee, labels, due, and
+// whatever else a sink writes. Values are in the tracker's spelling and compared for equality only: a long one may
+// stand as its hash, a list is sorted, an empty field is left out.
 type Fields map[string]string
 
+// The words of Fields that triage knows.
+const (
+	FieldPriority = "priority"
+	FieldState    = "state"
+	FieldAssignee = "assignee"
+)
+
 // Applied is what a sink answers after a write: the record, and what it held
-// when it was read back.
+// when it was read back. A field that was left as a person set it, because its value is neither in
+// Ticket.Last nor in Ticket.Sent, holds what Ticket.Last said of it (nothing: it is left out), so that it is
+// still the person's at the next write.
 type Applied struct {
 	Ref  Ref    `json:"ref"`
 	Held Fields `json:"held,omitempty"`
 	Twin Ref    `json:"twin,omitzero"` // a second record under the same key, met on the way
+	// Updated is the record's time of last change by the tracker's own clock, as read back after the
+	// write; zero where the tracker has none. What is seen of the record at an earlier time is older than the write.
+	Updated time.Time `json:"updated,omitzero"`
 }
 
 // Comment is what people should read about one delivered revision. EventID
