@@ -22,9 +22,10 @@ type Fields map[string]string
 
 // The words of Fields that triage knows.
 const (
-	FieldPriority = "priority"
-	FieldState    = "state"
-	FieldAssignee = "assignee"
+	FieldPriority   = "priority"
+	FieldState      = "state"
+	FieldResolution = "resolution" // goes with the state
+	FieldAssignee   = "assignee"
 )
 
 // Applied is what a sink answers after a write: the record, and what it held
@@ -82,16 +83,20 @@ type Explanation struct {
 // Ticket is what a sink should make its record match, by value: everything that
 // the text needs, so that a worker reads nothing else.
 type Ticket struct {
-	Key  string   `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
-	Case string   `json:"case"` // DK-1
-	Rev  uint64   `json:"rev"`
-	Gen  int      `json:"gen"`
-	Open bool     `json:"open"`           // wanted open or closed
-	Why  string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
-	Ref  Ref      `json:"ref"`            // the record, once known
-	Last Fields   `json:"last,omitempty"` // what the tracker held when read back after our last write
-	Sent []Fields `json:"sent,omitempty"` // what attempts without a known outcome may have written
-	Twin Ref      `json:"twin,omitzero"`  // a second record to link and close
+	Key  string `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
+	Case string `json:"case"` // DK-1
+	Rev  uint64 `json:"rev"`
+	Gen  int    `json:"gen"`
+	Open bool   `json:"open"` // wanted open or closed
+	// WasOpen is whether the record was open when docket last wrote or read it. Where it differs from
+	// Open, this revision is to close or reopen the record. Where it does not, the record is in the
+	// state that docket wants, or a person moved it since, and stays there. Without meaning before the first write.
+	WasOpen bool     `json:"was_open,omitempty"`
+	Why     string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
+	Ref     Ref      `json:"ref"`            // the record, once known
+	Last    Fields   `json:"last,omitempty"` // what the tracker held when read back after our last write
+	Sent    []Fields `json:"sent,omitempty"` // what attempts without a known outcome may have written
+	Twin    Ref      `json:"twin,omitzero"`  // a second record to link and close
 
 	Team        string          `json:"team,omitempty"`
 	Route       string          `json:"route,omitempty"`
