@@ -173,7 +173,7 @@ func (d *decider) reopenByPerson(c *Case, in *pipeline.Interaction) error {
 	case err != nil:
 		return err
 	case len(watched) == 0:
-		return refused("none of its findings is open: nothing to reopen it for")
+		return refused("none of its findings is open")
 	case to != nil:
 		return d.fold(c, to, watched, d.who(in)+" reopened "+c.ID())
 	}

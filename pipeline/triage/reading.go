@@ -53,7 +53,7 @@ func (d *decider) read(c *Case, sink string, e *Entry, s *pipeline.Seen) error {
 		d.recordDeleted(c, sink, e)
 		return nil
 	case !s.Updated.IsZero() && s.Updated.Before(e.HeldAt):
-		return nil // it was read before our last write was over
+		return nil // it was read before our last write was over, or before another reading
 	}
 	if s.Ref.Key != "" && s.Ref.Key != e.Ref.Key {
 		d.auditCase(c, "renamed", "", "%s: %s is %s now", sink, refWord(e.Ref), s.Ref.Key)
@@ -63,6 +63,10 @@ func (d *decider) read(c *Case, sink string, e *Entry, s *pipeline.Seen) error {
 	if e.St == Inflight || e.Last == nil {
 		d.keepWaiting(c, e, s)
 		return nil
+	}
+	if s.Updated.After(e.HeldAt) {
+		e.HeldAt = s.Updated
+		d.l.putCase(c)
 	}
 	d.from = sink
 	defer func() { d.from = "" }()
@@ -193,6 +197,11 @@ func (d *decider) commented(c *Case, e *Entry, s *pipeline.Seen) error {
 		}
 		e.Heard = append(e.Heard, x.ID)
 		in := &pipeline.Interaction{Verb: pipeline.VerbComment, By: cmp.Or(x.By, "somebody"), Via: d.from, Text: x.Text}
+		if !d.others(c, e) {
+			d.auditCase(c, string(in.Verb), in.By, "%s: %s", d.who(in), in.Text)
+			d.l.putCase(c)
+			continue
+		}
 		if err := d.act(c, in); err != nil {
 			return err
 		}
@@ -200,11 +209,18 @@ func (d *decider) commented(c *Case, e *Entry, s *pipeline.Seen) error {
 	return nil
 }
 
+// others reports whether the case has a ticket besides this one, to tell of what happened here.
+func (d *decider) others(c *Case, e *Entry) bool {
+	any := false
+	d.eachTicket(c, func(x *Entry) { any = any || x != e })
+	return any
+}
+
 // stateSeen: closed, reopened or taken by a person.
 func (d *decider) stateSeen(c *Case, e *Entry, s *pipeline.Seen) error {
 	v, told := s.Fields[pipeline.FieldState]
 	if told && !e.news(pipeline.FieldState, v) || !told && !e.rests() && e.RevOpen != s.Closed {
-		d.wontFixSeen(c, e, s)
+		d.wontFixSeen(c, e, s, false)
 		return nil // ours, or perhaps: the attempt that we know no end of went there
 	}
 	back := told && v == e.Last[pipeline.FieldState]
@@ -218,6 +234,8 @@ func (d *decider) stateSeen(c *Case, e *Entry, s *pipeline.Seen) error {
 	switch {
 	case wasOpen && s.Closed:
 		return d.closedSeen(c, s)
+	case s.Closed:
+		d.wontFixSeen(c, e, s, true)
 	case !wasOpen && !s.Closed:
 		return d.reopenedSeen(c, e, s)
 	case s.Acked && c.Open && c.Ack == nil:
@@ -230,15 +248,18 @@ func (d *decider) stateSeen(c *Case, e *Entry, s *pipeline.Seen) error {
 	return nil
 }
 
-// wontFixSeen: who closed it says afterwards that it will not be fixed.
-func (d *decider) wontFixSeen(c *Case, e *Entry, s *pipeline.Seen) {
-	v := s.Fields[pipeline.FieldResolution]
-	if !s.Closed || !s.WontFix || c.Person == nil || c.Open || c.Person.WontFix || v == "" || !e.news(pipeline.FieldResolution, v) {
+// wontFixSeen: who closed it says afterwards that it will not be fixed, by its state or by its resolution.
+func (d *decider) wontFixSeen(c *Case, e *Entry, s *pipeline.Seen, news bool) {
+	if v := s.Fields[pipeline.FieldResolution]; v != "" && e.news(pipeline.FieldResolution, v) {
+		e.takeNote(pipeline.FieldResolution, v)
+		d.l.putCase(c)
+		news = true
+	}
+	if !news || !s.Closed || !s.WontFix || c.Open || c.Person == nil || c.Person.WontFix {
 		return
 	}
-	e.takeNote(pipeline.FieldResolution, v)
 	c.Person.WontFix = true
-	in := d.acted(s, pipeline.FieldResolution, "")
+	in := d.acted(s, pipeline.FieldState, "")
 	d.auditCase(c, "closed", in.By, "%s says that it will not be fixed", d.who(in))
 	d.l.putCase(c)
 }
@@ -257,7 +278,9 @@ func (d *decider) closedSeen(c *Case, s *pipeline.Seen) error {
 		return err
 	}
 	in := d.acted(s, pipeline.FieldState, pipeline.VerbClose)
-	in.WontFix = s.WontFix
+	if in.WontFix = s.WontFix; in.WontFix {
+		in.Text = "it will not be fixed"
+	}
 	if _, err := d.tried(c, in); err != nil || !in.At.Before(d.now) {
 		return err
 	}
@@ -299,13 +322,19 @@ func (d *decider) reopenedSeen(c *Case, e *Entry, s *pipeline.Seen) error {
 		return err
 	}
 	e.LeftOpen = true
-	text := fmt.Sprintf("%s reopened the ticket; %s. It stays open until a person closes it.", d.who(in), why)
+	text := fmt.Sprintf("%s reopened the ticket, but %s. It stays open until a person closes it.", d.who(in), why)
 	d.auditCase(c, "left_open", in.By, "%s", text)
-	d.from = "" // the ticket itself says so too
-	d.say(c, text)
-	d.from = in.Via
+	d.sayEverywhere(c, text)
 	d.revised(c)
 	return nil
+}
+
+// sayEverywhere is say, in the ticket of the person who acted too.
+func (d *decider) sayEverywhere(c *Case, text string) {
+	from := d.from
+	d.from = ""
+	d.say(c, text)
+	d.from = from
 }
 
 // prioritySeen: from here on the priority is the person's.
@@ -369,7 +398,10 @@ func (e *Entry) wrote(o *pipeline.Outcome) {
 	if _, theirs := e.Theirs[pipeline.FieldState]; !theirs {
 		e.IsOpen = e.RevOpen
 	}
-	e.Last, e.HeldAt, e.Sent = o.Held, o.Updated, nil
+	e.Last, e.Sent = o.Held, nil
+	if o.Updated.After(e.HeldAt) {
+		e.HeldAt = o.Updated
+	}
 }
 
 // opened reports whether the record is open as far as docket has a say in it.
