@@ -112,6 +112,33 @@ type Finder interface {
 // attempt is plainly repeated, it neither waits nor parks.
 type Repeater interface{ RepeatsSafely() }
 
+// Watcher is a Sink that can tell what people did to its records. Nothing that
+// it hears changes anything by itself: a hint names records, and each is read
+// fresh before triage judges it. The methods are called by several goroutines at a time.
+type Watcher interface {
+	// Hint checks that one webhook request is the tracker's own and names the records that it
+	// speaks of; only their Ref.ID need be set. It asks the tracker nothing. A wrong or missing signature, or a
+	// sink that has no secret to check it with, is ErrUnauthorized; a body that cannot be read is Permanent.
+	// A request about something else names none.
+	Hint(h Hook) ([]Ref, error)
+	// Changed names records under docket's keys that changed since, in any order and perhaps once more
+	// than needed, and the watermark of the next poll. An empty watermark begins now, less what
+	// a tracker's index lags behind. With an error the watermark must not be kept.
+	Changed(ctx context.Context, since Watermark) ([]Ref, Watermark, error)
+	// Read reads one record as it is now, not from an index. A record that does not exist is no
+	// error but Deleted, with the Ref asked for. Where nothing can be said (403, no answer) it is an error of the
+	// classes that Apply has.
+	Read(ctx context.Context, ref Ref) (Seen, error)
+}
+
+// Renderer is a Sink that can say, without asking the tracker, what Apply would
+// write for a ticket: the words and values that Applied.Held would hold after it. It fills
+// Ticket.Sent, so that a value of our own whose answer was lost is not taken for a person's. What needs the
+// tracker to be known (which assignee it accepts) is left out. Always the same for the same ticket.
+type Renderer interface {
+	Fields(t Ticket) Fields
+}
+
 // Checker is a Sink or Source that can prove its settings without changing
 // anything, in one word: nil, or everything that is wrong (joined errors).
 type Checker interface {

@@ -46,14 +46,14 @@ func (a *App) startSink(s *Sink) error {
 	if err != nil {
 		return err
 	}
-	calls := 0
+	calls := s.Concurrency
 	if _, repeats := s.Sink.(pipeline.Repeater); repeats {
-		calls = localCalls
+		calls = max(calls, localCalls)
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
-		Concurrency: s.Concurrency, Rate: s.Rate,
+		Rate: s.Rate,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
