@@ -36,10 +36,13 @@ type Sink struct {
 }
 
 var (
-	_ pipeline.Sink     = (*Sink)(nil)
-	_ pipeline.Finder   = (*Sink)(nil)
-	_ pipeline.Repeater = (*Sink)(nil)
-	_ pipeline.Checker  = (*Sink)(nil)
+	_ pipeline.Sink      = (*Sink)(nil)
+	_ pipeline.Finder    = (*Sink)(nil)
+	_ pipeline.Repeater  = (*Sink)(nil)
+	_ pipeline.Inspector = (*Sink)(nil)
+	_ pipeline.Previewer = (*Sink)(nil)
+	_ pipeline.Lister    = (*Sink)(nil)
+	_ pipeline.Remover   = (*Sink)(nil)
 )
 
 // NewSink makes the sink; it touches no file.
@@ -152,30 +155,6 @@ func (s *Sink) Find(ctx context.Context, key string) ([]pipeline.Ref, error) {
 		return nil, fmt.Errorf("looking for a ticket: %w", err)
 	}
 	return []pipeline.Ref{s.ref(key+extension, parse(text).head.Case)}, nil
-}
-
-// Check proves that files can be made in the folder, or in the nearest one above
-// it that is there. It leaves nothing behind.
-func (s *Sink) Check(ctx context.Context) error {
-	dir := s.dir
-	for {
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			return fmt.Errorf("ticket folder %s: %s is no folder", s.dir, dir)
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return fmt.Errorf("ticket folder: %w", err)
-		}
-		dir = filepath.Dir(dir)
-	}
-	f, err := os.CreateTemp(dir, tempPrefix+"*"+tempSuffix)
-	if err != nil {
-		return fmt.Errorf("ticket folder %s cannot be written: %w", s.dir, err)
-	}
-	return errors.Join(ctx.Err(), f.Close(), os.Remove(f.Name()))
 }
 
 // sweep removes what a killed process left half written. What cannot be removed

@@ -94,6 +94,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if a.o.Metrics == nil {
 		a.o.Metrics = NewMetrics()
 	}
+	ask := a.statuses
+	a.o.Metrics.delivery.status.Store(&ask)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {

@@ -46,13 +46,14 @@ func (a *App) startSink(s *Sink) error {
 	if err != nil {
 		return err
 	}
-	calls := 0
+	calls := s.Concurrency
 	if _, repeats := s.Sink.(pipeline.Repeater); repeats {
-		calls = localCalls
+		calls = max(calls, localCalls)
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
+		Rate: s.Rate,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -88,6 +89,13 @@ func timings(u config.Unsure) deliver.Timings {
 		Deadline: u.Deadline, Pause: u.Pause, Late: u.Late, Grace: u.Grace, Lag: u.Lag,
 		Settle: u.Settle, Looks: u.Looks, Lease: u.Lease,
 	}
+}
+
+func rate(r *config.Rate) deliver.Rate {
+	if r == nil {
+		return deliver.Rate{}
+	}
+	return deliver.Rate{PerSecond: r.PerSecond, Burst: r.Burst}
 }
 
 // queue is a sink's consumer as delivery wants it.

@@ -53,10 +53,12 @@ type Source struct {
 
 // Sink is a configured sink.
 type Sink struct {
-	Name   string
-	Type   string
-	Sink   pipeline.Sink
-	Unsure config.Unsure
+	Name        string
+	Type        string
+	Sink        pipeline.Sink
+	Unsure      config.Unsure
+	Concurrency int
+	Rate        deliver.Rate
 }
 
 // Outside is what a graph is built with besides its configuration.
@@ -173,7 +175,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure})
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Concurrency, Rate: rate(s.Rate)})
 	}
 	return errs
 }
