@@ -45,7 +45,7 @@ func (a *App) startSink(s *Sink) error {
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
-		Concurrency: s.Concurrency, Rate: s.Rate,
+		Concurrency: s.Concurrency, Rate: s.Rate, Brake: a.braked,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)

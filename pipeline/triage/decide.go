@@ -55,9 +55,9 @@ type Rules struct {
 	CaseURL  func(id string) string
 	Settings func(team, sink string) map[string]any // a team's settings for a sink
 	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
-	// SinkConfig is a hash of what a sink's settings are for a team; a dead letter is tried once more
-	// when it changes. Nil: only on command.
-	SinkConfig func(team, sink string) string
+	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
+	// tried once more when it changes. Nil: only on command.
+	SinkConfig func(team, route, sink string) string
 }
 
 // ConfigChange says that another configuration applies from here on.
@@ -119,7 +119,8 @@ type Summary struct {
 	TicketsCreated int `json:"tickets_created"`
 	TicketsUpdated int `json:"tickets_updated"`
 	TicketsClosed  int `json:"tickets_closed"`
-	Failures       int `json:"failures"` // actions that became dead letters, were parked or gone
+	TicketsDoubled int `json:"tickets_doubled,omitempty"` // second records of one ticket that were met
+	Failures       int `json:"failures"`                  // actions that became dead letters, were parked or gone
 }
 
 // Add adds o to s.
@@ -139,6 +140,7 @@ func (s *Summary) Add(o Summary) {
 	s.TicketsCreated += o.TicketsCreated
 	s.TicketsUpdated += o.TicketsUpdated
 	s.TicketsClosed += o.TicketsClosed
+	s.TicketsDoubled += o.TicketsDoubled
 	s.Failures += o.Failures
 }
 

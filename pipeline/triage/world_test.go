@@ -140,7 +140,7 @@ func (k config) rules() *Rules {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
 	}
 	if k.sinkHash != "" {
-		r.SinkConfig = func(string, string) string { return k.sinkHash }
+		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
 	}
 	return r
 }
