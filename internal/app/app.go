@@ -43,6 +43,7 @@ type Options struct {
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
+	HoldSinks bool     // no outside write starts at all
 	Metrics   *Metrics // nil: not measured
 }
 
@@ -58,18 +59,20 @@ type App struct {
 	polls  *polls
 	holder string
 
-	mu      sync.Mutex // guards sinks and reload
-	sinks   map[string]*delivery
-	ctx     context.Context // of the background work; ends in Close
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
-	failed  chan struct{} // closed at the first failure of background work
-	failure error         // that failure; read after failed is closed
-	failing sync.Once
-	closing sync.Once
-	closed  error
-	run     atomic.Bool  // a run or an apply is under way
-	taking  atomic.Int64 // requests that are handing findings in
+	mu         sync.Mutex // guards sinks and reload
+	sinks      map[string]*delivery
+	ctx        context.Context // of the background work; ends in Close
+	cancel     context.CancelCauseFunc
+	wg         sync.WaitGroup
+	failed     chan struct{} // closed at the first failure of background work
+	failure    error         // that failure; read after failed is closed
+	failing    sync.Once
+	closing    sync.Once
+	closed     error
+	brakeOn    atomic.Bool  // outside writes must not start
+	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
+	run        atomic.Bool  // a run or an apply is under way
+	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
 	sourcesCancel context.CancelFunc // nil while none runs
@@ -160,6 +163,9 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	a.polls = newPolls(a)
 	a.background("triage", a.loop.run)
 	a.background("relay", a.relay.run)
+	if err := a.startBrake(ctx, meta); err != nil {
+		return err
+	}
 	if err := a.startSinks(g); err != nil {
 		return err
 	}

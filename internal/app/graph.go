@@ -175,7 +175,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Concurrency, Rate: rate(s.Rate)})
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
 	return errs
 }

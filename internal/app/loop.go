@@ -405,6 +405,9 @@ func (l *loop) commit(inputs []triage.Input) error {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
 	}
+	if cs.Meta.Brake.On != before.Brake.On {
+		l.app.brakeOn.Store(cs.Meta.Brake.On)
+	}
 	l.sweeping = cs.Meta.Sweep != 0
 	l.app.o.Metrics.decided(sum, cs.Rejects)
 	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)

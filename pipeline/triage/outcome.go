@@ -42,7 +42,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case pipeline.OutcomeRefused:
 		e.St, e.Reason, e.Since = Dead, o.Reason, d.now
 		if d.r.SinkConfig != nil {
-			e.Under = d.r.SinkConfig(c.Team, sink)
+			e.Under = d.r.SinkConfig(c.Team, c.Route, sink)
 		}
 		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeUnknown:
@@ -66,7 +66,7 @@ func (d *decider) seenMeanwhile(c *Case, e *Entry, o *pipeline.Outcome) {
 	switch {
 	case seen.IsZero() || seen.ID == e.Ref.ID:
 	case o.Result == pipeline.OutcomeDone:
-		e.Twin = seen
+		d.doubled(c, o.Sink, e, seen)
 	case e.Ref.IsZero() && o.Gen == e.Gen:
 		e.Ref, e.Again, e.St, e.Reason, e.Since = seen, true, Idle, "", time.Time{}
 		d.auditCase(c, "sighted", "", "%s is the ticket after all", refWord(seen))
@@ -97,7 +97,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 	e.InTwin = pipeline.Ref{}
 	if !o.Twin.IsZero() && o.Twin.ID != e.Ref.ID {
-		e.Twin = o.Twin
+		d.doubled(c, sink, e, o.Twin)
 	}
 	switch {
 	case created:
@@ -159,10 +159,18 @@ func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) 
 	case e.Twin == o.Ref:
 		return
 	default:
-		e.Twin = o.Ref
-		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(o.Ref))
+		d.doubled(c, sink, e, o.Ref)
 	}
 	d.l.putCase(c)
+}
+
+// doubled notes a second record of a case's ticket: the next action links and closes it.
+func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
+	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
+		d.sum.TicketsDoubled++
+		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
+	}
+	e.Twin = second
 }
 
 // reissue puts actions that no message is stored for back on their way.

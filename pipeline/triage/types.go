@@ -138,6 +138,7 @@ type Entry struct {
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
+	GivenUp    Standing           `json:"given_up,omitempty"`    // a person dropped it: what it was; nothing more is sent until somebody retries
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
 	InComments int                `json:"in_comments,omitempty"` // how many of them the action in flight carries
@@ -316,7 +317,7 @@ func (c *Case) Ready() bool {
 
 // Wants reports whether an action should be issued for this entry now.
 func (e *Entry) Wants() bool {
-	if e.St != Idle && e.St != "" {
+	if e.St != Idle && e.St != "" || e.GivenUp != "" {
 		return false
 	}
 	if !e.Twin.IsZero() || e.Again {
@@ -414,4 +415,13 @@ type Meta struct {
 	Sweep     uint64    `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
 	SweepTill uint64    `json:"sweep_till,omitempty"`
 	Ticked    time.Time `json:"ticked,omitzero"`
+	Brake     Brake     `json:"brake,omitzero"`
+}
+
+// Brake says whether outside writes may start. The zero Brake lets them.
+type Brake struct {
+	On    bool      `json:"on"`
+	By    string    `json:"by,omitempty"`
+	Since time.Time `json:"since,omitzero"` // it is on, or off, since then
+	Text  string    `json:"text,omitempty"` // why
 }
