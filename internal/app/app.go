@@ -43,6 +43,7 @@ type Options struct {
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
+	HoldSinks bool     // no outside write starts at all
 	Metrics   *Metrics // nil: not measured
 }
 
@@ -58,18 +59,20 @@ type App struct {
 	polls  *polls
 	holder string
 
-	mu      sync.Mutex // guards sinks and reload
-	sinks   map[string]*delivery
-	ctx     context.Context // of the background work; ends in Close
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
-	failed  chan struct{} // closed at the first failure of background work
-	failure error         // that failure; read after failed is closed
-	failing sync.Once
-	closing sync.Once
-	closed  error
-	run     atomic.Bool  // a run or an apply is under way
-	taking  atomic.Int64 // requests that are handing findings in
+	mu         sync.Mutex // guards sinks and reload
+	sinks      map[string]*delivery
+	ctx        context.Context // of the background work; ends in Close
+	cancel     context.CancelCauseFunc
+	wg         sync.WaitGroup
+	failed     chan struct{} // closed at the first failure of background work
+	failure    error         // that failure; read after failed is closed
+	failing    sync.Once
+	closing    sync.Once
+	closed     error
+	brakeOn    atomic.Bool  // outside writes must not start
+	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
+	run        atomic.Bool  // a run or an apply is under way
+	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
 	sourcesCancel context.CancelFunc // nil while none runs
@@ -94,6 +97,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if a.o.Metrics == nil {
 		a.o.Metrics = NewMetrics()
 	}
+	ask := a.statuses
+	a.o.Metrics.delivery.status.Store(&ask)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -158,6 +163,9 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	a.polls = newPolls(a)
 	a.background("triage", a.loop.run)
 	a.background("relay", a.relay.run)
+	if err := a.startBrake(ctx, meta); err != nil {
+		return err
+	}
 	if err := a.startSinks(g); err != nil {
 		return err
 	}
@@ -205,8 +213,8 @@ func (a *App) background(name string, work func(context.Context) error) {
 	})
 }
 
-// now is the time that docket goes by.
-func (a *App) now() time.Time { return time.Now().UTC().Add(a.o.Skew) }
+// now is the time that docket goes by, on the wall clock alone, so that it reads back from state as it was.
+func (a *App) now() time.Time { return time.Now().UTC().Round(0).Add(a.o.Skew) }
 
 // Graph is the graph in force.
 func (a *App) Graph() *Graph { return a.graph.Load() }
