@@ -29,6 +29,12 @@ const (
 	Late
 )
 
+// answers reports whether a whole answer is meant to be sent.
+func (k Kind) answers() bool {
+	return slices.Contains([]Kind{None, AnswerBefore, AnswerAfter, Slow, Trickle}, k)
+}
+
+// before reports whether the request has no effect when it arrives.
 func (k Kind) before() bool {
 	return slices.Contains([]Kind{DropBefore, AnswerBefore, HangBefore, Late}, k)
 }
@@ -249,6 +255,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, out reply, f Fault
 	}
 	if f.Kind != Trickle || len(data) == 0 {
 		w.Write(data)
+		flushed(w) // webhooks go out before this request ends, and the answer goes first
 		return out.status
 	}
 	for i := range data {

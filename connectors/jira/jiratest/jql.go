@@ -257,7 +257,7 @@ func (s *Server) bind(c *clause) error {
 	for i, value := range c.values {
 		switch field {
 		case "project":
-			p := s.projectBy(value)
+			p := s.projectBy(strings.ToUpper(value)) // keys in any case
 			if p == nil {
 				return fmt.Errorf("The value '%s' does not exist for the field 'project'.", value)
 			}

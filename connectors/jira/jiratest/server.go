@@ -186,6 +186,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault.Status != 0 {
 		out = fault.reply(s)
 	}
+	if fault.Kind == Late && !fault.Hang {
+		s.postpone(c, h, fault.Delay)
+	}
+	if fault.Kind.answers() { // who has the answer finds it in the log
+		s.requests[at].Status = out.status
+	}
 	events := s.hooks.take(true)
 	s.mu.Unlock()
 
@@ -193,7 +199,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sent := s.send(w, r, out, fault)
 	s.mu.Lock()
 	s.requests[at].Status = sent
-	if fault.Kind == Late {
+	if fault.Kind == Late && fault.Hang {
 		s.postpone(c, h, fault.Delay)
 	}
 	events = s.hooks.take(false)
