@@ -98,7 +98,7 @@ func TestHiddenAndArchived(t *testing.T) {
 	}
 	c.do(200, "GET", path, nil)
 	c.do(403, "PUT", path, m("fields", m("summary", "x")))
-	c.do(403, "POST", path+"/comment", m("body", "x"))
+	c.do(400, "POST", path+"/comment", m("body", "x"))
 	if got := search(); got != 0.0 {
 		t.Errorf("search finds %v archived issues; want none", got)
 	}
