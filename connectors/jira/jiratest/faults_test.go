@@ -37,6 +37,7 @@ func TestFaults(t *testing.T) {
 		{"409", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 409}, 409, true, false, "errorMessages"},
 		{"hang for a while after", jiratest.Fault{Kind: jiratest.HangAfter, Delay: time.Millisecond}, 201, true, true, "SEC-1"},
 		{"hang for a while before", jiratest.Fault{Kind: jiratest.HangBefore, Delay: time.Millisecond}, 0, false, false, ""},
+		{"reset after", jiratest.Fault{Kind: jiratest.DropAfter, Reset: true}, 0, false, true, ""},
 		{"half an answer", jiratest.Fault{Kind: jiratest.HalfAnswer}, 201, false, true, `{"id"`},
 		{"slow", jiratest.Fault{Kind: jiratest.Slow, Delay: time.Millisecond}, 201, true, true, "SEC-1"},
 		{"trickle", jiratest.Fault{Kind: jiratest.Trickle, Delay: time.Millisecond}, 201, true, true, "SEC-1"},
@@ -126,6 +127,14 @@ func TestLateEffect(t *testing.T) {
 	clock.add(10 * time.Second)
 	if got := c.issue("SEC-1").Summary; got != "old text" {
 		t.Errorf("summary = %q; want the late write over the newer one", got)
+	}
+}
+
+func TestTwice(t *testing.T) {
+	c := cloud(t, jiratest.Options{Rules: []jiratest.Rule{{Body: "docket-twin", Fault: jiratest.Fault{Kind: jiratest.Twice}}}})
+	c.create(nil)
+	if got := c.create(m("labels", []string{"docket-twin"})); got != "SEC-3" || len(c.Creates()) != 3 {
+		t.Errorf("create = %s, creates %v; want SEC-3, and SEC-2 beside it", got, c.Creates())
 	}
 }
 

@@ -108,6 +108,20 @@ func TestHiddenAndArchived(t *testing.T) {
 	c.do(404, "GET", path, nil)
 }
 
+func TestCloneSharesTheLabelsAlone(t *testing.T) {
+	c := cloud(t, jiratest.Options{})
+	key := c.create(nil)
+	c.do(201, "PUT", "/rest/api/2/issue/"+key+"/properties/docket.finding", "1")
+	clone, err := c.Clone(key)
+	if err != nil || clone != "SEC-2" {
+		t.Fatalf("Clone(%s) = %s, %v; want SEC-2", key, clone, err)
+	}
+	got := c.issue(clone)
+	if !reflect.DeepEqual(got.Labels, c.issue(key).Labels) || len(got.Properties) != 0 || len(c.Creates()) != 1 {
+		t.Errorf("clone = %+v, creates %v; want the labels, no property, and no create of docket's", got, c.Creates())
+	}
+}
+
 func TestDeletedIssueIsGone(t *testing.T) {
 	c := cloud(t, jiratest.Options{})
 	a, b := c.create(nil), c.create(nil)

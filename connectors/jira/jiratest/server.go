@@ -174,13 +174,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
 		s.log(r, route, body, Fault{Kind: DropBefore})
 		s.mu.Unlock()
-		drop(w)
+		drop(w, false)
 		return
 	}
 	fault := s.strike(route, c)
 	at := s.log(r, route, body, fault)
 	var out reply
 	if !fault.Kind.before() {
+		out = s.run(c, h)
+	}
+	if fault.Kind == Twice {
 		out = s.run(c, h)
 	}
 	if fault.Status != 0 {
