@@ -36,7 +36,7 @@ func (w *work) create(ctx context.Context) error {
 		return named(fmt.Sprintf("creating a %s in project %s", sc.typeName, w.settings.project), err)
 	}
 	w.ref = s.ref(ctx, made)
-	w.t.Ref, w.fresh, w.asked, w.told = w.ref, true, stateOpen, true
+	w.t.Ref, w.fresh, w.told = w.ref, true, true
 	if err := w.readBack(ctx); err != nil {
 		return fmt.Errorf("reading the new issue back: %w", err)
 	}

@@ -50,7 +50,7 @@ func (s *Sink) Find(ctx context.Context, key string) ([]pipeline.Ref, error) {
 	slices.SortStableFunc(hits, func(a, b *issue) int {
 		x, _ := strconv.ParseInt(a.ID, 10, 64)
 		y, _ := strconv.ParseInt(b.ID, 10, 64)
-		return cmp.Or(a.created().Compare(b.created()), cmp.Compare(x, y))
+		return cmp.Or(a.time("created").Compare(b.time("created")), cmp.Compare(x, y))
 	})
 	for _, i := range hits {
 		refs = append(refs, s.ref(ctx, i))
@@ -65,12 +65,13 @@ func (s *Sink) ref(ctx context.Context, i *issue) pipeline.Ref {
 // jiraTime is how Jira writes an instant.
 const jiraTime = "2006-01-02T15:04:05.000-0700"
 
-func (i *issue) created() time.Time {
-	at, err := time.Parse(jiraTime, i.value("created"))
+// time is a field that holds an instant, in UTC; zero where it holds none.
+func (i *issue) time(field string) time.Time {
+	at, err := time.Parse(jiraTime, i.value(field))
 	if err != nil {
 		return time.Time{}
 	}
-	return at
+	return at.UTC()
 }
 
 // searchPages bounds a search; a ticket key has one issue, or a few by accident.

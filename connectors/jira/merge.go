@@ -16,16 +16,16 @@ import (
 const (
 	wordTitle       = "title"
 	wordDescription = "description"
-	wordPriority    = "priority"
+	wordPriority    = pipeline.FieldPriority
 	wordDue         = "due"
-	wordAssignee    = "assignee"
-	wordLabels      = "labels" // docket's own, separated by blanks
-	wordState       = "state"  // open or closed
-	wordStatus      = "status" // its name
-	wordWanted      = "wanted" // the state that docket asked for
-	wordAcked       = "acked"
-	wordLink        = "link"     // the address of the case that the issue links to
-	wordPrevious    = "previous" // the id of the earlier ticket that it links to
+	wordAssignee    = pipeline.FieldAssignee   // account id, or user name
+	wordLabels      = "labels"                 // docket's own, separated by blanks
+	wordState       = pipeline.FieldState      // the status by its name
+	wordResolution  = pipeline.FieldResolution // by its name
+	// What only docket reads again, to do it once.
+	wordAcked    = "acked"
+	wordLink     = "link"     // the address of the case that the issue links to
+	wordPrevious = "previous" // the id of the earlier ticket that it links to
 )
 
 // want is one field as docket wants it.
@@ -267,25 +267,37 @@ func (w *work) marker() marker {
 // held is what the issue held when it was read last. A field that was left to a person keeps what
 // docket last knew of its own, so that the person's value is not taken for docket's next time.
 func (w *work) held() pipeline.Fields {
-	h := pipeline.Fields{wordState: w.issue.state(), wordStatus: w.issue.status().Name}
+	h := pipeline.Fields{}
 	for _, x := range w.all {
-		last, known := w.t.Last[x.word]
-		switch {
-		case !w.kept[x.word]:
+		if w.kept[x.word] {
+			h[x.word] = w.t.Last[x.word]
+		} else {
 			h[x.word] = short(w.issue.value(x.field))
-		case known:
-			h[x.word] = last
 		}
 	}
-	labels := slices.DeleteFunc(slices.Clone(w.labels), func(l string) bool { return !slices.Contains(w.issue.labels(), l) })
-	h[wordLabels] = strings.Join(labels, " ")
-	if w.asked != "" {
-		h[wordWanted] = w.asked
+	h[wordLabels] = present(w.labels, w.issue.labels())
+	h[wordState], h[wordResolution] = w.issue.status().Name, w.issue.value("resolution")
+	if w.stateIsTheirs() {
+		h[wordState], h[wordResolution] = w.t.Last[wordState], w.t.Last[wordResolution]
 	}
-	for word, value := range map[string]string{wordAcked: w.t.Acked, wordLink: w.link, wordPrevious: w.previous} {
-		if value != "" {
-			h[word] = value
-		}
-	}
+	h[wordAcked], h[wordLink], h[wordPrevious] = w.t.Acked, w.link, w.previous
+	maps.DeleteFunc(h, func(_, v string) bool { return v == "" })
 	return h
+}
+
+// present are those of docket's labels that an issue has, separated by blanks.
+func present(own, there []string) string {
+	return strings.Join(slices.DeleteFunc(sortedUnique(own), func(l string) bool { return !slices.Contains(there, l) }), " ")
+}
+
+// stateIsTheirs reports whether the status is one that docket neither set nor found at its last write.
+func (w *work) stateIsTheirs() bool {
+	now, last := w.issue.status().Name, w.t.Last[wordState]
+	switch {
+	case w.moved, last == "", now == last:
+		return false
+	case w.t.Open != w.t.WasOpen && w.issue.state() == stateWord(w.t.Open):
+		return false // an attempt that no answer told of brought it there
+	}
+	return !slices.ContainsFunc(w.t.Sent, func(f pipeline.Fields) bool { return f[wordState] == now })
 }
