@@ -43,7 +43,10 @@ func DefaultUnsure() Unsure {
 		Grace: time.Minute, Lag: time.Minute, Settle: 40 * time.Second, Looks: 3, Lease: 30 * time.Second}
 }
 
-func (s *Sink) setDefaults() { s.Unsure = DefaultUnsure() }
+// DefaultConcurrency is how many calls of a sink may run at a time when nobody says.
+const DefaultConcurrency = 8
+
+func (s *Sink) setDefaults() { s.Unsure, s.Concurrency = DefaultUnsure(), DefaultConcurrency }
 func (n *NATS) setDefaults() { n.Replicas = 1 }
 
 // Path makes a path of the file absolute or relative to the working directory:

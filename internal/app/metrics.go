@@ -25,12 +25,13 @@ type Metrics struct {
 	lastPoll     *prometheus.GaugeVec
 	reloadOK     prometheus.Gauge
 	reloadTime   prometheus.Gauge
+	delivery     *deliveryMetrics
 }
 
 // NewMetrics makes and registers all metrics; combinations that are known from the start show as zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		reg: prometheus.NewRegistry(),
+		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_findings_total", Help: "Reports that triage judged, by what it found them to be.",
 		}, []string{"kind"}),
@@ -63,7 +64,7 @@ func NewMetrics() *Metrics {
 		}),
 	}
 	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.outcomes, m.records, m.pollFailures, m.lastPoll,
-		m.reloadOK, m.reloadTime, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.reloadOK, m.reloadTime, m.delivery, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, kind := range []string{"new", "changed", "unchanged", "older"} {
 		m.findings.WithLabelValues(kind)
 	}

@@ -336,6 +336,16 @@ func (c *Case) AtRest() bool {
 	return true
 }
 
+// Stuck reports that a person is asked for in some sink: what went there is parked, dead or gone.
+func (c *Case) Stuck() bool {
+	for _, e := range c.Entries {
+		if e.St == Parked || e.St == Dead || e.St == Gone {
+			return true
+		}
+	}
+	return false
+}
+
 // Scope is what is known of one scope of absence.
 type Scope struct {
 	Name     string    `json:"name"`
