@@ -93,6 +93,18 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		settings[t.Name] = t.Sinks
 	}
 	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	renderers := map[string]pipeline.Renderer{}
+	for _, s := range g.Sinks {
+		if x, ok := s.Sink.(pipeline.Renderer); ok {
+			renderers[s.Name] = x
+		}
+	}
+	r.Fields = func(sink string, t *pipeline.Ticket) pipeline.Fields {
+		if x := renderers[sink]; x != nil {
+			return x.Fields(*t)
+		}
+		return nil
+	}
 	r.SinkConfig = func(team, sink string) string {
 		// encoding a map of plain values sorts its keys and cannot fail
 		own, _ := json.Marshal(settings[team][sink])
