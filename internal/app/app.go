@@ -59,9 +59,10 @@ type App struct {
 	polls  *polls
 	holder string
 
-	mu         sync.Mutex // guards sinks and reload
+	mu         sync.Mutex // guards sinks, watches and reload
 	sinks      map[string]*delivery
-	ctx        context.Context // of the background work; ends in Close
+	watches    map[string]*watch // while sources run
+	ctx        context.Context   // of the background work; ends in Close
 	cancel     context.CancelCauseFunc
 	wg         sync.WaitGroup
 	failed     chan struct{} // closed at the first failure of background work

@@ -127,7 +127,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 
 func (a *App) serverOptions(cfg *config.Config, o RunOptions) server.Options {
 	return server.Options{
-		Listen: cfg.Server.Listen, Service: a, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
+		Listen: cfg.Server.Listen, Service: a, Hook: a.Hook, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
 		Tokens: tokens(cfg), Pprof: o.Pprof, Installation: a.Graph().Rules.Installation, Log: a.o.Log.With("component", "server"),
 	}
 }
@@ -153,7 +153,7 @@ func (a *App) nameLost(cfg *config.Config) {
 	}
 }
 
-// startSources polls every source of the graph in force until stopSources. It does nothing while they run.
+// startSources polls every source of the graph in force, and listens to its sinks, until stopSources. It does nothing while they run.
 func (a *App) startSources() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,6 +167,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.startWatches(ctx, g)
 }
 
 // stopSources ends the polls, at most until ctx ends: a read that does not look up (standard

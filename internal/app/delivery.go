@@ -114,6 +114,7 @@ type outcomes struct{ app *App }
 
 func (o outcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
 	o.app.o.Metrics.attempted(&out)
+	o.app.wrote(&out)
 	return o.app.input(ctx, message{Outcome: &out}, fmt.Sprintf("o/%s/%s/%d.%d", out.Case, out.Sink, out.N, out.Attempt))
 }
 

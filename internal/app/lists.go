@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/docket-hub/docket/config"
@@ -39,6 +40,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		return nil, err
 	}
 	byName := map[string]state.SourceState{}
+	known = slices.DeleteFunc(known, func(w state.SourceState) bool { return isSinkMark(w.Name) })
 	for _, w := range known {
 		byName[w.Name] = w
 	}

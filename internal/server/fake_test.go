@@ -51,6 +51,7 @@ type fake struct {
 	asked    []api.Filter
 	ingested []api.IngestRequest
 	bodies   []string
+	hooks    []string // bodies
 	reloads  int
 	reset    []string
 	empty    bool
@@ -327,7 +328,7 @@ func start(t *testing.T, change func(o *Options, tm *timings)) *running {
 	x := &running{fake: &fake{}, log: &output{}, reg: prometheus.NewRegistry()}
 	o := Options{
 		Listen: "127.0.0.1:0", Service: x.fake, Registry: x.reg, Metrics: promhttp.HandlerFor(x.reg, promhttp.HandlerOpts{}),
-		Tokens: allTokens(), Installation: "acme-test", Pprof: true,
+		Tokens: allTokens(), Installation: "acme-test", Pprof: true, Hook: x.fake.hook,
 		Log: slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	tm := defaultTimings()

@@ -59,6 +59,7 @@ func (s *Server) routes() []route {
 		{method: post, path: "/api/v1/sources/{name}/reset", need: needAdmin, success: http.StatusNoContent, serve: s.resetSource},
 		{method: post, path: "/api/v1/state/verify", need: needAdmin, long: true, serve: s.verify},
 		{method: post, path: "/api/v1/ingest/{source}", need: needIngest, long: true, success: http.StatusAccepted, serve: s.ingest},
+		{method: post, path: "/hooks/{sink}", need: needNothing, success: http.StatusAccepted, serve: s.hook},
 		{method: get, path: "/metrics", need: needView, serve: passed(s.o.Metrics)},
 		{method: get, path: "/-/healthy", need: needNothing, serve: s.healthy},
 		{method: get, path: "/-/ready", need: needNothing, serve: s.ready},

@@ -39,6 +39,7 @@ var may = map[string]string{
 	"GET /debug/pprof/":                  "admin",
 	"GET /debug/pprof/profile":           "admin",
 	"GET /debug/pprof/trace":             "admin",
+	"POST /hooks/{sink}":                 "everybody",
 	"GET /-/healthy":                     "everybody",
 	"GET /-/ready":                       "everybody",
 }

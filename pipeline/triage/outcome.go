@@ -36,6 +36,9 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	if o.Result != pipeline.OutcomeDone && (o.Result != pipeline.OutcomeGone || e.GoneOnce) {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
+	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
+	}
 	switch o.Result {
 	case pipeline.OutcomeDone:
 		d.delivered(c, sink, e, o)
@@ -111,7 +114,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 func (e *Entry) forgetRecord() {
 	e.Ref, e.Last, e.HeldAt, e.Sent, e.Theirs, e.Waiting = pipeline.Ref{}, nil, time.Time{}, nil, nil, nil
 	e.Heard, e.HeardAt, e.IsOpen = nil, time.Time{}, false
-	e.LeftOpen = false
+	e.LeftOpen, e.Turning = false, false
 }
 
 func refWord(r pipeline.Ref) string {
