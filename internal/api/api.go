@@ -228,10 +228,10 @@ type DeadLetter struct {
 	Reason    string            `json:"reason,omitempty"`
 	Next      string            `json:"next"` // what a person does about it
 	Ref       pipeline.Ref      `json:"ref,omitzero"`
-	Key       string            `json:"key"`     // the ticket key that its record would carry
-	Action    uint64            `json:"action"`  // number of the action that failed
-	Refused   uint64            `json:"refused"` // the revision that it carried
-	Wanted    uint64            `json:"wanted"`  // the revision that a retry sends
+	Key       string            `json:"key"`    // the ticket key that its record would carry
+	Action    uint64            `json:"action"` // number of the action that failed
+	Sent      uint64            `json:"sent"`   // the revision that it carried
+	Wanted    uint64            `json:"wanted"` // the revision that a retry sends
 	Delivered uint64            `json:"delivered"`
 }
 
