@@ -38,6 +38,7 @@ type Outcome struct {
 	Twin    Ref           `json:"twin,omitzero"`
 	Held    Fields        `json:"held,omitempty"`
 	Created bool          `json:"created,omitempty"`
+	Updated time.Time     `json:"updated,omitzero"` // of the record read back, by the tracker's clock
 	Reason  string        `json:"reason,omitempty"` // for people; without secrets
 }
 
@@ -73,6 +74,7 @@ type Interaction struct {
 	By          string       `json:"by"`
 	Via         string       `json:"via,omitempty"` // cli, api, the sink's name
 	Text        string       `json:"text,omitempty"`
+	At          time.Time    `json:"at,omitzero"` // when, by a tracker's clock; zero: when it is applied
 	Until       time.Time    `json:"until,omitzero"`
 	WontFix     bool         `json:"wont_fix,omitempty"`
 	Sink        string       `json:"sink,omitempty"`

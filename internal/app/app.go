@@ -213,8 +213,8 @@ func (a *App) background(name string, work func(context.Context) error) {
 	})
 }
 
-// now is the time that docket goes by.
-func (a *App) now() time.Time { return time.Now().UTC().Add(a.o.Skew) }
+// now is the time that docket goes by, on the wall clock alone, so that it reads back from state as it was.
+func (a *App) now() time.Time { return time.Now().UTC().Round(0).Add(a.o.Skew) }
 
 // Graph is the graph in force.
 func (a *App) Graph() *Graph { return a.graph.Load() }

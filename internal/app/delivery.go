@@ -43,9 +43,9 @@ func (a *App) startSink(s *Sink) error {
 		return err
 	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Sink: s.Sink, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
-		Concurrency: s.Concurrency, Rate: s.Rate, Brake: a.braked,
+		Rate: s.Rate, Brake: a.braked,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -166,7 +166,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 	}
 	defer snap.Close()
 	inFlight := map[string]triage.Reissue{}
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && a.now().Sub(e.Issued) >= olderThan {
 				inFlight[deliver.ClaimKey(sink, c.ID())] = triage.Reissue{Case: c.Number, Sink: sink, N: e.N}
@@ -183,7 +183,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 		return nil, err
 	}
 	for i := range rows {
-		delete(inFlight, deliver.ClaimKey(rows[i].Action.Sink, rows[i].Action.Case))
+		delete(inFlight, deliver.ClaimKey(rows[i].Sink, rows[i].Case))
 	}
 	var out []triage.Reissue
 	for _, x := range inFlight {

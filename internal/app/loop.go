@@ -24,10 +24,13 @@ const (
 	// then serves all of it, at the price of that much delay.
 	gatherFor  = 5 * time.Millisecond
 	gatherFull = 8
+	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
+	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
+	gatherBusy = 40 * time.Millisecond
 	// Actions are issued this long after what asks for them, so that what belongs together is one
 	// revision: hardly at all when little comes in, longer in a flood.
 	issueSoon  = 20 * time.Millisecond
-	issueFlood = 250 * time.Millisecond
+	issueFlood = time.Second
 	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
@@ -119,11 +122,10 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 			continue
 		}
 		if len(messages) < gatherFull {
-			time.Sleep(gatherFor)
-			more, err := r.Next(ctx, batchMessages-len(messages), 0)
-			if err == nil { // an error comes again at the next read
-				messages = append(messages, more...)
-			}
+			messages = more(ctx, r, messages, gatherFor)
+		}
+		if inputs && len(messages) > 1 {
+			messages = more(ctx, r, messages, gatherBusy)
 		}
 		select {
 		case l.batches <- batch{messages, inputs}:
@@ -131,6 +133,19 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 			return
 		}
 	}
+}
+
+// more adds what comes within a while, as far as it fits into one batch.
+func more(ctx context.Context, r *stream.Reader, messages []stream.Message, within time.Duration) []stream.Message {
+	if len(messages) >= batchMessages {
+		return messages
+	}
+	time.Sleep(within)
+	got, err := r.Next(ctx, batchMessages-len(messages), 0)
+	if err != nil {
+		return messages // the error comes again at the next read
+	}
+	return append(messages, got...)
 }
 
 func (l *loop) run(ctx context.Context) error {

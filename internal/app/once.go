@@ -167,7 +167,7 @@ func (a *App) inFlight() (int, error) {
 		stopped[st.Sink] = true
 	}
 	n := 0
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && !stopped[sink] {
 				n++

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -73,12 +72,7 @@ func (r *relay) once(ctx context.Context) (int, error) {
 	messages := make([]stream.ActionMessage, len(rows))
 	keys := make([][]byte, len(rows))
 	for i, row := range rows {
-		a := &row.Action
-		data, err := json.Marshal(a)
-		if err != nil {
-			return 0, fmt.Errorf("encoding action %d of %s: %w", a.N, a.Case, err)
-		}
-		messages[i] = stream.ActionMessage{Sink: a.Sink, Case: a.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", a.Case, a.Sink, a.N, a.K), Data: data}
+		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", row.Case, row.Sink, row.N, row.K), Data: row.Data}
 		keys[i] = row.Key
 	}
 	if err := r.stream.PublishActions(ctx, messages); err != nil {

@@ -48,14 +48,22 @@ type Claims struct {
 	close  sync.Once
 	closed error
 
-	mu    sync.RWMutex
-	fresh bool
+	mu     sync.RWMutex
+	fresh  bool
+	recent recent[string, claimKnown] // what was flushed lately: a worker reads the claim that it just wrote
+}
+
+// claimKnown is a claim as it stands in the file.
+type claimKnown struct {
+	claim    deliver.Claim
+	revision uint64
 }
 
 var _ deliver.Claims = (*Claims)(nil)
 
 type claimSwap struct {
 	key      []byte
+	claim    deliver.Claim
 	revision uint64
 	value    []byte // JSON
 	result   chan claimResult
@@ -167,6 +175,12 @@ func (c *Claims) Read(ctx context.Context, key string) (deliver.Claim, uint64, e
 	if err := c.usable(ctx); err != nil {
 		return claim, 0, fmt.Errorf("reading claim %s: %w", key, err)
 	}
+	c.mu.RLock()
+	known, ok := c.recent.get(key)
+	c.mu.RUnlock()
+	if ok {
+		return known.claim, known.revision, nil
+	}
 	err := c.db.View(func(tx *bbolt.Tx) error {
 		value := tx.Bucket(claimsBucket).Get([]byte(key))
 		if value == nil {
@@ -195,7 +209,7 @@ func (c *Claims) Swap(ctx context.Context, key string, revision uint64, claim de
 	if err != nil {
 		return 0, fmt.Errorf("writing claim %s: %w", key, err)
 	}
-	s := &claimSwap{key: []byte(key), revision: revision, value: value, result: make(chan claimResult, 1)}
+	s := &claimSwap{key: []byte(key), claim: claim, revision: revision, value: value, result: make(chan claimResult, 1)}
 	select {
 	case c.swaps <- s:
 	case <-c.quit:
@@ -302,6 +316,7 @@ func (c *Claims) flush(batch []*claimSwap) {
 		}
 		return nil
 	})
+	c.learn(batch, results, err)
 	for i, s := range batch {
 		r := results[i]
 		if err != nil && r.err == nil {
@@ -313,6 +328,23 @@ func (c *Claims) flush(batch []*claimSwap) {
 			r = claimResult{err: err}
 		}
 		s.result <- r
+	}
+}
+
+// claimsKept is how many claims are remembered: those of the actions under way, and some more.
+const claimsKept = 4096
+
+// learn remembers what a flush wrote. After one that failed nothing is certain: the file is asked.
+func (c *Claims) learn(batch []*claimSwap, results []claimResult, failed error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range batch {
+		switch {
+		case failed != nil:
+			c.recent.remove(string(s.key))
+		case results[i].err == nil:
+			c.recent.put(string(s.key), claimKnown{s.claim, results[i].revision}, claimsKept)
+		}
 	}
 }
 

@@ -98,6 +98,12 @@ func (s *Store) index(added []triage.Hot) error {
 func (s *Store) learn(w *writer, id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, c := range w.cs.Cases {
+		s.cases.put(c.Number, caseKnown{c.Clone(), id}, casesKept)
+	}
+	for _, n := range w.cs.PurgedCases {
+		s.cases.remove(n)
+	}
 	s.graves = append(s.graves, w.removed...)
 	s.buryGraves()
 	for _, k := range w.forget {

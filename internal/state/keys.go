@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/triage"
 )
 
 // The buckets. Numbers in keys are big-endian, so that keys sort as the numbers do.
@@ -15,10 +16,11 @@ var (
 	bucketRecords      = []byte("records")      // arrival number -> record
 	bucketRaw          = []byte("raw")          // arrival number -> the reports' own records
 	bucketCases        = []byte("cases")        // number -> case
-	bucketCaseIndex    = []byte("caseindex")    // number -> keys in due, ready and held
+	bucketCaseIndex    = []byte("caseindex")    // number -> keys in due, ready, held and busy
 	bucketDue          = []byte("due")          // instant, number
 	bucketReady        = []byte("ready")        // number
 	bucketHeld         = []byte("held")         // team, priority, opened, number -> team
+	bucketBusy         = []byte("busy")         // number
 	bucketGroups       = []byte("groups")       // group key -> number of the newest case
 	bucketMembers      = []byte("members")      // case, arrival number -> member
 	bucketTouches      = []byte("touches")      // row -> packed last-seen times of one commit
@@ -39,7 +41,7 @@ var (
 func allBuckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketHot, bucketRecords, bucketRaw, bucketCases, bucketCaseIndex, bucketDue, bucketReady,
-		bucketHeld, bucketGroups, bucketMembers, bucketTouches, bucketSeen, bucketScopes, bucketScopeReports,
+		bucketHeld, bucketBusy, bucketGroups, bucketMembers, bucketTouches, bucketSeen, bucketScopes, bucketScopeReports,
 		bucketTeams, bucketSuppressions, bucketSuppressed, bucketApprovals, bucketInteractions, bucketOutbox,
 		bucketAudit, bucketRejects, bucketWatermarks,
 	}
@@ -115,6 +117,15 @@ func outboxKey(number uint64, a *pipeline.Action) []byte {
 	key := appendName(key64(number), a.Sink)
 	key = binary.BigEndian.AppendUint64(key, a.N)
 	return binary.BigEndian.AppendUint64(key, uint64(a.K))
+}
+
+// parseOutboxKey undoes outboxKey; false when the sink stands there as a hash.
+func parseOutboxKey(k []byte) (caseID, sink string, n uint64, kth int, ok bool) {
+	if len(k) < 9 || k[8] > maxName || len(k) != 9+int(k[8])+16 {
+		return "", "", 0, 0, false
+	}
+	end := 9 + int(k[8])
+	return triage.CaseID(number(k[:8])), string(k[9:end]), number(k[:end+8]), int(number(k)), true
 }
 
 // eventOrder orders what a changeset appends (audit, rejects) by position,

@@ -25,10 +25,14 @@ type SourceState struct {
 	Rejected    int                `json:"rejected,omitempty"`   // of the last run
 }
 
-// OutboxRow is an action that is to be published.
+// OutboxRow is an action that is to be published: the JSON of a pipeline.Action, with what its key tells of it.
 type OutboxRow struct {
-	Key    []byte
-	Action pipeline.Action
+	Key  []byte
+	Case string
+	Sink string
+	N    uint64
+	K    int
+	Data []byte
 }
 
 // view runs fn in a read transaction.
@@ -96,15 +100,35 @@ func (s *Store) Outbox(limit int) ([]OutboxRow, error) {
 	err := s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketOutbox).Cursor()
 		for k, v := c.First(); k != nil && len(out) < limit; k, v = c.Next() {
-			row := OutboxRow{Key: slices.Clone(k)}
-			if err := load(v, &row.Action); err != nil {
-				return fmt.Errorf("reading the outbox of %s: %w", triage.CaseID(number(k[:8])), err)
+			row, err := outboxRow(k, v)
+			if err != nil {
+				return fmt.Errorf("reading the outbox of %s: %w", triage.CaseID(number(k[:min(8, len(k))])), err)
 			}
 			out = append(out, row)
 		}
 		return nil
 	})
 	return out, err
+}
+
+// outboxRow takes a row apart without decoding its action. What it returns are copies.
+func outboxRow(k, v []byte) (OutboxRow, error) {
+	data, err := unpack(v)
+	if err != nil {
+		return OutboxRow{}, err
+	}
+	row := OutboxRow{Key: slices.Clone(k), Data: slices.Clone(data)}
+	var ok bool
+	if row.Case, row.Sink, row.N, row.K, ok = parseOutboxKey(k); ok {
+		return row, nil
+	}
+	// The sink's name is too long to stand in the key.
+	var a pipeline.Action
+	if err := load(v, &a); err != nil {
+		return OutboxRow{}, err
+	}
+	row.Case, row.Sink, row.N, row.K = a.Case, a.Sink, a.N, a.K
+	return row, nil
 }
 
 // RemoveOutbox takes actions that were published from the outbox, all in one

@@ -1,11 +1,13 @@
 package state
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +59,7 @@ func TestReplay(t *testing.T) {
 	rows, err := s.Outbox(10)
 	var actions []string
 	for _, r := range rows {
-		actions = append(actions, fmt.Sprintf("%s %s %d.%d", r.Action.Case, r.Action.Sink, r.Action.N, r.Action.K))
+		actions = append(actions, fmt.Sprintf("%s %s %d.%d", r.Case, r.Sink, r.N, r.K))
 	}
 	if want := []string{"DK-3 jira 1.0", "DK-3 jira 1.1", "DK-12 file 2.0"}; err != nil || !slices.Equal(actions, want) {
 		t.Errorf("Outbox() = %q, %v; want %q", actions, err, want)
@@ -90,6 +92,17 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// A sink whose name does not fit into the key is read from the action.
+func TestOutboxLongSink(t *testing.T) {
+	s := newStore(t)
+	long := strings.Repeat("x", maxName+1)
+	commit(t, s, &triage.Changeset{Meta: triage.Meta{Findings: 1}, Outbox: []pipeline.Action{{Case: "DK-7", Sink: long, N: 3, K: 1}}})
+	rows, err := s.Outbox(10)
+	if err != nil || len(rows) != 1 || rows[0].Case != "DK-7" || rows[0].Sink != long || rows[0].N != 3 || rows[0].K != 1 {
+		t.Errorf("Outbox() = %+v, %v; want action 3.1 of DK-7", rows, err)
+	}
+}
+
 func TestRemoveOutbox(t *testing.T) {
 	s := newStore(t)
 	cs := &triage.Changeset{Meta: triage.Meta{Findings: 1}}
@@ -98,15 +111,19 @@ func TestRemoveOutbox(t *testing.T) {
 	}
 	commit(t, s, cs)
 	rows, err := s.Outbox(2)
-	if err != nil || len(rows) != 2 || rows[0].Action.Ticket.Title != "one" {
-		t.Fatalf("Outbox(2) = %+v, %v; want two whole actions", rows, err)
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("Outbox(2) = %+v, %v; want two actions", rows, err)
+	}
+	var a pipeline.Action
+	if err := json.Unmarshal(rows[0].Data, &a); err != nil || !cmp.Equal(a, cs.Outbox[0]) {
+		t.Errorf("Outbox(2)[0].Data = %s, %v; want %+v", rows[0].Data, err, cs.Outbox[0])
 	}
 	for range 2 { // the second time there is nothing to remove
 		if err := s.RemoveOutbox([][]byte{rows[0].Key, rows[1].Key}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if rows, err = s.Outbox(10); err != nil || len(rows) != 3 || rows[0].Action.Case != "DK-3" {
+	if rows, err = s.Outbox(10); err != nil || len(rows) != 3 || rows[0].Case != "DK-3" {
 		t.Errorf("Outbox() = %+v, %v; want DK-3 to DK-5", rows, err)
 	}
 	if st, err := s.Stats(); err != nil || st.Outbox != 3 {

@@ -187,6 +187,12 @@ func (p *Snapshot) Record(seq uint64) (*triage.Record, error) {
 
 // Case implements triage.View.
 func (p *Snapshot) Case(number uint64) (*triage.Case, error) {
+	p.s.mu.RLock()
+	known, ok := p.s.cases.get(number)
+	p.s.mu.RUnlock()
+	if ok && known.id <= p.tx.ID() {
+		return known.value.Clone(), nil
+	}
 	v := p.get(bucketCases, key64(number))
 	if v == nil {
 		return nil, nil

@@ -74,7 +74,18 @@ type Store struct {
 	overlay   overlay
 	snapshots int          // open ones
 	graves    []triage.Hot // purged findings, to leave the index once no snapshot is open
+	cases     recent[uint64, caseKnown]
 }
+
+// caseKnown is a case as transaction id wrote it: what joins or leaves a case reads it again
+// soon, and decoding one costs ten times as much as a copy.
+type caseKnown struct {
+	value *triage.Case
+	id    int
+}
+
+// casesKept is how many cases are remembered, each a few kilobytes.
+const casesKept = 2048
 
 // Open opens the state file, and makes it with its folder (modes 0600 and
 // 0700) unless ReadOnly is set. The caller closes the store. A file that

@@ -221,7 +221,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	switch d.Kind {
 	case Finished:
 		o := w.outcome(pipeline.OutcomeDone, "")
-		o.Held, o.Created = applied.Held, w.made
+		o.Held, o.Updated, o.Created = applied.Held, applied.Updated, w.made
 		return &ending{outcome: o}
 	case Refused:
 		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, err.Error())}

@@ -26,34 +26,57 @@ func parseARN(s string) (arn, bool) {
 	return a, true
 }
 
-// pages are the console pages that show one resource, by service and kind of
-// the ARN. {r} is the region, {n} the name, {b} the part of it behind the last slash, {a} the
+// pageOf is the console page that shows one resource, by service and kind of its
+// ARN. {r} is the region, {n} the name, {b} the part of it behind the last slash, {a} the
 // whole ARN, all escaped. The paths are those of the console's own address bar.
-func pages() map[string]string {
-	return map[string]string{
-		"ec2/instance":                      "ec2/home?region={r}#InstanceDetails:instanceId={n}",
-		"ec2/security-group":                "ec2/home?region={r}#SecurityGroup:groupId={n}",
-		"ec2/volume":                        "ec2/home?region={r}#VolumeDetails:volumeId={n}",
-		"ec2/snapshot":                      "ec2/home?region={r}#SnapshotDetails:snapshotId={n}",
-		"ec2/image":                         "ec2/home?region={r}#ImageDetails:imageId={n}",
-		"ec2/vpc":                           "vpcconsole/home?region={r}#VpcDetails:VpcId={n}",
-		"ec2/subnet":                        "vpcconsole/home?region={r}#SubnetDetails:subnetId={n}",
-		"iam/user":                          "iam/home#/users/details/{b}",
-		"iam/role":                          "iam/home#/roles/details/{b}",
-		"iam/policy":                        "iam/home#/policies/details/{a}",
-		"iam/root":                          "iam/home#/security_credentials",
-		"s3/":                               "s3/buckets/{n}",
-		"lambda/function":                   "lambda/home?region={r}#/functions/{n}",
-		"rds/db":                            "rds/home?region={r}#database:id={n};is-cluster=false",
-		"rds/cluster":                       "rds/home?region={r}#database:id={n};is-cluster=true",
-		"kms/key":                           "kms/home?region={r}#/kms/keys/{n}",
-		"sns/":                              "sns/v3/home?region={r}#/topic/{a}",
-		"dynamodb/table":                    "dynamodbv2/home?region={r}#table?name={n}",
-		"cloudtrail/trail":                  "cloudtrailv2/home?region={r}#/trails/{a}",
-		"eks/cluster":                       "eks/home?region={r}#/clusters/{n}",
-		"ecs/cluster":                       "ecs/v2/clusters/{n}?region={r}",
-		"elasticloadbalancing/loadbalancer": "ec2/home?region={r}#LoadBalancer:loadBalancerArn={a}",
+func pageOf(kind string) (string, bool) {
+	switch kind {
+	case "ec2/instance":
+		return "ec2/home?region={r}#InstanceDetails:instanceId={n}", true
+	case "ec2/security-group":
+		return "ec2/home?region={r}#SecurityGroup:groupId={n}", true
+	case "ec2/volume":
+		return "ec2/home?region={r}#VolumeDetails:volumeId={n}", true
+	case "ec2/snapshot":
+		return "ec2/home?region={r}#SnapshotDetails:snapshotId={n}", true
+	case "ec2/image":
+		return "ec2/home?region={r}#ImageDetails:imageId={n}", true
+	case "ec2/vpc":
+		return "vpcconsole/home?region={r}#VpcDetails:VpcId={n}", true
+	case "ec2/subnet":
+		return "vpcconsole/home?region={r}#SubnetDetails:subnetId={n}", true
+	case "iam/user":
+		return "iam/home#/users/details/{b}", true
+	case "iam/role":
+		return "iam/home#/roles/details/{b}", true
+	case "iam/policy":
+		return "iam/home#/policies/details/{a}", true
+	case "iam/root":
+		return "iam/home#/security_credentials", true
+	case "s3/":
+		return "s3/buckets/{n}", true
+	case "lambda/function":
+		return "lambda/home?region={r}#/functions/{n}", true
+	case "rds/db":
+		return "rds/home?region={r}#database:id={n};is-cluster=false", true
+	case "rds/cluster":
+		return "rds/home?region={r}#database:id={n};is-cluster=true", true
+	case "kms/key":
+		return "kms/home?region={r}#/kms/keys/{n}", true
+	case "sns/":
+		return "sns/v3/home?region={r}#/topic/{a}", true
+	case "dynamodb/table":
+		return "dynamodbv2/home?region={r}#table?name={n}", true
+	case "cloudtrail/trail":
+		return "cloudtrailv2/home?region={r}#/trails/{a}", true
+	case "eks/cluster":
+		return "eks/home?region={r}#/clusters/{n}", true
+	case "ecs/cluster":
+		return "ecs/v2/clusters/{n}?region={r}", true
+	case "elasticloadbalancing/loadbalancer":
+		return "ec2/home?region={r}#LoadBalancer:loadBalancerArn={a}", true
 	}
+	return "", false
 }
 
 // ConsoleURL is the page of the AWS console that shows a resource, or "" when
@@ -81,7 +104,7 @@ func ConsoleURL(r pipeline.Resource, region string) string {
 	if a.service == "iam" && (a.name == "root" || r.Type == "AwsAccount") {
 		a.kind, a.name = "root", ""
 	}
-	page, known := pages()[a.service+"/"+a.kind]
+	page, known := pageOf(a.service + "/" + a.kind)
 	if !known || strings.Contains(page, "{r}") && !isRegion(region) {
 		return "https://" + host + "/go/view?arn=" + url.QueryEscape(r.ID)
 	}

@@ -54,7 +54,10 @@ type Rules struct {
 	Renamed  map[string]string
 	CaseURL  func(id string) string
 	Settings func(team, sink string) map[string]any // a team's settings for a sink
-	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
+	// Fields is what a sink would write for a ticket (pipeline.Renderer); nil for a sink that
+	// cannot say. A nil function: none can.
+	Fields  func(sink string, t *pipeline.Ticket) pipeline.Fields
+	Reissue time.Duration // R: an action in flight longer than this is looked at again
 	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
 	// tried once more when it changes. Nil: only on command.
 	SinkConfig func(team, route, sink string) string
@@ -86,6 +89,7 @@ type Input struct {
 	Envelope    *pipeline.Envelope
 	Outcome     *pipeline.Outcome
 	Interaction *pipeline.Interaction
+	Reading     *Reading
 	Config      *ConfigChange
 	Approval    *Approval
 	Reissue     []Reissue
@@ -174,6 +178,7 @@ type decider struct {
 	sum Summary
 
 	counted    map[uint64]bool // cases that Summary counts already, as opened or updated
+	from       string          // the sink in which a person did what is being applied; "" elsewhere
 	approved   bool            // the envelope in hand was approved by a person
 	exceptions []Suppression   // the active ones, loaded once a batch
 	loaded     bool
@@ -195,6 +200,8 @@ func (d *decider) one(in *Input) error {
 		return d.outcome(in.Outcome)
 	case in.Interaction != nil:
 		return d.interaction(in.Interaction)
+	case in.Reading != nil:
+		return d.reading(in.Reading)
 	case in.Config != nil:
 		return d.config(in.Config)
 	case in.Approval != nil:

@@ -161,7 +161,7 @@ func (l *Layer) Case(number uint64) (*Case, error) {
 	if c == nil || err != nil {
 		return nil, err
 	}
-	return c.clone(), nil
+	return c.Clone(), nil
 }
 
 func (l *Layer) caseOf(number uint64) (*Case, error) {
@@ -179,8 +179,8 @@ func (l *Layer) caseOf(number uint64) (*Case, error) {
 	return c, nil
 }
 
-// clone copies what changes in place.
-func (c *Case) clone() *Case {
+// Clone is a copy that shares with c only what nobody changes in place.
+func (c *Case) Clone() *Case {
 	d := *c
 	d.Returns = slices.Clone(c.Returns)
 	d.Sinks = slices.Clone(c.Sinks)
@@ -189,6 +189,8 @@ func (c *Case) clone() *Case {
 		x := *e
 		x.Comments = slices.Clone(e.Comments)
 		x.Sent = slices.Clone(e.Sent)
+		x.Theirs = maps.Clone(e.Theirs)
+		x.Heard = slices.Clone(e.Heard)
 		x.Pending.JoinedSome = slices.Clone(e.Pending.JoinedSome)
 		x.Pending.GoneSome = slices.Clone(e.Pending.GoneSome)
 		x.Pending.Lines = slices.Clone(e.Pending.Lines)

@@ -55,7 +55,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	}
 	d.seenMeanwhile(c, e, o)
 	d.l.putCase(c)
-	return nil
+	return d.waited(c, sink, e)
 }
 
 // seenMeanwhile: where the action failed, a record that was sighted while it was
@@ -78,8 +78,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	if !o.Ref.IsZero() {
 		e.Ref = o.Ref
 	}
-	e.St, e.Reason, e.Since, e.Sent = Idle, "", time.Time{}, nil
-	e.Delivered, e.Last = o.Rev, o.Held
+	e.St, e.Reason, e.Since, e.Delivered = Idle, "", time.Time{}, o.Rev
 	switch {
 	case created:
 		d.sum.TicketsCreated++
@@ -88,7 +87,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	default:
 		d.sum.TicketsUpdated++
 	}
-	e.IsOpen = e.RevOpen
+	e.wrote(o)
 	if e.InComments > 0 && o.Rev == e.Rev {
 		e.Comments = e.Comments[min(e.InComments, len(e.Comments)):]
 	}
@@ -108,6 +107,13 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 }
 
+// forgetRecord: the entry's record is given up, and all that is known of it.
+func (e *Entry) forgetRecord() {
+	e.Ref, e.Last, e.HeldAt, e.Sent, e.Theirs, e.Waiting = pipeline.Ref{}, nil, time.Time{}, nil, nil, nil
+	e.Heard, e.HeardAt, e.IsOpen = nil, time.Time{}, false
+	e.LeftOpen = false
+}
+
 func refWord(r pipeline.Ref) string {
 	if r.Key != "" {
 		return r.Key
@@ -121,7 +127,7 @@ const deletedTwice = "its ticket was deleted twice"
 // ticketGone: a person deleted the record. It is made again once by itself; after that the case is disputed.
 func (d *decider) ticketGone(c *Case, sink string, e *Entry) {
 	d.auditCase(c, "ticket_gone", "", "%s: %s does not exist any more", sink, refWord(e.Ref))
-	e.Ref, e.Last, e.Sent = pipeline.Ref{}, nil, nil
+	e.forgetRecord()
 	e.Gen = d.nextGen(c)
 	if e.GoneOnce && e.WantOpen {
 		e.St, e.Reason, e.Since = Gone, "the ticket was deleted twice", d.now

@@ -70,7 +70,7 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 			return refused("nobody has taken it")
 		}
 		c.Ack = nil
-		return d.told(c, in, "No longer taken (%s).", in.By)
+		return d.told(c, in, "No longer taken (%s).", d.who(in))
 	case pipeline.VerbSnooze:
 		if !c.Open {
 			return refused("the case is closed")
@@ -84,9 +84,9 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 		return nil
 	case pipeline.VerbAssign:
 		c.Assignee = in.Text
-		return d.told(c, in, "Assigned to %s by %s.", in.Text, in.By)
+		return d.told(c, in, "Assigned to %s by %s.", in.Text, d.who(in))
 	case pipeline.VerbComment:
-		return d.told(c, in, "%s: %s", in.By, in.Text)
+		return d.told(c, in, "%s: %s", d.who(in), in.Text)
 	case pipeline.VerbClose:
 		return d.closeByPerson(c, in)
 	case pipeline.VerbReopen:
@@ -128,12 +128,12 @@ func (d *decider) ack(c *Case, in *pipeline.Interaction) error {
 	if d.r.AckMax > 0 && until.Sub(d.now) > d.r.AckMax {
 		return refused(fmt.Sprintf("an ack lasts %s at most (ack.max)", d.r.AckMax))
 	}
-	c.Ack = &Ack{By: in.By, At: d.now, Until: until, Text: in.Text}
+	c.Ack = &Ack{By: in.By, At: d.now, Until: until, Text: in.Text, Via: d.from}
 	text := ""
 	if in.Text != "" {
 		text = ": " + in.Text
 	}
-	return d.told(c, in, "Taken by %s until %s%s.", in.By, until.Format("2006-01-02"), text)
+	return d.told(c, in, "Taken by %s until %s%s.", d.who(in), until.Format("2006-01-02"), text)
 }
 
 func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
@@ -148,12 +148,16 @@ func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
 		return err
 	}
 	reopened := c.Person != nil && c.Person.Reopened
-	why := in.By
+	why := d.who(in)
 	if in.Text != "" {
 		why += ": " + in.Text
 	}
 	d.close(c, ClosedPerson, why)
-	c.Person = &PersonClose{By: in.By, At: d.now, WontFix: in.WontFix, Reopened: reopened}
+	at := d.now
+	if !in.At.IsZero() {
+		at = in.At
+	}
+	c.Person = &PersonClose{By: in.By, At: at, WontFix: in.WontFix, Reopened: reopened}
 	d.l.putCase(c)
 	return nil
 }
@@ -174,14 +178,14 @@ func (d *decider) reopenByPerson(c *Case, in *pipeline.Interaction) error {
 	case err != nil:
 		return err
 	case len(watched) == 0:
-		return refused("none of its findings is open: nothing to reopen it for")
+		return refused("none of its findings is open")
 	case to != nil:
-		return d.fold(c, to, watched, in.By+" reopened "+c.ID())
+		return d.fold(c, to, watched, d.who(in)+" reopened "+c.ID())
 	}
 	if err := d.standing(watched, Open); err != nil {
 		return err
 	}
-	d.reopen(c, in.By+" reopened it", false)
+	d.reopen(c, d.who(in)+" reopened it", false)
 	d.reprioritise(c)
 	return nil
 }

@@ -118,7 +118,8 @@ func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
 		e.Ref, e.Again = in.Ref, true
 		word = "the record is " + refWord(in.Ref)
 	case !e.Ref.IsZero():
-		e.Ref, e.Last, e.Gen, e.Delivered = pipeline.Ref{}, nil, d.nextGen(c), 0
+		e.forgetRecord()
+		e.Gen, e.Delivered = d.nextGen(c), 0
 	default:
 		e.Delivered = 0
 	}

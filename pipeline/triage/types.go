@@ -125,10 +125,16 @@ type Entry struct {
 	Issued     time.Time          `json:"issued,omitzero"`     // of the action in flight
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
 	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
-	IsOpen     bool               `json:"is_open,omitempty"`   // the delivered revision left the record open
+	IsOpen     bool               `json:"is_open,omitempty"`   // the record is open, as last written or read
+	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
-	Last       pipeline.Fields    `json:"last,omitempty"`
-	Sent       []pipeline.Fields  `json:"sent,omitempty"`
+	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet
+	HeldAt     time.Time          `json:"held_at,omitzero"`    // the record's newest change that was taken in, by the tracker's clock
+	Sent       []pipeline.Fields  `json:"sent,omitempty"`      // what actions since may have written: no outcome says what is held
+	Theirs     pipeline.Fields    `json:"theirs,omitempty"`    // values that people gave, taken note of
+	Heard      []string           `json:"heard,omitempty"`     // comments of HeardAt that were taken over; all before it were
+	HeardAt    time.Time          `json:"heard_at,omitzero"`
+	Waiting    *pipeline.Seen     `json:"waiting,omitempty"`     // read while a write was under way: judged at its end
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
@@ -182,6 +188,7 @@ type Ack struct {
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	Text  string    `json:"text,omitempty"`
+	Via   string    `json:"via,omitempty"` // the sink in which they took it
 }
 
 // PersonClose remembers that a person closed the case.
@@ -327,6 +334,16 @@ func (c *Case) AtRest() bool {
 		}
 	}
 	return true
+}
+
+// Stuck reports that a person is asked for in some sink: what went there is parked, dead or gone.
+func (c *Case) Stuck() bool {
+	for _, e := range c.Entries {
+		if e.St == Parked || e.St == Dead || e.St == Gone {
+			return true
+		}
+	}
+	return false
 }
 
 // Scope is what is known of one scope of absence.
