@@ -205,6 +205,28 @@ type BrakeStatus struct {
 	Sinks []SinkRow `json:"sinks"`
 }
 
+// DrillRequest asks for a drill.
+type DrillRequest struct {
+	Sink string        `json:"sink,omitempty"`    // empty: every sink
+	Wait time.Duration `json:"wait_ns,omitempty"` // for each step; 0: two minutes
+}
+
+// DrillResult is how a drill went, step by step.
+type DrillResult struct {
+	OK    bool        `json:"ok"`
+	Case  string      `json:"case,omitempty"`
+	Steps []DrillStep `json:"steps"`
+}
+
+// DrillStep is one step of a drill.
+type DrillStep struct {
+	Sink  string        `json:"sink,omitempty"` // empty: docket itself
+	Name  string        `json:"name"`           // finding, ticket, look-up, resolved, closed
+	OK    bool          `json:"ok"`
+	Text  string        `json:"text"`
+	After time.Duration `json:"after_ns"` // since the drill began
+}
+
 // DeadLetterFilter selects dead letters. Empty fields select all. Words of one field are alternatives.
 type DeadLetterFilter struct {
 	Case    []string // DK-1, or a ticket's key
@@ -228,10 +250,10 @@ type DeadLetter struct {
 	Reason    string            `json:"reason,omitempty"`
 	Next      string            `json:"next"` // what a person does about it
 	Ref       pipeline.Ref      `json:"ref,omitzero"`
-	Key       string            `json:"key"`     // the ticket key that its record would carry
-	Action    uint64            `json:"action"`  // number of the action that failed
-	Refused   uint64            `json:"refused"` // the revision that it carried
-	Wanted    uint64            `json:"wanted"`  // the revision that a retry sends
+	Key       string            `json:"key"`    // the ticket key that its record would carry
+	Action    uint64            `json:"action"` // number of the action that failed
+	Sent      uint64            `json:"sent"`   // the revision that it carried
+	Wanted    uint64            `json:"wanted"` // the revision that a retry sends
 	Delivered uint64            `json:"delivered"`
 }
 
@@ -322,6 +344,7 @@ type Service interface {
 	Sinks(ctx context.Context) ([]SinkRow, error)
 	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
 	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
+	Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error)
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

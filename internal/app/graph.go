@@ -205,6 +205,9 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	if err != nil {
 		return rep, g.refusal(rec, err)
 	}
+	if err := reserved(source, &rep); err != nil {
+		return rep, err
+	}
 	if s := g.Source(source); s != nil {
 		if rep.Account.ID == "" {
 			rep.Account.ID = s.Defaults.Account

@@ -162,6 +162,9 @@ func (g *Graph) groupSinks(sinks []string) []string {
 
 // Judge works out priority, route and group of a finding.
 func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
+	if v, is := g.drillVerdict(f); is {
+		return v
+	}
 	x := g.model.Assess(f)
 	full := g.model.Extend(f) // with the user's own factors, for conditions only
 	d := g.Tree.Route(full, expr.NewSubject(full))

@@ -378,6 +378,15 @@ func (f *offline) DeadLetters(ctx context.Context, q api.DeadLetterFilter) ([]ap
 	return one(f.known, func(r *reader) ([]api.DeadLetter, error) { return r.DeadLetters(ctx, q) })
 }
 
+func (f *offline) Drill(ctx context.Context, r api.DrillRequest, p api.Progress) (out api.DrillResult, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Drill(ctx, r, p)
+		return err
+	})
+	return out, err
+}
+
 func (f *offline) Apply(ctx context.Context, plan api.Plan, strict bool, p api.Progress) (out api.Applied, err error) {
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		if err := a.reissue(ctx, 0); err != nil {

@@ -40,6 +40,8 @@ type fake struct {
 	dead       []api.DeadLetter
 	deadFilter api.DeadLetterFilter
 	brake      api.BrakeStatus
+	drill      api.DrillResult
+	drilled    api.DrillRequest
 
 	filter api.Filter
 	acted  []pipeline.Interaction
@@ -190,6 +192,12 @@ func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) {
 func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
 	f.deadFilter = q
 	return f.dead, f.err
+}
+
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket in jira", 0, 0)
+	f.drilled = r
+	return f.drill, f.err
 }
 
 func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return f.brake, f.err }

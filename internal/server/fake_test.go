@@ -189,6 +189,13 @@ func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.Dea
 	return list, nil
 }
 
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket", 0, 0)
+	v := one[api.DrillResult](f)
+	v.Case = fmt.Sprint(r)
+	return v, sentinelOf(r.Sink)
+}
+
 func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return one[api.BrakeStatus](f), nil }
 
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) { return one[[]api.ScopeRow](f), nil }

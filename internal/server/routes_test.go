@@ -28,6 +28,7 @@ var may = map[string]string{
 	"GET /metrics":                       "viewer responder admin",
 	"POST /api/v1/act":                   "responder admin",
 	"POST /api/v1/plan":                  "responder admin",
+	"POST /api/v1/drill":                 "admin",
 	"POST /api/v1/routes/test":           "responder admin",
 	"POST /api/v1/ingest/{source}":       "ingest admin",
 	"POST /api/v1/apply":                 "admin",

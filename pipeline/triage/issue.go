@@ -143,7 +143,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 			teams[c.Team] = true
 			c.Held = ""
 		}
-		if !c.Digest {
+		if !c.Digest && !c.Drill {
 			d.countTicket(c.Team)
 		}
 	} else if c.Held != "" {
@@ -189,7 +189,7 @@ func (d *decider) firstTicket(c *Case) bool {
 
 // noRoom says why the first ticket of a case waits; "" when it need not. P1 is never held by the limit.
 func (d *decider) noRoom(c *Case) string {
-	if c.Approved || c.Manual || c.Digest {
+	if c.Approved || c.Manual || c.Digest || c.Drill {
 		return ""
 	}
 	if d.r.Limits.HoldFirstRun && !d.l.meta.Applied {

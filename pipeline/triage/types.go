@@ -236,6 +236,7 @@ type Case struct {
 	Held     string    `json:"held,omitempty"`     // why its first ticket waits: limit, first_run
 	Digest   bool      `json:"digest,omitempty"`   // it is a team's digest
 	Approved bool      `json:"approved,omitempty"` // by apply or by hand: outside limits
+	Drill    bool      `json:"drill,omitempty"`    // docket's own: outside limits, and not counted by them
 	Manual   bool      `json:"manual,omitempty"`   // a person asked for its ticket: tickets_from and `for` do not hold it
 
 	Ack       *Ack         `json:"ack,omitempty"`
