@@ -18,6 +18,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 )
@@ -184,11 +185,13 @@ func (a *App) openClaims(path string) (*state.Claims, error) {
 	var entries []state.ClaimEntry
 	err = snap.EachCase(1, claimEntries(&entries))
 	if err == nil {
+		failpoint.Hit("claims/lost")
 		err = claims.Rebuild(entries)
 	}
 	if err != nil {
 		return nil, errors.Join(err, claims.Close())
 	}
+	failpoint.Hit("claims/rebuilt")
 	return claims, nil
 }
 
@@ -238,12 +241,14 @@ func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
 // closes everything, last opened first. It may be called twice.
 func (a *App) Close(ctx context.Context) error {
 	a.closing.Do(func() {
+		failpoint.Hit("stop/begun")
 		a.cancel(errClosing)
 		if err := waitFor(ctx, &a.wg); err != nil {
 			// What still runs uses the files: they are left as they are, as after a crash.
 			a.closed = err
 			return
 		}
+		failpoint.Hit("stop/drained")
 		var errs []error
 		if a.loop != nil {
 			a.loop.close()
@@ -254,6 +259,7 @@ func (a *App) Close(ctx context.Context) error {
 		if a.stream != nil {
 			errs = append(errs, a.stream.Close(ctx))
 		}
+		failpoint.Hit("state/close")
 		if a.store != nil {
 			errs = append(errs, a.store.Close())
 		}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
@@ -251,6 +252,7 @@ func (l *loop) giveWay(ctx context.Context) {
 // take decides one batch of messages and says how many findings were in it.
 // What cannot even be read is kept as a reject.
 func (l *loop) take(b batch) (findings int, err error) {
+	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
 		m.Time = m.Time.Add(l.app.o.Skew)
@@ -401,9 +403,11 @@ func (l *loop) commit(inputs []triage.Input) error {
 		return err
 	}
 	if !cs.Empty() || cs.Meta != before {
+		failpoint.Hit("triage/decided")
 		if err := l.store.Commit(&cs); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
+		failpoint.Hit("triage/committed")
 	}
 	l.sweeping = cs.Meta.Sweep != 0
 	l.app.o.Metrics.decided(sum, cs.Rejects)

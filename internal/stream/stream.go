@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -241,9 +242,11 @@ func (s *Stream) moveOn(ctx context.Context, name string, position uint64) error
 func (s *Stream) purge(ctx context.Context, name string, upTo uint64) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
+	failpoint.Hit("stream/free")
 	if err := s.handles[name].Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return fmt.Errorf("free stream %s up to %d: %w", name, upTo, withCause(ctx, err))
 	}
+	failpoint.Hit("stream/freed")
 	return nil
 }
 
@@ -261,12 +264,14 @@ func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.Strea
 // full stream is pipeline.ErrFull, a payload that can never fit ErrTooLarge. After any
 // other error it may or may not be stored. The payload must not change after the call.
 func (s *Stream) PublishFindings(ctx context.Context, payload []byte) error {
+	failpoint.Hit("findings/publish")
 	if err := s.findings.put(ctx, payload); err != nil {
 		if errors.Is(err, pipeline.ErrFull) {
 			s.free.full()
 		}
 		return fmt.Errorf("store findings: %w", err)
 	}
+	failpoint.Hit("findings/published")
 	return nil
 }
 
@@ -277,9 +282,11 @@ func (s *Stream) PublishInput(ctx context.Context, payload []byte, id string) er
 	if s.recent.has(id) {
 		return nil
 	}
+	failpoint.Hit("input/publish")
 	if err := s.inputs.put(ctx, payload); err != nil {
 		return fmt.Errorf("store input: %w", err)
 	}
+	failpoint.Hit("input/published")
 	s.recent.add(id)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -90,7 +91,9 @@ func (w *attempt) write(ctx context.Context) *ending {
 	if d := l.heldFor(); d > 0 {
 		return &ending{giveBack: true, delay: max(d, time.Second)}
 	}
+	failpoint.Hit("deliver/checked")
 	applied, err := apply(call, l.o.Sink, w.t)
+	failpoint.Hit("deliver/answered")
 	return w.answer(ctx, applied, err)
 }
 

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -211,6 +212,7 @@ func (l *Loop) heldFor() time.Duration {
 
 // handle deals with one message; it owns one slot.
 func (l *Loop) handle(ctx context.Context, m Message) {
+	failpoint.Hit("deliver/received")
 	w := &attempt{l: l, m: m, slot: true}
 	defer w.release()
 	if err := json.Unmarshal(m.Data(), &w.a); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
@@ -230,6 +232,7 @@ func (l *Loop) handle(ctx context.Context, m Message) {
 		return
 	}
 	if w.take(context.WithoutCancel(ctx)) {
+		failpoint.Hit("deliver/claimed")
 		w.carry(ctx)
 	}
 }
