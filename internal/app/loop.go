@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
@@ -403,6 +404,9 @@ func (l *loop) commit(inputs []triage.Input) error {
 		return err
 	}
 	if !cs.Empty() || cs.Meta != before {
+		if planted.On("position-before-changes") {
+			_ = l.store.Commit(&triage.Changeset{Meta: cs.Meta})
+		}
 		failpoint.Hit("triage/decided")
 		if err := l.store.Commit(&cs); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)

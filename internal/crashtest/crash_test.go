@@ -75,7 +75,7 @@ func workload(t *testing.T) string {
 // finding is the n-th distinct finding: resource n of group n mod groups.
 func finding(n int) map[string]any { return report(n%groups, n, failed, first) }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // tagged builds docket with tags, once for all tests.
-func tagged(t *testing.T) string {
+func tagged(t testing.TB) string {
 	t.Helper()
 	buildIt.Do(func() {
 		var dir string
@@ -100,7 +100,8 @@ func seed(t *testing.T) *rand.Rand {
 
 // world is one installation of docket in a folder of its own, with what the tracker must hold in the end.
 type world struct {
-	t       *testing.T
+	t       testing.TB
+	patient time.Duration // with what has to happen
 	dir     string
 	bin     string
 	tracker tracker
@@ -126,11 +127,11 @@ const (
 // push is the token of the sender; it protects nothing, the daemon listens on loopback for one test.
 const pushToken = "canary-5f1e-push-token"
 
-func newWorld(t *testing.T, tr tracker) *world {
+func newWorld(t testing.TB, tr tracker, env ...string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), bin: tagged(t), tracker: tr, addr: freeAddress(t), want: map[int]wanted{}}
+	w := &world{t: t, patient: 2 * time.Minute, dir: t.TempDir(), bin: tagged(t), tracker: tr, addr: freeAddress(t), want: map[int]wanted{}}
 	tr.start(w)
-	w.env = append(w.env, "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
+	w.env = append(env, "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
 	w.configure()
 	return w
 }
@@ -166,7 +167,7 @@ func indent(s string, n int) string {
 	return pad + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n"+pad)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -237,10 +238,10 @@ func (p *process) killed() bool {
 	p.w.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(p.w.patient + time.Minute):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		<-p.done
-		p.w.t.Fatalf("docket %s did not end in 3 minutes\n%s", p.args, p.out.String())
+		p.w.t.Fatalf("docket %s did not end in time\n%s", p.args, p.out.String())
 	}
 	if p.err == nil {
 		return false
@@ -280,7 +281,7 @@ func (w *world) daemon(env []string) *process {
 // until waits until so is true, or p is dead, which it reports as false.
 func (w *world) until(p *process, what string, so func() bool) bool {
 	w.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(w.patient); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if so() {
 			return true
 		}
@@ -288,12 +289,43 @@ func (w *world) until(p *process, what string, so func() bool) bool {
 			return false
 		}
 	}
-	w.t.Fatalf("waiting for %q took 2 minutes\n%s", what, p.out.String())
+	w.t.Fatalf("waiting for %q took %s\n%s", what, w.patient, p.out.String())
 	return false
 }
 
 // push sends findings to the daemon. Only what it answered with 2xx is accepted.
 func (w *world) push(status string, at time.Time, groups []int, resources ...int) {
+	w.t.Helper()
+	code := w.post("Bearer "+pushToken, status, at, groups, resources...)
+	w.pushes++
+	w.sent(status, groups, code/100 == 2)
+	if code > 0 && code/100 != 2 {
+		w.t.Errorf("push: status %d", code)
+	}
+}
+
+// post sends findings and returns the status of the answer, 0 without one.
+func (w *world) post(authorization, status string, at time.Time, groups []int, resources ...int) int {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.addr+"/api/v1/ingest/push", w.lines(status, at, groups, resources))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+// lines are reports about the resources of each group, one a line.
+func (w *world) lines(status string, at time.Time, groups, resources []int) *bytes.Buffer {
 	w.t.Helper()
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -304,22 +336,7 @@ func (w *world) push(status string, at time.Time, groups []int, resources ...int
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.addr+"/api/v1/ingest/push", &body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+pushToken)
-	answer, err := http.DefaultClient.Do(req)
-	if err == nil {
-		answer.Body.Close()
-	}
-	w.pushes++
-	w.sent(status, groups, err == nil && answer.StatusCode/100 == 2)
-	if err == nil && answer.StatusCode/100 != 2 {
-		w.t.Errorf("push: %s", answer.Status)
-	}
+	return &body
 }
 
 // sent notes what must become of groups.
@@ -343,18 +360,9 @@ func (w *world) sent(status string, groups []int, accepted bool) {
 // file writes findings into a file of a source, which counts as accepted.
 func (w *world) file(folder, status string, at time.Time, groups []int, resources ...int) {
 	w.t.Helper()
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	for _, g := range groups {
-		for _, r := range resources {
-			if err := enc.Encode(report(g, g*1000+r, status, at)); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-	}
 	w.docs++
 	path := filepath.Join(w.dir, folder, fmt.Sprintf("%03d.json", w.docs))
-	write(w.t, path, body.Bytes())
+	write(w.t, path, w.lines(status, at, groups, resources).Bytes())
 	// A file is taken for whole once it has rested.
 	rested := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(path, rested, rested); err != nil {

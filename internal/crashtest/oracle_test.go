@@ -24,9 +24,9 @@ type record struct {
 type tracker interface {
 	start(w *world)
 	sink() string // the sink's settings, as YAML below its name
-	records(t *testing.T) []record
+	records(t testing.TB) []record
 	made() int                               // records ever made
-	leaks(t *testing.T, what, output string) // fails where a secret shows
+	leaks(t testing.TB, what, output string) // fails where a secret shows
 }
 
 // folder is a file sink's folder.
@@ -34,14 +34,14 @@ type folder struct{ dir string }
 
 func (f *folder) start(w *world)                          { f.dir = filepath.Join(w.dir, "tickets") }
 func (f *folder) sink() string                            { return "type: file\npath: ./tickets" }
-func (f *folder) leaks(t *testing.T, what, output string) { noSecret(t, what, output) }
+func (f *folder) leaks(t testing.TB, what, output string) { noSecret(t, what, output) }
 
 func (f *folder) made() int {
 	list, _ := filepath.Glob(filepath.Join(f.dir, "docket-*.md"))
 	return len(list)
 }
 
-func (f *folder) records(t *testing.T) []record {
+func (f *folder) records(t testing.TB) []record {
 	t.Helper()
 	list, err := filepath.Glob(filepath.Join(f.dir, "docket-*.md"))
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *folder) records(t *testing.T) []record {
 }
 
 // noSecret fails where a token of the tests stands in what docket said.
-func noSecret(t *testing.T, what, output string) {
+func noSecret(t testing.TB, what, output string) {
 	t.Helper()
 	if strings.Contains(output, "canary-") {
 		t.Errorf("docket %s: a secret stands in its output:\n%s", what, output)

@@ -140,9 +140,9 @@ func TestReliabilitySites(t *testing.T) {
 }
 
 // dieAt is one run of the suite.
-func dieAt(t *testing.T, tr tracker, site string, hit int) verdict {
+func dieAt(t testing.TB, tr tracker, site string, hit int, env ...string) verdict {
 	t.Helper()
-	w, p := newWorld(t, tr), places[site]
+	w, p := newWorld(t, tr, env...), places[site]
 	if p.again {
 		for range hit {
 			if !p.scenario(w, failAt(site, 1)) {

@@ -17,5 +17,6 @@ func Defects() []Defect {
 	return []Defect{
 		{"position-before-changes", "the position of the inputs is committed before what they changed"},
 		{"answer-before-stored", "findings are confirmed before the stream has stored them"},
+		{"token-unchecked", "a sender's token is not compared"},
 	}
 }

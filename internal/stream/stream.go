@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -265,6 +266,10 @@ func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.Strea
 // other error it may or may not be stored. The payload must not change after the call.
 func (s *Stream) PublishFindings(ctx context.Context, payload []byte) error {
 	failpoint.Hit("findings/publish")
+	if planted.On("answer-before-stored") {
+		time.AfterFunc(time.Minute, func() { _ = s.findings.put(ctx, payload) })
+		return nil
+	}
 	if err := s.findings.put(ctx, payload); err != nil {
 		if errors.Is(err, pipeline.ErrFull) {
 			s.free.full()
