@@ -22,6 +22,7 @@ type record struct {
 
 // tracker is the far side: it is asked what it holds, not what docket believes.
 type tracker interface {
+	name() string
 	start(w *world)
 	sink() string // the sink's settings, as YAML below its name
 	records(t testing.TB) []record
@@ -32,6 +33,7 @@ type tracker interface {
 // folder is a file sink's folder.
 type folder struct{ dir string }
 
+func (f *folder) name() string                            { return "file" }
 func (f *folder) start(w *world)                          { f.dir = filepath.Join(w.dir, "tickets") }
 func (f *folder) sink() string                            { return "type: file\npath: ./tickets" }
 func (f *folder) leaks(t testing.TB, what, output string) { noSecret(t, what, output) }
@@ -183,7 +185,6 @@ type row struct {
 	Runs    int     `json:"runs"`
 	Lost    int     `json:"lost"`
 	Doubled int     `json:"doubled"`
-	Seed    uint64  `json:"seed"`
 	Seconds float64 `json:"seconds"`
 	Failed  bool    `json:"failed"`
 }
