@@ -116,6 +116,7 @@ var libraries = []rule{
 	{"github.com/prometheus", "internal/app internal/server internal/cli"},
 	{"go.yaml.in/yaml", "config connectors/file"},
 	{"github.com/aws", "internal/awsx connectors/*"},
+	{"github.com/andygrunwald/go-jira", "connectors/jira"},
 }
 
 // matches reports whether a path below the module matches one of the patterns.
