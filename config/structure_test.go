@@ -16,7 +16,7 @@ import (
 type blockSample struct {
 	Paths    []string          `yaml:"paths"`
 	Auth     blockAuth         `yaml:"auth"`
-	Rate     *blockRate        `yaml:"rate"`
+	Quota    *blockQuota       `yaml:"quota"`
 	Poll     time.Duration     `yaml:"poll"`
 	DueDate  bool              `yaml:"due_date"`
 	Statuses map[string]string `yaml:"statuses"`
@@ -27,7 +27,7 @@ type blockAuth struct {
 	Token secret.Value `yaml:"token"`
 }
 
-type blockRate struct {
+type blockQuota struct {
 	PerSecond float64 `yaml:"per_second"`
 	Burst     int     `yaml:"burst"`
 }

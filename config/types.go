@@ -131,8 +131,17 @@ type Sink struct {
 	Type     string   `yaml:"type" rule:"required"`
 	Formerly []string `yaml:"formerly"`
 	Retired  bool     `yaml:"retired,omitempty"`
-	Unsure   Unsure   `yaml:"unsure"`
-	Block    Block    `yaml:",rest"`
+	// Concurrency is how many calls of the sink may run at a time; 0 for the default, see Calls.
+	Concurrency int    `yaml:"concurrency" rule:"min=1 max=256"`
+	Rate        *Rate  `yaml:"rate"` // nil: no bound
+	Unsure      Unsure `yaml:"unsure"`
+	Block       Block  `yaml:",rest"`
+}
+
+// Rate bounds how often a sink is called.
+type Rate struct {
+	PerSecond float64 `yaml:"per_second" rule:"required over=0 max=10000"`
+	Burst     int     `yaml:"burst" rule:"min=1"` // calls at once after a quiet time; 0: PerSecond rounded up
 }
 
 // Unsure says how a lost answer is searched for. Load enforces

@@ -38,6 +38,7 @@ type Outcome struct {
 	Twin    Ref           `json:"twin,omitzero"`
 	Held    Fields        `json:"held,omitempty"`
 	Created bool          `json:"created,omitempty"`
+	Updated time.Time     `json:"updated,omitzero"` // of the record read back, by the tracker's clock
 	Reason  string        `json:"reason,omitempty"` // for people; without secrets
 }
 
@@ -59,6 +60,9 @@ const (
 	VerbUnsuppress    Verb = "unsuppress"
 	VerbRetry         Verb = "retry"   // a dead or gone entry, by hand
 	VerbResolveParked Verb = "resolve" // a parked entry: it is Ref, or it does not exist
+	VerbDrop          Verb = "drop"    // a dead, parked or gone entry: give it up
+	VerbBrakeOn       Verb = "brake"   // start no outside write; names no case
+	VerbBrakeOff      Verb = "unbrake"
 )
 
 // Interaction is what a person did, in docket or in a tracker.
@@ -70,6 +74,7 @@ type Interaction struct {
 	By          string       `json:"by"`
 	Via         string       `json:"via,omitempty"` // cli, api, the sink's name
 	Text        string       `json:"text,omitempty"`
+	At          time.Time    `json:"at,omitzero"` // when, by a tracker's clock; zero: when it is applied
 	Until       time.Time    `json:"until,omitzero"`
 	WontFix     bool         `json:"wont_fix,omitempty"`
 	Sink        string       `json:"sink,omitempty"`

@@ -14,14 +14,31 @@ func (r Ref) IsZero() bool { return r.ID == "" }
 
 // Fields are the values that docket writes into a tracker's record, one word a
 // field ("title", "priority", "state", …). They are what the three-way merge compares.
+//
+// The words are title, description, priority, state, resolution, assignee, labels, due, and
+// whatever else a sink writes. Values are in the tracker's spelling and compared for equality only: a long one may
+// stand as its hash, a list is sorted, an empty field is left out.
 type Fields map[string]string
 
+// The words of Fields that triage knows.
+const (
+	FieldPriority   = "priority"
+	FieldState      = "state"
+	FieldResolution = "resolution" // goes with the state
+	FieldAssignee   = "assignee"
+)
+
 // Applied is what a sink answers after a write: the record, and what it held
-// when it was read back.
+// when it was read back. A field that was left as a person set it, because its value is neither in
+// Ticket.Last nor in Ticket.Sent, holds what Ticket.Last said of it (nothing: it is left out), so that it is
+// still the person's at the next write.
 type Applied struct {
 	Ref  Ref    `json:"ref"`
 	Held Fields `json:"held,omitempty"`
 	Twin Ref    `json:"twin,omitzero"` // a second record under the same key, met on the way
+	// Updated is the record's time of last change by the tracker's own clock, as read back after the
+	// write; zero where the tracker has none. What is seen of the record at an earlier time is older than the write.
+	Updated time.Time `json:"updated,omitzero"`
 }
 
 // Comment is what people should read about one delivered revision. EventID
@@ -66,16 +83,20 @@ type Explanation struct {
 // Ticket is what a sink should make its record match, by value: everything that
 // the text needs, so that a worker reads nothing else.
 type Ticket struct {
-	Key  string   `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
-	Case string   `json:"case"` // DK-1
-	Rev  uint64   `json:"rev"`
-	Gen  int      `json:"gen"`
-	Open bool     `json:"open"`           // wanted open or closed
-	Why  string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
-	Ref  Ref      `json:"ref"`            // the record, once known
-	Last Fields   `json:"last,omitempty"` // what the tracker held when read back after our last write
-	Sent []Fields `json:"sent,omitempty"` // what attempts without a known outcome may have written
-	Twin Ref      `json:"twin,omitzero"`  // a second record to link and close
+	Key  string `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
+	Case string `json:"case"` // DK-1
+	Rev  uint64 `json:"rev"`
+	Gen  int    `json:"gen"`
+	Open bool   `json:"open"` // wanted open or closed
+	// WasOpen is whether the record was open when docket last wrote or read it. Where it differs from
+	// Open, this revision is to close or reopen the record. Where it does not, the record is in the
+	// state that docket wants, or a person moved it since, and stays there. Without meaning before the first write.
+	WasOpen bool     `json:"was_open,omitempty"`
+	Why     string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
+	Ref     Ref      `json:"ref"`            // the record, once known
+	Last    Fields   `json:"last,omitempty"` // what the tracker held when read back after our last write
+	Sent    []Fields `json:"sent,omitempty"` // what attempts without a known outcome may have written
+	Twin    Ref      `json:"twin,omitzero"`  // a second record to link and close
 
 	Team        string          `json:"team,omitempty"`
 	Route       string          `json:"route,omitempty"`

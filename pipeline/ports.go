@@ -112,9 +112,129 @@ type Finder interface {
 // attempt is plainly repeated, it neither waits nor parks.
 type Repeater interface{ RepeatsSafely() }
 
-// Checker is a Sink or Source that can prove its settings without changing anything.
+// Watcher is a Sink that can tell what people did to its records. Nothing that
+// it hears changes anything by itself: a hint names records, and each is read
+// fresh before triage judges it. The methods are called by several goroutines at a time.
+type Watcher interface {
+	// Hint checks that one webhook request is the tracker's own and names the records that it
+	// speaks of; only their Ref.ID need be set. It asks the tracker nothing. A wrong or missing signature, or a
+	// sink that has no secret to check it with, is ErrUnauthorized; a body that cannot be read is Permanent.
+	// A request about something else names none.
+	Hint(h Hook) ([]Ref, error)
+	// Changed names records under docket's keys that changed since, in any order and perhaps once more
+	// than needed, and the watermark of the next poll. An empty watermark begins now, less what
+	// a tracker's index lags behind. With an error the watermark must not be kept.
+	Changed(ctx context.Context, since Watermark) ([]Ref, Watermark, error)
+	// Read reads one record as it is now, not from an index. A record that does not exist is no
+	// error but Deleted, with the Ref asked for. Where nothing can be said (403, no answer) it is an error of the
+	// classes that Apply has.
+	Read(ctx context.Context, ref Ref) (Seen, error)
+}
+
+// Renderer is a Sink that can say, without asking the tracker, what Apply would
+// write for a ticket: the words and values that Applied.Held would hold after it. It fills
+// Ticket.Sent, so that a value of our own whose answer was lost is not taken for a person's. What needs the
+// tracker to be known (which assignee it accepts) is left out. Always the same for the same ticket.
+type Renderer interface {
+	Fields(t Ticket) Fields
+}
+
+// Checker is a Sink or Source that can prove its settings without changing
+// anything, in one word: nil, or everything that is wrong (joined errors).
 type Checker interface {
 	Check(ctx context.Context) error
+}
+
+// Inspector is a Checker that lists what it looked at: RunChecks asks it first.
+type Inspector interface {
+	// Checks looks at one thing after the other; what cannot be looked at because of an
+	// earlier failure is skipped and says so. It changes nothing.
+	Checks(ctx context.Context) []Check
+}
+
+// Check is one thing that a sink or source proved about its settings, or could not.
+type Check struct {
+	Name string `json:"name"`              // what was looked at, for people: "credentials", "priority P1"
+	Key  string `json:"key,omitempty"`     // the key of the connector's block that it is about: auth.token, priorities.P1
+	Fact string `json:"fact,omitempty"`    // fine: what was found ("signed in as bot@example.com")
+	Skip string `json:"skipped,omitempty"` // why it was not looked at
+	Err  error  `json:"-"`                 // what is wrong; nil where it is fine or was skipped
+	Have string `json:"have,omitempty"`    // failed: what the tracker has instead
+	Fix  string `json:"fix,omitempty"`     // failed: what to do
+}
+
+// RunChecks asks a sink or source to prove its settings. One that lists nothing
+// and only says yes or no is one Check a joined error; false: it can prove nothing.
+func RunChecks(ctx context.Context, connector any) ([]Check, bool) {
+	switch c := connector.(type) {
+	case Inspector:
+		return c.Checks(ctx), true
+	case Checker:
+		err := c.Check(ctx)
+		if err == nil {
+			return []Check{{Name: "settings"}}, true
+		}
+		list := []error{err}
+		if j, ok := err.(interface{ Unwrap() []error }); ok {
+			list = j.Unwrap()
+		}
+		out := make([]Check, len(list))
+		for i, e := range list {
+			out[i] = Check{Name: "settings", Err: e}
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// Previewer is a Sink that can say what a person would see of a ticket in its
+// tracker. It asks the tracker nothing that changes anything.
+type Previewer interface {
+	Preview(ctx context.Context, t Ticket) (Preview, error)
+}
+
+// Preview is a ticket as one sink would write it.
+type Preview struct {
+	Title  string         `json:"title"`
+	Format string         `json:"format"`           // of Body: markdown, wiki, json
+	Body   string         `json:"body"`             // the description, or the whole file
+	Fields map[string]any `json:"fields,omitempty"` // what is set beside it, in the tracker's own words
+}
+
+// Listed is a record as a tracker's list shows it.
+type Listed struct {
+	Ref     Ref          `json:"ref"`
+	Key     string       `json:"key,omitempty"`  // docket's ticket key on the record
+	Gen     int          `json:"gen,omitempty"`  // generation that stands beside the key; 0 where the sink keeps none
+	Case    string       `json:"case,omitempty"` // the case that stands beside the key: DK-1
+	Rev     uint64       `json:"rev,omitempty"`  // the revision that the record holds; 0 where the sink keeps none
+	Open    bool         `json:"open"`
+	Created time.Time    `json:"created,omitzero"`
+	Updated time.Time    `json:"updated,omitzero"`
+	Title   string       `json:"title,omitempty"`
+	Group   []GroupValue `json:"group,omitempty"`  // what the record says its case is grouped by
+	Labels  []string     `json:"labels,omitempty"` // of a foreign record
+	Text    string       `json:"-"`                // description of a foreign record
+}
+
+// Lister is a Sink that can list every record of its place that carries a ticket
+// key of docket's, in every status, each once and each confirmed by the record itself.
+type Lister interface {
+	// List calls fn for each; an error of fn ends it and is returned.
+	List(ctx context.Context, fn func(Listed) error) error
+}
+
+// ForeignLister is a Sink that can list the records that another tool made.
+type ForeignLister interface {
+	// ListForeign calls fn for each record in the sink's place that carries a label for which is
+	// says yes, with its labels and text, in every status.
+	ListForeign(ctx context.Context, is func(label string) bool, fn func(Listed) error) error
+}
+
+// Remover is a Sink that can take a record away for good: for records that docket
+// made to prove that it can, never for a ticket.
+type Remover interface {
+	Remove(ctx context.Context, ref Ref) error
 }
 
 // claimPrefix marks scopes that a person claims to be read whole.

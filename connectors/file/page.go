@@ -21,6 +21,8 @@ type head struct {
 	Priority string `yaml:"priority"`
 	Severity string `yaml:"severity"`
 	Team     string `yaml:"team"`
+	Group    string `yaml:"group"` // what the case is grouped by: name=value; name=value
+	Gen      int    `yaml:"generation"`
 	Revision uint64 `yaml:"revision"`
 	Updated  string `yaml:"updated"` // when docket last wrote the file
 	Previous string `yaml:"previous"`
@@ -32,6 +34,12 @@ type page struct {
 	notes   string // a person's, as written
 	history string // entries, oldest first
 }
+
+// The words of a head's state.
+const (
+	stateOpen   = "open"
+	stateClosed = "closed"
+)
 
 // The headings that begin the two sections which are kept. Text from outside
 // never begins a line with #: package ticket escapes it.
@@ -75,12 +83,13 @@ func parse(text string) page {
 func (p page) next(t pipeline.Ticket, now time.Time) page {
 	n := page{notes: p.notes, history: p.history}
 	n.head = head{
-		Key: t.Key, Case: t.Case, Title: ticket.Title(t), State: "open", Priority: t.Priority.String(),
+		Key: t.Key, Case: t.Case, Title: ticket.Title(t), State: stateOpen, Priority: t.Priority.String(),
 		Severity: t.Severity.String(), Team: ticket.Line(t.Team, ticket.TitleRunes), Revision: t.Rev,
+		Group: groupWord(t.Group), Gen: t.Gen,
 		Updated: p.head.Updated, Previous: previous(t.Previous),
 	}
 	if !t.Open {
-		n.head.State, n.head.Why = "closed", ticket.Line(t.Why, ticket.TitleRunes)
+		n.head.State, n.head.Why = stateClosed, ticket.Line(t.Why, ticket.TitleRunes)
 	}
 	told := false
 	for _, c := range t.Comments {
@@ -149,8 +158,12 @@ func (p page) render(text string) string {
 	for _, f := range []struct{ name, value string }{
 		{"key", p.head.Key}, {"case", p.head.Case}, {"title", p.head.Title}, {"state", p.head.State}, {"why", p.head.Why},
 		{"priority", p.head.Priority}, {"severity", p.head.Severity}, {"team", p.head.Team},
+		{"group", p.head.Group},
 	} {
 		field(&b, f.name, f.value)
+	}
+	if p.head.Gen > 0 {
+		fmt.Fprintf(&b, "generation: %d\n", p.head.Gen)
 	}
 	fmt.Fprintf(&b, "revision: %d\n", p.head.Revision)
 	field(&b, "updated", p.head.Updated)

@@ -37,10 +37,13 @@ type Sink struct {
 }
 
 var (
-	_ pipeline.Sink     = (*Sink)(nil)
-	_ pipeline.Finder   = (*Sink)(nil)
-	_ pipeline.Repeater = (*Sink)(nil)
-	_ pipeline.Checker  = (*Sink)(nil)
+	_ pipeline.Sink      = (*Sink)(nil)
+	_ pipeline.Finder    = (*Sink)(nil)
+	_ pipeline.Repeater  = (*Sink)(nil)
+	_ pipeline.Inspector = (*Sink)(nil)
+	_ pipeline.Previewer = (*Sink)(nil)
+	_ pipeline.Lister    = (*Sink)(nil)
+	_ pipeline.Remover   = (*Sink)(nil)
 )
 
 // NewSink makes the sink; it touches no file.
@@ -82,9 +85,6 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 	name, err := fileName(t)
 	if err != nil {
 		return pipeline.Applied{}, pipeline.Permanent(err)
-	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return pipeline.Applied{}, fmt.Errorf("making the ticket folder: %w", err)
 	}
 	s.start.Do(s.sweep)
 	path := filepath.Join(s.dir, name)
@@ -158,30 +158,6 @@ func (s *Sink) Find(ctx context.Context, key string) ([]pipeline.Ref, error) {
 	return []pipeline.Ref{s.ref(key+extension, parse(text).head.Case)}, nil
 }
 
-// Check proves that files can be made in the folder, or in the nearest one above
-// it that is there. It leaves nothing behind.
-func (s *Sink) Check(ctx context.Context) error {
-	dir := s.dir
-	for {
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			return fmt.Errorf("ticket folder %s: %s is no folder", s.dir, dir)
-		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return fmt.Errorf("ticket folder: %w", err)
-		}
-		dir = filepath.Dir(dir)
-	}
-	f, err := os.CreateTemp(dir, tempPrefix+"*"+tempSuffix)
-	if err != nil {
-		return fmt.Errorf("ticket folder %s cannot be written: %w", s.dir, err)
-	}
-	return errors.Join(ctx.Err(), f.Close(), os.Remove(f.Name()))
-}
-
 // sweep removes what a killed process left half written. What cannot be removed
 // does no harm: a leftover has a name of its own and is never read.
 func (s *Sink) sweep() {
@@ -210,11 +186,14 @@ func readFile(path string) (string, error) {
 	return string(b), err
 }
 
-// write replaces path. A second sink on the same folder may sweep the temporary
-// file away just as it starts; then the write is done once more.
+// write replaces path. Where the folder is not there yet, or a second sink on the same folder
+// swept the temporary file away just as it started, the write is done once more.
 func (s *Sink) write(path, text string) error {
 	err := replaceFile(path, text)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return fmt.Errorf("making the ticket folder: %w", err)
+		}
 		err = replaceFile(path, text)
 	}
 	return err

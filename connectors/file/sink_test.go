@@ -89,7 +89,7 @@ func TestSinkCreatesAndRepeats(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantHead := head{Key: testKey, Case: "DK-12", Title: "Bucket is public", State: "open", Priority: "P2", Severity: "HIGH",
-		Team: "payments", Revision: 1, Updated: "2026-01-02T12:00:00Z"}
+		Team: "payments", Gen: 1, Revision: 1, Updated: "2026-01-02T12:00:00Z"}
 	if h != wantHead {
 		t.Errorf("front matter = %+v; want %+v", h, wantHead)
 	}
@@ -311,8 +311,8 @@ func TestSinkErrorsNameThePath(t *testing.T) {
 	if err == nil || pipeline.IsPermanent(err) || pipeline.IsUnsure(err) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("Apply() = %v; want a plain error that names %s", err, dir)
 	}
-	if err := s.Check(context.Background()); err == nil || !strings.Contains(err.Error(), dir) {
-		t.Errorf("Check() = %v; want an error that names %s", err, dir)
+	if err := proven(s); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("Checks() = %v; want an error that names %s", err, dir)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -334,20 +334,29 @@ func TestSinkRefusesAPipe(t *testing.T) {
 	}
 }
 
+// proven is what is wrong with a sink by its own checks.
+func proven(s *Sink) error {
+	var errs []error
+	for _, c := range s.Checks(context.Background()) {
+		errs = append(errs, c.Err)
+	}
+	return errors.Join(errs...)
+}
+
 func TestSinkCheckLeavesNothing(t *testing.T) {
 	s, dir := newSink(t)
-	if err := s.Check(context.Background()); err != nil {
-		t.Errorf("Check() = %v; want no error", err)
+	if err := proven(s); err != nil {
+		t.Errorf("Checks() = %v; want no error", err)
 	}
 	if got := names(t, filepath.Dir(dir)); len(got) != 0 {
-		t.Errorf("Check() left %v; want nothing", got)
+		t.Errorf("Checks() left %v; want nothing", got)
 	}
 	apply(t, s, testTicket(1))
-	if err := s.Check(context.Background()); err != nil {
-		t.Errorf("Check() = %v; want no error", err)
+	if err := proven(s); err != nil {
+		t.Errorf("Checks() = %v; want no error", err)
 	}
 	if got := names(t, dir); len(got) != 1 {
-		t.Errorf("Check() left %v; want the ticket alone", got)
+		t.Errorf("Checks() left %v; want the ticket alone", got)
 	}
 }
 

@@ -74,7 +74,7 @@ type FindingDetail struct {
 // TicketRow is a case in one sink.
 type TicketRow struct {
 	Sink      string       `json:"sink"`
-	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone
+	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone, given up
 	Ref       pipeline.Ref `json:"ref,omitzero"`
 	Key       string       `json:"key,omitempty"`
 	Wanted    uint64       `json:"wanted"`
@@ -193,6 +193,46 @@ type SinkRow struct {
 	Parked    int    `json:"parked"`
 	LastError string `json:"last_error,omitempty"`
 	Stopped   string `json:"stopped,omitempty"`
+	Held      string `json:"held,omitempty"` // why no call starts now: brake, credentials, retry_after, breaker
+}
+
+// BrakeStatus says whether outside writes may start, and what waits for each sink.
+type BrakeStatus struct {
+	On    bool      `json:"on"`
+	By    string    `json:"by,omitempty"`   // who put it on or off
+	Since time.Time `json:"since,omitzero"` // when
+	Text  string    `json:"text,omitempty"` // why
+	Sinks []SinkRow `json:"sinks"`
+}
+
+// DeadLetterFilter selects dead letters. Empty fields select all. Words of one field are alternatives.
+type DeadLetterFilter struct {
+	Case    []string // DK-1, or a ticket's key
+	Sink    []string
+	Team    []string
+	GivenUp bool // those that a person dropped too; of named cases they are always listed
+}
+
+// DeadLetter is what cannot be delivered without a person: one a case and sink, always
+// with what is wanted now.
+type DeadLetter struct {
+	Case      string            `json:"case"`
+	Sink      string            `json:"sink"`
+	State     string            `json:"state"` // dead (refused), parked (nobody knows what became of it), gone (people deleted it twice)
+	GivenUp   bool              `json:"given_up,omitempty"`
+	Team      string            `json:"team"`
+	Priority  pipeline.Priority `json:"priority,omitempty"`
+	Title     string            `json:"title"`
+	CaseOpen  bool              `json:"case_open"`
+	Since     time.Time         `json:"since,omitzero"`
+	Reason    string            `json:"reason,omitempty"`
+	Next      string            `json:"next"` // what a person does about it
+	Ref       pipeline.Ref      `json:"ref,omitzero"`
+	Key       string            `json:"key"`     // the ticket key that its record would carry
+	Action    uint64            `json:"action"`  // number of the action that failed
+	Refused   uint64            `json:"refused"` // the revision that it carried
+	Wanted    uint64            `json:"wanted"`  // the revision that a retry sends
+	Delivered uint64            `json:"delivered"`
 }
 
 // ScopeRow is what is known of one scope of absence.
@@ -280,6 +320,8 @@ type Service interface {
 	RunSource(ctx context.Context, name string, full bool) (Summary, error)
 	ResetSource(ctx context.Context, name string) error
 	Sinks(ctx context.Context) ([]SinkRow, error)
+	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
+	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

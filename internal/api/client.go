@@ -333,6 +333,16 @@ func (c *Client) Sinks(ctx context.Context) ([]SinkRow, error) {
 	return get[[]SinkRow](ctx, c, nil, "sinks")
 }
 
+// DeadLetters implements Service.
+func (c *Client) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
+	return get[[]DeadLetter](ctx, c, f.Values(), "deadletters")
+}
+
+// Brake implements Service.
+func (c *Client) Brake(ctx context.Context) (BrakeStatus, error) {
+	return get[BrakeStatus](ctx, c, nil, "brake")
+}
+
 // Scopes implements Service.
 func (c *Client) Scopes(ctx context.Context) ([]ScopeRow, error) {
 	return get[[]ScopeRow](ctx, c, nil, "scopes")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -44,6 +45,7 @@ type Options struct {
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
+	HoldSinks bool     // no outside write starts at all
 	Metrics   *Metrics // nil: not measured
 }
 
@@ -59,18 +61,20 @@ type App struct {
 	polls  *polls
 	holder string
 
-	mu      sync.Mutex // guards sinks and reload
-	sinks   map[string]*delivery
-	ctx     context.Context // of the background work; ends in Close
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
-	failed  chan struct{} // closed at the first failure of background work
-	failure error         // that failure; read after failed is closed
-	failing sync.Once
-	closing sync.Once
-	closed  error
-	run     atomic.Bool  // a run or an apply is under way
-	taking  atomic.Int64 // requests that are handing findings in
+	mu         sync.Mutex // guards sinks and reload
+	sinks      map[string]*delivery
+	ctx        context.Context // of the background work; ends in Close
+	cancel     context.CancelCauseFunc
+	wg         sync.WaitGroup
+	failed     chan struct{} // closed at the first failure of background work
+	failure    error         // that failure; read after failed is closed
+	failing    sync.Once
+	closing    sync.Once
+	closed     error
+	brakeOn    atomic.Bool  // outside writes must not start
+	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
+	run        atomic.Bool  // a run or an apply is under way
+	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
 	sourcesCancel context.CancelFunc // nil while none runs
@@ -95,6 +99,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if a.o.Metrics == nil {
 		a.o.Metrics = NewMetrics()
 	}
+	ask := a.statuses
+	a.o.Metrics.delivery.status.Store(&ask)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -140,6 +146,8 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+		// Claims may belong to actions that this state has not issued: they are made again from it.
+		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -159,11 +167,22 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	a.polls = newPolls(a)
 	a.background("triage", a.loop.run)
 	a.background("relay", a.relay.run)
+	if err := a.startBrake(ctx, meta); err != nil {
+		return err
+	}
 	if err := a.startSinks(g); err != nil {
 		return err
 	}
 	if meta.Config != g.Rules.Config {
 		return a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text())
+	}
+	return nil
+}
+
+// lose removes a file that may not be there.
+func lose(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making the claims again: %w", err)
 	}
 	return nil
 }

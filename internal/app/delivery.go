@@ -19,10 +19,6 @@ import (
 // fetchWait is how long one look for actions waits.
 const fetchWait = time.Second
 
-// localCalls is how many writes of a sink go on at a time whose writes are cheap and safe to
-// repeat: more of them share each flush of the claims and of the outcomes.
-const localCalls = 64
-
 // delivery is the loop of one sink.
 type delivery struct {
 	name   string
@@ -46,13 +42,10 @@ func (a *App) startSink(s *Sink) error {
 	if err != nil {
 		return err
 	}
-	calls := 0
-	if _, repeats := s.Sink.(pipeline.Repeater); repeats {
-		calls = localCalls
-	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
+		Rate: s.Rate, Brake: a.braked,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -88,6 +81,13 @@ func timings(u config.Unsure) deliver.Timings {
 		Deadline: u.Deadline, Pause: u.Pause, Late: u.Late, Grace: u.Grace, Lag: u.Lag,
 		Settle: u.Settle, Looks: u.Looks, Lease: u.Lease,
 	}
+}
+
+func rate(r *config.Rate) deliver.Rate {
+	if r == nil {
+		return deliver.Rate{}
+	}
+	return deliver.Rate{PerSecond: r.PerSecond, Burst: r.Burst}
 }
 
 // queue is a sink's consumer as delivery wants it.
@@ -166,7 +166,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 	}
 	defer snap.Close()
 	inFlight := map[string]triage.Reissue{}
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && a.now().Sub(e.Issued) >= olderThan {
 				inFlight[deliver.ClaimKey(sink, c.ID())] = triage.Reissue{Case: c.Number, Sink: sink, N: e.N}

@@ -36,6 +36,7 @@ type Graph struct {
 	env   *expr.Env
 	model *risk.Model
 	mask  *mask.Masker
+	memo  *ingest.Memo
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -52,10 +53,12 @@ type Source struct {
 
 // Sink is a configured sink.
 type Sink struct {
-	Name   string
-	Type   string
-	Sink   pipeline.Sink
-	Unsure config.Unsure
+	Name        string
+	Type        string
+	Sink        pipeline.Sink
+	Unsure      config.Unsure
+	Concurrency int
+	Rate        deliver.Rate
 }
 
 // Outside is what a graph is built with besides its configuration.
@@ -76,6 +79,9 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		return nil, err
 	}
 	if g.mask, err = mask.New(); err != nil {
+		return nil, err
+	}
+	if g.memo, err = ingest.NewMemo(format.Steady); err != nil {
 		return nil, err
 	}
 	if g.model, err = risk.New(g.env, riskConfig(cfg)); err != nil {
@@ -169,7 +175,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure})
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
 	return errs
 }
@@ -257,6 +263,7 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 	return ingest.New(read, ingest.Options{
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Memo:        g.memo,
 		Mask:        g.mask.Bytes,
 		Publish:     to,
 		MinSeverity: s.Min,

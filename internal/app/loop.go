@@ -413,6 +413,9 @@ func (l *loop) commit(inputs []triage.Input) error {
 		}
 		failpoint.Hit("triage/committed")
 	}
+	if cs.Meta.Brake.On != before.Brake.On {
+		l.app.brakeOn.Store(cs.Meta.Brake.On)
+	}
 	l.sweeping = cs.Meta.Sweep != 0
 	l.app.o.Metrics.decided(sum, cs.Rejects)
 	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)

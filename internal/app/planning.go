@@ -103,6 +103,9 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 	defer a.run.Store(false)
 	began := time.Now()
 	out := api.Applied{Planned: len(saved.Actions)}
+	if a.brakeOn.Load() {
+		return out, fmt.Errorf("%w: the brake is on, so nothing could be written: `docket brake off` first", api.ErrRefused)
+	}
 	if saved.Version != plan.Version {
 		return out, fmt.Errorf("%w: the plan has version %d, this docket writes %d: make a new one", api.ErrInvalid, saved.Version, plan.Version)
 	}

@@ -39,11 +39,15 @@ func RunOnce(ctx context.Context, cfg *config.Config, o RunOptions, wait time.Du
 }
 
 // with opens an App with its actions held back, runs fn and closes it.
-func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) error) (err error) {
+func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) error) error {
 	opts, err := o.options()
 	if err != nil {
 		return err
 	}
+	return withOptions(ctx, cfg, opts, fn)
+}
+
+func withOptions(ctx context.Context, cfg *config.Config, opts Options, fn func(*App) error) (err error) {
 	opts.HoldIssue = true
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
@@ -105,7 +109,7 @@ func (a *App) Sinks(ctx context.Context) ([]api.SinkRow, error) {
 	for i := range rows {
 		for _, d := range a.deliveries() {
 			if st := d.loop.Status(); st.Sink == rows[i].Name {
-				rows[i].LastError, rows[i].Stopped = st.LastError, st.Stopped
+				rows[i].LastError, rows[i].Stopped, rows[i].Held = st.LastError, st.Stopped, st.Why()
 			}
 		}
 	}
@@ -334,6 +338,9 @@ func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 }
 
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
+	if brakeVerb(in.Verb) {
+		return f.brake(ctx, in)
+	}
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		var err error
 		if out, err = a.Act(ctx, in); err != nil {
@@ -349,6 +356,28 @@ func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.Act
 		return nil
 	})
 	return out, err
+}
+
+// brake puts the brake on or off without a single write: the next run goes by it.
+func (f *offline) brake(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
+	opts, err := f.o.options()
+	if err != nil {
+		return out, err
+	}
+	opts.HoldSinks = true
+	err = withOptions(ctx, f.cfg, opts, func(a *App) error {
+		out, err = a.Act(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) Brake(ctx context.Context) (api.BrakeStatus, error) {
+	return one(f.known, func(r *reader) (api.BrakeStatus, error) { return r.Brake(ctx) })
+}
+
+func (f *offline) DeadLetters(ctx context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	return one(f.known, func(r *reader) ([]api.DeadLetter, error) { return r.DeadLetters(ctx, q) })
 }
 
 func (f *offline) Apply(ctx context.Context, plan api.Plan, strict bool, p api.Progress) (out api.Applied, err error) {

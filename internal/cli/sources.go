@@ -153,6 +153,8 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 		switch {
 		case r.Stopped != "":
 			state, why = cell{"stopped", red}, r.Stopped
+		case r.Held != "":
+			state, why = cell{"held: " + heldWord(r.Held), yellow}, r.LastError
 		case r.LastError != "":
 			state = stateCell("failed")
 		}

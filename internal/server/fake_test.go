@@ -180,6 +180,16 @@ func (f *fake) Sources(context.Context) ([]api.SourceRow, error) {
 
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) { return one[[]api.SinkRow](f), nil }
 
+func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	list := one[[]api.DeadLetter](f)
+	for i := range list {
+		list[i].Reason = fmt.Sprint(q)
+	}
+	return list, nil
+}
+
+func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return one[api.BrakeStatus](f), nil }
+
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) { return one[[]api.ScopeRow](f), nil }
 
 func (f *fake) Rejects(_ context.Context, limit int) ([]pipeline.Reject, error) {

@@ -249,6 +249,34 @@ func (s *Server) act(x *exchange, r *http.Request) error {
 	return answer(x, http.StatusOK, v)
 }
 
+func (s *Server) deadLetters(x *exchange, r *http.Request) error {
+	q, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	f, err := api.ParseDeadLetterFilter(q)
+	if err != nil {
+		return err
+	}
+	v, err := s.o.Service.DeadLetters(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return answer(x, http.StatusOK, some(v))
+}
+
+func (s *Server) brake(x *exchange, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	v, err := s.o.Service.Brake(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Sinks = some(v.Sinks)
+	return answer(x, http.StatusOK, v)
+}
+
 func (s *Server) plan(x *exchange, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err

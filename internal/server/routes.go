@@ -46,6 +46,8 @@ func (s *Server) routes() []route {
 		{method: get, path: "/api/v1/suppressions", need: needView, serve: listed(v.Suppressions)},
 		{method: get, path: "/api/v1/sources", need: needView, serve: listed(v.Sources)},
 		{method: get, path: "/api/v1/sinks", need: needView, serve: listed(v.Sinks)},
+		{method: get, path: "/api/v1/deadletters", need: needView, serve: s.deadLetters},
+		{method: get, path: "/api/v1/brake", need: needView, serve: s.brake},
 		{method: get, path: "/api/v1/scopes", need: needView, serve: listed(v.Scopes)},
 		{method: get, path: "/api/v1/rejects", need: needView, serve: s.rejects},
 		{method: get, path: "/api/v1/routes", need: needView, serve: s.routeTree},

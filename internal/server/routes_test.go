@@ -21,6 +21,8 @@ var may = map[string]string{
 	"GET /api/v1/sources":                "viewer responder admin",
 	"GET /api/v1/sinks":                  "viewer responder admin",
 	"GET /api/v1/scopes":                 "viewer responder admin",
+	"GET /api/v1/deadletters":            "viewer responder admin",
+	"GET /api/v1/brake":                  "viewer responder admin",
 	"GET /api/v1/rejects":                "viewer responder admin",
 	"GET /api/v1/routes":                 "viewer responder admin",
 	"GET /metrics":                       "viewer responder admin",

@@ -14,12 +14,14 @@ import (
 
 // attempt is one try at one action, under one claim.
 type attempt struct {
-	l    *Loop
-	m    Message
-	a    pipeline.Action
-	t    pipeline.Ticket // what is sent: the action's ticket, with the record filled in once it is known
-	key  string
-	slot bool // it holds one of the loop's slots
+	l       *Loop
+	m       Message
+	a       pipeline.Action
+	t       pipeline.Ticket // what is sent: the action's ticket, with the record filled in once it is known
+	key     string
+	hand    bool  // it holds one of the loop's hands
+	calling bool  // it holds one of the loop's calls
+	pass    *pass // for its next call; nil: it has none
 
 	claim Claim
 	rev   uint64    // revision of the claim as last written
@@ -88,27 +90,83 @@ func (w *attempt) write(ctx context.Context) *ending {
 		return &ending{giveBack: true, delay: time.Second}
 	}
 	w.rev = rev
-	if d := l.heldFor(); d > 0 {
+	if d := l.heldFor(w.pass); d > 0 {
 		return &ending{giveBack: true, delay: max(d, time.Second)}
 	}
 	failpoint.Hit("deliver/checked")
 	applied, err := apply(call, l.o.Sink, w.t)
 	failpoint.Hit("deliver/answered")
+	w.called(err)
 	return w.answer(ctx, applied, err)
 }
 
-// ready waits for a slot, for the brake when giving up would cost a new wait
-// for grace, and renews a claim that is no longer young.
+// called tells the gate how a call ended, and the log what is news.
+func (w *attempt) called(err error) {
+	l, p := w.l, w.pass
+	w.pass = nil
+	w.hangUp()
+	if err != nil {
+		l.status.failed(err)
+	}
+	k := Classify(err).Kind
+	if k == Stopped {
+		if p != nil {
+			l.gate.unused(p)
+		}
+		return // later shuts the gate
+	}
+	down := k == Lost || k == Retry
+	if down {
+		if say, since := l.recur.say(err, time.Now()); say {
+			w.logFailure(err, since)
+		}
+	}
+	switch {
+	case p == nil:
+	case down:
+		if l.gate.failed(p, time.Now()) {
+			_, until := l.gate.state()
+			l.o.Log.Warn("the sink does not answer: its actions wait, and one call at a time finds out when it does",
+				"sink", l.o.Name, "delay", time.Until(until).Round(time.Millisecond), "err", err)
+		}
+	case l.gate.answered(p) && !l.status.isStopped():
+		l.o.Log.Info("the sink answers again", "sink", l.o.Name, "unlogged_failures", l.recur.over())
+	}
+}
+
+func (w *attempt) logFailure(err error, since int) {
+	args := []any{"sink", w.l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "err", err}
+	text := "a call failed; it will be tried again"
+	if Classify(err).Kind == Lost {
+		text = "an answer was lost; looking before anything is sent again"
+	}
+	if since > 0 {
+		text += fmt.Sprintf(" (seen %d times since it was last logged)", since)
+	}
+	w.l.o.Log.Warn(text, args...)
+}
+
+// ready waits for the gate when giving up would cost a new wait for grace, then
+// for a call to become free, and renews a claim that is no longer young.
 func (w *attempt) ready(ctx context.Context) *ending {
-	if !w.sure || w.loose {
-		for d := w.l.heldFor(); d > 0; d = w.l.heldFor() {
-			at := time.Now().Add(d)
-			w.l.status.waitTo(w, at)
-			e := w.hold(ctx, at)
-			w.l.status.waitOver(w)
-			if e != nil {
-				return e
-			}
+	for {
+		d := w.l.heldFor(w.pass)
+		if d == 0 && w.pass == nil {
+			w.pass, d = w.l.gate.enter(time.Now())
+		}
+		if d == 0 {
+			break
+		}
+		if w.sure && !w.loose {
+			return &ending{giveBack: true, delay: max(d, time.Second)}
+		}
+		w.unused()
+		at := time.Now().Add(d)
+		w.l.status.waitTo(w, at)
+		e := w.hold(ctx, at)
+		w.l.status.waitOver(w)
+		if e != nil {
+			return e
 		}
 	}
 	if e := w.enter(ctx); e != nil {
@@ -117,13 +175,15 @@ func (w *attempt) ready(ctx context.Context) *ending {
 	return w.renew(ctx)
 }
 
-// enter takes one of the loop's slots, keeping the claim while it waits for one.
+// enter waits until another call may run, keeping the claim. With an ending it holds nothing.
 func (w *attempt) enter(ctx context.Context) *ending {
-	for !w.slot && ctx.Err() == nil {
+	for ctx.Err() == nil {
 		t := time.NewTimer(w.l.o.Timings.Lease / 3)
 		select {
-		case w.l.slots <- struct{}{}:
-			w.slot = true
+		case w.l.calls <- struct{}{}:
+			t.Stop()
+			w.calling = true
+			return nil
 		case <-t.C:
 			if e := w.renew(ctx); e != nil {
 				return e
@@ -132,10 +192,7 @@ func (w *attempt) enter(ctx context.Context) *ending {
 		}
 		t.Stop()
 	}
-	if ctx.Err() != nil {
-		return &ending{giveBack: true, delay: time.Second}
-	}
-	return nil
+	return &ending{giveBack: true, delay: time.Second}
 }
 
 // apply calls the sink. A panic in a connector must not end the process, and proves nothing about what was sent.
@@ -161,16 +218,13 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	if !applied.Twin.IsZero() {
 		w.twin = applied.Twin
 	}
-	if err != nil {
-		l.status.failed(err)
-	}
 	if d.Kind != Stopped && d.Kind != Lost && d.Kind != Retry && l.status.answered() {
 		l.o.Log.Info("the sink takes our credentials again", "sink", l.o.Name)
 	}
 	switch d.Kind {
 	case Finished:
 		o := w.outcome(pipeline.OutcomeDone, "")
-		o.Held, o.Created = applied.Held, w.made
+		o.Held, o.Updated, o.Created = applied.Held, applied.Updated, w.made
 		return &ending{outcome: o}
 	case Refused:
 		return &ending{outcome: w.outcome(pipeline.OutcomeRefused, err.Error())}
@@ -188,7 +242,6 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 		case l.finder == nil:
 			return &ending{outcome: w.outcome(pipeline.OutcomeUnknown, err.Error()+"; this sink cannot look records up")}
 		}
-		l.o.Log.Warn("an answer was lost; looking before anything is sent again", "sink", l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "err", err)
 		return nil
 	default:
 		return w.later(d, err)
@@ -206,13 +259,13 @@ func (w *attempt) later(d Decision, err error) *ending {
 	switch d.Kind {
 	case Stopped:
 		var news bool
-		if delay, news = l.status.stop(err); news {
+		delay, news = l.status.stop(err)
+		l.gate.shutUntil(time.Now().Add(delay))
+		if news {
 			l.o.Log.Error("the sink is stopped until its credentials change", "sink", l.o.Name, "err", err)
 		}
 	case Limited:
 		l.status.hold(d.Delay)
-	default:
-		l.o.Log.Debug("will retry", "sink", l.o.Name, "case", w.a.Case, "attempt", w.claim.Att, "delay", delay, "err", err)
 	}
 	return &ending{giveBack: true, delay: delay}
 }
@@ -228,6 +281,9 @@ func (w *attempt) gone(ctx context.Context, cause error) *ending {
 	gone := &ending{outcome: w.outcome(pipeline.OutcomeGone, cause.Error())}
 	if w.l.finder == nil || !first {
 		return gone
+	}
+	if e := w.enter(ctx); e != nil {
+		return e
 	}
 	refs, err := w.look(ctx)
 	switch d := Classify(err); d.Kind {

@@ -83,3 +83,60 @@ func BenchmarkDeliver(b *testing.B) {
 		})
 	}
 }
+
+// slowSink answers after a while, as a tracker does.
+type slowSink struct{ latency time.Duration }
+
+func (s slowSink) Apply(context.Context, pipeline.Ticket) (pipeline.Applied, error) {
+	time.Sleep(s.latency)
+	return pipeline.Applied{Ref: pipeline.Ref{ID: "x"}}, nil
+}
+
+// flushedOutcomes costs a flush that those who publish together share, as a stream does.
+type flushedOutcomes struct{ claims *state.Claims }
+
+func (o flushedOutcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
+	_, err := o.claims.Swap(ctx, fmt.Sprintf("o/%s/%d", out.Case, out.N), 0, deliver.Claim{N: out.N, Outcome: &out})
+	return err
+}
+
+// BenchmarkConnections is how much of what 64 connections can do comes through, against a tracker of
+// that answer time: the metric "ratio" is tickets a second over 64 / latency (P4 in docs/performance.md).
+func BenchmarkConnections(b *testing.B) {
+	for _, latency := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond} {
+		b.Run(latency.String(), func(b *testing.B) {
+			open := func(name string) *state.Claims {
+				c, err := state.OpenClaims(filepath.Join(b.TempDir(), name))
+				if err == nil {
+					err = c.Rebuild(nil)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { c.Close() })
+				return c
+			}
+			q := &benchQueue{end: int64(b.N)}
+			q.left.Store(q.end)
+			l, err := deliver.New(deliver.Options{
+				Name: "jira", Sink: slowSink{latency}, Claims: open("claims.db"), Queue: q, Outcomes: flushedOutcomes{open("outcomes.db")},
+				Holder: "b", Alone: true, Concurrency: 64,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan struct{})
+			b.ResetTimer()
+			go func() { defer close(ended); _ = l.Run(ctx) }() // its error is always nil
+			for q.left.Load() > 0 {
+				time.Sleep(time.Millisecond)
+			}
+			took := b.Elapsed()
+			b.StopTimer()
+			cancel()
+			<-ended
+			b.ReportMetric(float64(b.N)/took.Seconds()/(64/latency.Seconds()), "ratio")
+		})
+	}
+}

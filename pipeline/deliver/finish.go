@@ -130,10 +130,29 @@ func (w *attempt) nak(delay time.Duration) {
 	}
 }
 
+// release gives back what the attempt holds of the loop.
 func (w *attempt) release() {
-	if w.slot {
-		w.slot = false
-		<-w.l.slots
+	w.unused()
+	w.hangUp()
+	if w.hand {
+		w.hand = false
+		<-w.l.hands
+	}
+}
+
+// hangUp lets another call run.
+func (w *attempt) hangUp() {
+	if w.calling {
+		w.calling = false
+		<-w.l.calls
+	}
+}
+
+// unused gives back a pass that no call came of.
+func (w *attempt) unused() {
+	if w.pass != nil {
+		w.l.gate.unused(w.pass)
+		w.pass = nil
 	}
 }
 

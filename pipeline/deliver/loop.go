@@ -33,6 +33,7 @@ type Options struct {
 	// locked file): what an earlier run left unfinished is over at once, not after a lease.
 	Alone       bool
 	Concurrency int           // calls at a time; 0: 8
+	Rate        Rate          // zero: no bound
 	AckWait     time.Duration // after which the queue gives a message out again; 0: a minute
 	Log         *slog.Logger  // nil: none
 }
@@ -43,7 +44,7 @@ const (
 	idlePause      = 50 * time.Millisecond // after a fetch that came back empty at once
 	stopMin        = time.Minute           // first retry of a sink whose credentials were refused
 	stopMax        = 15 * time.Minute
-	waitersPerSlot = 64 // actions that may wait for grace or a look, per call at a time
+	waitersPerCall = 64 // actions that may wait for grace or a look, per call at a time
 )
 
 // LongestDeadline is the longest that Timings.Deadline may be while the queue
@@ -58,9 +59,14 @@ type Loop struct {
 	repeats  bool
 	holder   string // prefix of the holder of each attempt: this process and this loop
 	attempts atomic.Uint64
-	slots    chan struct{} // one for each call at a time
-	leases   leases
-	status   status
+	// Claims are written before and after a call, and each of these writes waits for the disk.
+	// So that every connection has a call all the time, more actions are in hand than calls may run.
+	hands  chan struct{} // one for each action in hand that does not wait for a look or for grace
+	calls  chan struct{} // one for each call at a time
+	gate   gate
+	recur  recurring
+	leases leases
+	status status
 }
 
 // New checks the options and returns a Loop that has not started. The error
@@ -94,7 +100,7 @@ func New(o Options) (*Loop, error) {
 	if need := o.Timings.Deadline + publishTimeout; o.AckWait <= need {
 		errs = append(errs, fmt.Errorf("ack wait is %s; it must be more than deadline + %s to publish = %s", o.AckWait, publishTimeout, need))
 	}
-	errs = append(errs, o.Timings.Validate())
+	errs = append(errs, o.Timings.Validate(), o.Rate.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("sink %s: %w", o.Name, err)
 	}
@@ -105,7 +111,9 @@ func New(o Options) (*Loop, error) {
 	l := &Loop{
 		o:      o,
 		holder: o.Holder + "." + hex.EncodeToString(id[:]) + "/",
-		slots:  make(chan struct{}, o.Concurrency),
+		hands:  make(chan struct{}, 2*o.Concurrency-1),
+		calls:  make(chan struct{}, o.Concurrency),
+		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},
 		status: newStatus(),
 	}
@@ -151,57 +159,65 @@ func (l *Loop) RunOnce(ctx context.Context) (worked int, err error) {
 	return l.round(ctx, &wg)
 }
 
-// round fetches as many messages as there are free slots and starts their work in wg.
+// round fetches as many messages as there are free hands and passes, and starts their work in wg.
 func (l *Loop) round(ctx context.Context, wg *sync.WaitGroup) (int, error) {
-	if d := l.heldFor(); d > 0 {
-		sleep(ctx, min(d, brakePoll))
+	if d := l.heldFor(nil); d > 0 {
+		sleep(ctx, min(d, idlePause)) // not to miss the answer to a probe
 		return 0, nil
 	}
-	limit := cap(l.slots)
-	if l.status.isStopped() {
-		limit = 1 // one action finds out whether the credentials are good again
-	}
-	if l.status.waiting() >= cap(l.slots)*waitersPerSlot {
+	if l.status.waiting() >= cap(l.calls)*waitersPerCall {
 		sleep(ctx, brakePoll)
 		return 0, nil
 	}
-	n := l.acquire(ctx, limit)
-	if n == 0 {
+	passes := l.acquire(ctx)
+	if len(passes) == 0 {
 		return 0, nil
 	}
-	msgs, err := l.o.Queue.Fetch(ctx, n)
-	for range n - len(msgs) {
-		<-l.slots
+	msgs, err := l.o.Queue.Fetch(ctx, len(passes))
+	for i, p := range passes {
+		if i >= len(msgs) {
+			l.gate.unused(p)
+			<-l.hands
+		}
 	}
 	l.status.fetched(len(msgs), err)
-	for _, m := range msgs {
-		wg.Go(func() { l.handle(ctx, m) })
+	for i, m := range msgs {
+		wg.Go(func() { l.handle(ctx, m, passes[i]) })
 	}
 	return len(msgs), err
 }
 
-// acquire waits for one slot and takes up to limit of those that are free; 0 when ctx ended.
-func (l *Loop) acquire(ctx context.Context, limit int) int {
+// acquire waits for one free hand and takes all that are free, each with a pass;
+// none when ctx ended or nothing may pass.
+func (l *Loop) acquire(ctx context.Context) (out []*pass) {
 	select {
-	case l.slots <- struct{}{}:
+	case l.hands <- struct{}{}:
 	case <-ctx.Done():
-		return 0
+		return nil
 	}
-	n := 1
-	for n < limit {
+	for {
+		p, d := l.gate.enter(time.Now())
+		if p == nil {
+			<-l.hands
+			if len(out) == 0 {
+				sleep(ctx, min(d, brakePoll))
+			}
+			return out
+		}
+		out = append(out, p)
 		select {
-		case l.slots <- struct{}{}:
-			n++
+		case l.hands <- struct{}{}:
 		default:
-			return n
+			return out
 		}
 	}
-	return n
 }
 
-// heldFor is how long no write may start in this sink; the brake is read last.
-func (l *Loop) heldFor() time.Duration {
-	if d := l.status.heldFor(time.Now()); d > 0 {
+// heldFor is how long no write may start in this sink, p being the pass of the one who asks; the
+// brake is read last.
+func (l *Loop) heldFor(p *pass) time.Duration {
+	now := time.Now()
+	if d := max(l.status.heldFor(now), l.gate.blocks(p, now)); d > 0 {
 		return d
 	}
 	if l.o.Brake() {
@@ -210,10 +226,10 @@ func (l *Loop) heldFor() time.Duration {
 	return 0
 }
 
-// handle deals with one message; it owns one slot.
-func (l *Loop) handle(ctx context.Context, m Message) {
+// handle deals with one message; it owns one hand and one pass.
+func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
 	failpoint.Hit("deliver/received")
-	w := &attempt{l: l, m: m, slot: true}
+	w := &attempt{l: l, m: m, hand: true, pass: p}
 	defer w.release()
 	if err := json.Unmarshal(m.Data(), &w.a); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
 		// Nobody can be told the outcome. The case's entry stays in flight and triage issues the action again.
@@ -227,7 +243,7 @@ func (l *Loop) handle(ctx context.Context, m Message) {
 	defer l.status.end()
 	stop := w.keepAlive()
 	defer stop()
-	if d := l.heldFor(); d > 0 || ctx.Err() != nil {
+	if d := l.heldFor(w.pass); d > 0 || ctx.Err() != nil {
 		w.nak(max(d, time.Second))
 		return
 	}

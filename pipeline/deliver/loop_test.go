@@ -131,8 +131,8 @@ func TestRunOnce(t *testing.T) {
 		total := 0
 		for w.queue.left() > 0 {
 			n, err := p.loop.RunOnce(context.Background())
-			if err != nil || n > 8 {
-				t.Fatalf("RunOnce() = %d, %v; want at most 8, nil", n, err)
+			if err != nil || n > 15 {
+				t.Fatalf("RunOnce() = %d, %v; want at most 15, nil", n, err)
 			}
 			total += n
 		}

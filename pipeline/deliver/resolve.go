@@ -38,7 +38,6 @@ func (w *attempt) resolve(ctx context.Context) *ending {
 		}
 		begun := time.Now()
 		refs, err := w.look(ctx)
-		w.release()
 		if err != nil {
 			if unanswered.IsZero() {
 				unanswered = begun
@@ -66,8 +65,8 @@ func (w *attempt) resolve(ctx context.Context) *ending {
 	}
 }
 
-// quiet waits until at, and on while the sink is stopped or its server asked
-// to wait. The brake does not hold looks.
+// quiet waits until at, and on while the sink is stopped, does not answer, or its
+// server asked to wait; then the attempt has a pass. The brake does not hold looks.
 func (w *attempt) quiet(ctx context.Context, at time.Time) *ending {
 	for {
 		if e := w.hold(ctx, at); e != nil {
@@ -75,20 +74,23 @@ func (w *attempt) quiet(ctx context.Context, at time.Time) *ending {
 		}
 		d := w.l.status.heldFor(time.Now())
 		if d == 0 {
-			return nil
+			if w.pass, d = w.l.gate.enter(time.Now()); w.pass != nil {
+				return nil
+			}
 		}
 		at = time.Now().Add(d)
 	}
 }
 
-// look asks the sink for the records under the ticket's key. The caller holds a slot.
+// look asks the sink for the records under the ticket's key. The caller holds one of the loop's calls.
 func (w *attempt) look(ctx context.Context) (refs []pipeline.Ref, err error) {
 	call, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), w.l.o.Timings.Deadline, errDeadline)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the sink panicked: %v", p)
+			refs, err = nil, fmt.Errorf("the sink panicked: %v", p)
 		}
+		w.called(err)
 	}()
 	refs, err = w.l.finder.Find(call, w.t.Key)
 	if err != nil {
@@ -101,7 +103,6 @@ func (w *attempt) look(ctx context.Context) (refs []pipeline.Ref, err error) {
 // unanswered says what follows from a look that failed: the wait before it is asked again, or the end.
 func (w *attempt) unanswered(err error, since time.Time) (time.Duration, *ending) {
 	l := w.l
-	l.status.failed(err)
 	d := Classify(err)
 	switch d.Kind {
 	case Refused, Barred, Deleted:

@@ -17,6 +17,8 @@ type Status struct {
 	// Stopped says why the sink is stopped (its credentials are refused); empty when it is not.
 	Stopped     string
 	Held        time.Time // no call before this time, as the server asked; zero when it did not
+	Open        bool      // the breaker is open: the sink did not answer several times in a row
+	Probe       time.Time // Open: when the next call finds out whether it is back
 	LastError   string
 	LastErrorAt time.Time
 	// Attempts counts by result, from the start of the Loop: done, refused,
@@ -58,6 +60,7 @@ func newStatus() status {
 func (l *Loop) Status() Status {
 	n, until := l.Waiting()
 	braked := l.o.Brake()
+	open, probe := l.gate.state()
 	s := &l.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +71,33 @@ func (l *Loop) Status() Status {
 	if s.held.After(time.Now()) {
 		out.Held = s.held
 	}
+	if open && s.stopped == "" {
+		out.Open, out.Probe = true, probe
+	}
 	return out
+}
+
+// Why a sink makes no calls, in the order in which Status.Why looks.
+const (
+	WhyBrake       = "brake"
+	WhyCredentials = "credentials"
+	WhyRetryAfter  = "retry_after"
+	WhyBreaker     = "breaker"
+)
+
+// Why is what keeps the sink from being called now; empty when nothing does.
+func (s *Status) Why() string {
+	switch {
+	case s.Braked:
+		return WhyBrake
+	case s.Stopped != "":
+		return WhyCredentials
+	case !s.Held.IsZero():
+		return WhyRetryAfter
+	case s.Open:
+		return WhyBreaker
+	}
+	return ""
 }
 
 // Idle reports that the last fetch brought nothing, nothing is in hand and

@@ -372,6 +372,7 @@ func (d *decider) tickets(c *Case) bool {
 		if want != e.WantOpen {
 			changed = true
 			e.WantOpen = want
+			e.LeftOpen = e.LeftOpen && !want
 			e.Wanted = c.Rev
 			if want && e.Ref.IsZero() && e.N == 0 {
 				e.Delivered = 0 // what was settled as "nothing to do" is to be done now
@@ -411,9 +412,13 @@ func (d *decider) revised(c *Case) {
 	d.l.putCase(c)
 }
 
-// say adds a line to the next comment of every ticket that the case has.
+// say adds a line to the next comment of every ticket that the case has, but for
+// the one in which a person did what the line tells.
 func (d *decider) say(c *Case, text string) {
 	d.eachTicket(c, func(e *Entry) {
+		if d.from != "" && e == c.Entries[d.from] {
+			return
+		}
 		if len(e.Pending.Lines) < 20 {
 			e.Pending.Lines = append(e.Pending.Lines, text)
 		}

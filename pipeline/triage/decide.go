@@ -54,10 +54,13 @@ type Rules struct {
 	Renamed  map[string]string
 	CaseURL  func(id string) string
 	Settings func(team, sink string) map[string]any // a team's settings for a sink
-	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
-	// SinkConfig is a hash of what a sink's settings are for a team; a dead letter is tried once more
-	// when it changes. Nil: only on command.
-	SinkConfig func(team, sink string) string
+	// Fields is what a sink would write for a ticket (pipeline.Renderer); nil for a sink that
+	// cannot say. A nil function: none can.
+	Fields  func(sink string, t *pipeline.Ticket) pipeline.Fields
+	Reissue time.Duration // R: an action in flight longer than this is looked at again
+	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
+	// tried once more when it changes. Nil: only on command.
+	SinkConfig func(team, route, sink string) string
 }
 
 // ConfigChange says that another configuration applies from here on.
@@ -86,6 +89,7 @@ type Input struct {
 	Envelope    *pipeline.Envelope
 	Outcome     *pipeline.Outcome
 	Interaction *pipeline.Interaction
+	Reading     *Reading
 	Config      *ConfigChange
 	Approval    *Approval
 	Reissue     []Reissue
@@ -119,7 +123,8 @@ type Summary struct {
 	TicketsCreated int `json:"tickets_created"`
 	TicketsUpdated int `json:"tickets_updated"`
 	TicketsClosed  int `json:"tickets_closed"`
-	Failures       int `json:"failures"` // actions that became dead letters, were parked or gone
+	TicketsDoubled int `json:"tickets_doubled,omitempty"` // second records of one ticket that were met
+	Failures       int `json:"failures"`                  // actions that became dead letters, were parked or gone
 }
 
 // Add adds o to s.
@@ -139,6 +144,7 @@ func (s *Summary) Add(o Summary) {
 	s.TicketsCreated += o.TicketsCreated
 	s.TicketsUpdated += o.TicketsUpdated
 	s.TicketsClosed += o.TicketsClosed
+	s.TicketsDoubled += o.TicketsDoubled
 	s.Failures += o.Failures
 }
 
@@ -172,6 +178,7 @@ type decider struct {
 	sum Summary
 
 	counted    map[uint64]bool // cases that Summary counts already, as opened or updated
+	from       string          // the sink in which a person did what is being applied; "" elsewhere
 	approved   bool            // the envelope in hand was approved by a person
 	exceptions []Suppression   // the active ones, loaded once a batch
 	loaded     bool
@@ -193,6 +200,8 @@ func (d *decider) one(in *Input) error {
 		return d.outcome(in.Outcome)
 	case in.Interaction != nil:
 		return d.interaction(in.Interaction)
+	case in.Reading != nil:
+		return d.reading(in.Reading)
 	case in.Config != nil:
 		return d.config(in.Config)
 	case in.Approval != nil:

@@ -222,6 +222,9 @@ func (d *decider) action(c *Case, sink string, e *Entry) error {
 	if err != nil {
 		return err
 	}
+	if d.r.Fields != nil {
+		e.sends(d.r.Fields(sink, &t))
+	}
 	d.l.outbox = append(d.l.outbox, pipeline.Action{Case: c.ID(), Sink: sink, N: e.N, K: e.K, Issued: d.now, Ticket: t})
 	d.sum.Issued++
 	return nil
@@ -265,7 +268,7 @@ func listSome(names []string, n int) []string {
 func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error) {
 	t := pipeline.Ticket{
 		Key: pipeline.TicketKey(d.r.Installation, c.Key, e.Gen), Case: c.ID(), Rev: c.Rev, Gen: e.Gen,
-		Open: e.WantOpen, Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
+		Open: e.WantOpen, WasOpen: e.opened(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
 		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
 		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
 		Comments: slices.Clone(e.Comments),

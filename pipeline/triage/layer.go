@@ -189,6 +189,8 @@ func (c *Case) Clone() *Case {
 		x := *e
 		x.Comments = slices.Clone(e.Comments)
 		x.Sent = slices.Clone(e.Sent)
+		x.Theirs = maps.Clone(e.Theirs)
+		x.Heard = slices.Clone(e.Heard)
 		x.Pending.JoinedSome = slices.Clone(e.Pending.JoinedSome)
 		x.Pending.GoneSome = slices.Clone(e.Pending.GoneSome)
 		x.Pending.Lines = slices.Clone(e.Pending.Lines)

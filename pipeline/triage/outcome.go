@@ -42,7 +42,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case pipeline.OutcomeRefused:
 		e.St, e.Reason, e.Since = Dead, o.Reason, d.now
 		if d.r.SinkConfig != nil {
-			e.Under = d.r.SinkConfig(c.Team, sink)
+			e.Under = d.r.SinkConfig(c.Team, c.Route, sink)
 		}
 		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeUnknown:
@@ -55,7 +55,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	}
 	d.seenMeanwhile(c, e, o)
 	d.l.putCase(c)
-	return nil
+	return d.waited(c, sink, e)
 }
 
 // seenMeanwhile: where the action failed, a record that was sighted while it was
@@ -66,7 +66,7 @@ func (d *decider) seenMeanwhile(c *Case, e *Entry, o *pipeline.Outcome) {
 	switch {
 	case seen.IsZero() || seen.ID == e.Ref.ID:
 	case o.Result == pipeline.OutcomeDone:
-		e.Twin = seen
+		d.doubled(c, o.Sink, e, seen)
 	case e.Ref.IsZero() && o.Gen == e.Gen:
 		e.Ref, e.Again, e.St, e.Reason, e.Since = seen, true, Idle, "", time.Time{}
 		d.auditCase(c, "sighted", "", "%s is the ticket after all", refWord(seen))
@@ -78,8 +78,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	if !o.Ref.IsZero() {
 		e.Ref = o.Ref
 	}
-	e.St, e.Reason, e.Since, e.Sent = Idle, "", time.Time{}, nil
-	e.Delivered, e.Last = o.Rev, o.Held
+	e.St, e.Reason, e.Since, e.Delivered = Idle, "", time.Time{}, o.Rev
 	switch {
 	case created:
 		d.sum.TicketsCreated++
@@ -88,7 +87,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	default:
 		d.sum.TicketsUpdated++
 	}
-	e.IsOpen = e.RevOpen
+	e.wrote(o)
 	if e.InComments > 0 && o.Rev == e.Rev {
 		e.Comments = e.Comments[min(e.InComments, len(e.Comments)):]
 	}
@@ -98,7 +97,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 	e.InTwin = pipeline.Ref{}
 	if !o.Twin.IsZero() && o.Twin.ID != e.Ref.ID {
-		e.Twin = o.Twin
+		d.doubled(c, sink, e, o.Twin)
 	}
 	switch {
 	case created:
@@ -106,6 +105,13 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	default:
 		d.auditCase(c, "delivered", "", "%s holds revision %d in %s", sink, e.Delivered, refWord(e.Ref))
 	}
+}
+
+// forgetRecord: the entry's record is given up, and all that is known of it.
+func (e *Entry) forgetRecord() {
+	e.Ref, e.Last, e.HeldAt, e.Sent, e.Theirs, e.Waiting = pipeline.Ref{}, nil, time.Time{}, nil, nil, nil
+	e.Heard, e.HeardAt, e.IsOpen = nil, time.Time{}, false
+	e.LeftOpen = false
 }
 
 func refWord(r pipeline.Ref) string {
@@ -121,7 +127,7 @@ const deletedTwice = "its ticket was deleted twice"
 // ticketGone: a person deleted the record. It is made again once by itself; after that the case is disputed.
 func (d *decider) ticketGone(c *Case, sink string, e *Entry) {
 	d.auditCase(c, "ticket_gone", "", "%s: %s does not exist any more", sink, refWord(e.Ref))
-	e.Ref, e.Last, e.Sent = pipeline.Ref{}, nil, nil
+	e.forgetRecord()
 	e.Gen = d.nextGen(c)
 	if e.GoneOnce && e.WantOpen {
 		e.St, e.Reason, e.Since = Gone, "the ticket was deleted twice", d.now
@@ -153,10 +159,18 @@ func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) 
 	case e.Twin == o.Ref:
 		return
 	default:
-		e.Twin = o.Ref
-		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(o.Ref))
+		d.doubled(c, sink, e, o.Ref)
 	}
 	d.l.putCase(c)
+}
+
+// doubled notes a second record of a case's ticket: the next action links and closes it.
+func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
+	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
+		d.sum.TicketsDoubled++
+		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
+	}
+	e.Twin = second
 }
 
 // reissue puts actions that no message is stored for back on their way.

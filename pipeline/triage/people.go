@@ -28,6 +28,9 @@ func (d *decider) interaction(in *pipeline.Interaction) error {
 	switch in.Verb {
 	case pipeline.VerbSuppress, pipeline.VerbUnsuppress:
 		return d.interactSuppression(in)
+	case pipeline.VerbBrakeOn, pipeline.VerbBrakeOff:
+		d.brake(in)
+		return nil
 	}
 	for _, id := range in.Cases {
 		n, ok := ParseCaseID(id)
@@ -67,7 +70,7 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 			return refused("nobody has taken it")
 		}
 		c.Ack = nil
-		return d.told(c, in, "No longer taken (%s).", in.By)
+		return d.told(c, in, "No longer taken (%s).", d.who(in))
 	case pipeline.VerbSnooze:
 		if !c.Open {
 			return refused("the case is closed")
@@ -81,9 +84,9 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 		return nil
 	case pipeline.VerbAssign:
 		c.Assignee = in.Text
-		return d.told(c, in, "Assigned to %s by %s.", in.Text, in.By)
+		return d.told(c, in, "Assigned to %s by %s.", in.Text, d.who(in))
 	case pipeline.VerbComment:
-		return d.told(c, in, "%s: %s", in.By, in.Text)
+		return d.told(c, in, "%s: %s", d.who(in), in.Text)
 	case pipeline.VerbClose:
 		return d.closeByPerson(c, in)
 	case pipeline.VerbReopen:
@@ -96,6 +99,8 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 		return d.retry(c, in)
 	case pipeline.VerbResolveParked:
 		return d.unpark(c, in)
+	case pipeline.VerbDrop:
+		return d.drop(c, in)
 	}
 	return refused(fmt.Sprintf("unknown verb %q", in.Verb))
 }
@@ -123,12 +128,12 @@ func (d *decider) ack(c *Case, in *pipeline.Interaction) error {
 	if d.r.AckMax > 0 && until.Sub(d.now) > d.r.AckMax {
 		return refused(fmt.Sprintf("an ack lasts %s at most (ack.max)", d.r.AckMax))
 	}
-	c.Ack = &Ack{By: in.By, At: d.now, Until: until, Text: in.Text}
+	c.Ack = &Ack{By: in.By, At: d.now, Until: until, Text: in.Text, Via: d.from}
 	text := ""
 	if in.Text != "" {
 		text = ": " + in.Text
 	}
-	return d.told(c, in, "Taken by %s until %s%s.", in.By, until.Format("2006-01-02"), text)
+	return d.told(c, in, "Taken by %s until %s%s.", d.who(in), until.Format("2006-01-02"), text)
 }
 
 func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
@@ -143,12 +148,16 @@ func (d *decider) closeByPerson(c *Case, in *pipeline.Interaction) error {
 		return err
 	}
 	reopened := c.Person != nil && c.Person.Reopened
-	why := in.By
+	why := d.who(in)
 	if in.Text != "" {
 		why += ": " + in.Text
 	}
 	d.close(c, ClosedPerson, why)
-	c.Person = &PersonClose{By: in.By, At: d.now, WontFix: in.WontFix, Reopened: reopened}
+	at := d.now
+	if !in.At.IsZero() {
+		at = in.At
+	}
+	c.Person = &PersonClose{By: in.By, At: at, WontFix: in.WontFix, Reopened: reopened}
 	d.l.putCase(c)
 	return nil
 }
@@ -169,14 +178,14 @@ func (d *decider) reopenByPerson(c *Case, in *pipeline.Interaction) error {
 	case err != nil:
 		return err
 	case len(watched) == 0:
-		return refused("none of its findings is open: nothing to reopen it for")
+		return refused("none of its findings is open")
 	case to != nil:
-		return d.fold(c, to, watched, in.By+" reopened "+c.ID())
+		return d.fold(c, to, watched, d.who(in)+" reopened "+c.ID())
 	}
 	if err := d.standing(watched, Open); err != nil {
 		return err
 	}
-	d.reopen(c, in.By+" reopened it", false)
+	d.reopen(c, d.who(in)+" reopened it", false)
 	d.reprioritise(c)
 	return nil
 }
@@ -253,52 +262,6 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 	}
 	d.changed(c)
 	d.reprioritise(c)
-	return nil
-}
-
-// retry lets a dead or gone entry try again, with what is wanted now.
-func (d *decider) retry(c *Case, in *pipeline.Interaction) error {
-	any := false
-	for sink, e := range c.Entries {
-		if in.Sink != "" && in.Sink != sink || e.St != Dead && e.St != Gone {
-			continue
-		}
-		e.St, e.Reason, e.Delivered, e.Since, e.Under = Idle, "", 0, time.Time{}, ""
-		if c.Disputed == deletedTwice {
-			c.Disputed = ""
-		}
-		any = true
-	}
-	if !any {
-		return refused("nothing of it is a dead letter")
-	}
-	d.l.putCase(c)
-	d.auditCase(c, "retried", in.By, "asked for another try")
-	return nil
-}
-
-// unpark takes a person's word for what became of a parked action.
-func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
-	e := c.Entries[in.Sink]
-	if e == nil || e.St != Parked {
-		return refused("nothing of it is parked in " + in.Sink)
-	}
-	if !d.sinkIs(in.Sink) {
-		return refused("the sink " + in.Sink + " takes no actions")
-	}
-	e.St, e.Reason, e.Since = Idle, "", time.Time{}
-	word := "the record does not exist"
-	switch {
-	case !in.Ref.IsZero():
-		e.Ref, e.Again = in.Ref, true
-		word = "the record is " + refWord(in.Ref)
-	case !e.Ref.IsZero():
-		e.Ref, e.Last, e.Gen, e.Delivered = pipeline.Ref{}, nil, d.nextGen(c), 0
-	default:
-		e.Delivered = 0
-	}
-	d.l.putCase(c)
-	d.auditCase(c, "resolved", in.By, "%s: %s", in.Sink, word)
 	return nil
 }
 

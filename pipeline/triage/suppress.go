@@ -199,7 +199,7 @@ func (d *decider) fold(c, to *Case, seqs []uint64, why string) error {
 		}
 	}
 	c.Closed, c.MovedTo, c.Person, c.Disputed = ClosedMoved, to.Number, nil, ""
-	d.say(c, fmt.Sprintf("%s counts again in %s: %s.", countWord(len(seqs)), to.ID(), why))
+	d.sayEverywhere(c, fmt.Sprintf("%s counts again in %s: %s.", countWord(len(seqs)), to.ID(), why))
 	d.auditCase(c, "moved", "", "%s to %s: %s", countWord(len(seqs)), to.ID(), why)
 	d.revised(c)
 	d.retire(c, false)

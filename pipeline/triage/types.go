@@ -125,13 +125,20 @@ type Entry struct {
 	Issued     time.Time          `json:"issued,omitzero"`     // of the action in flight
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
 	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
-	IsOpen     bool               `json:"is_open,omitempty"`   // the delivered revision left the record open
+	IsOpen     bool               `json:"is_open,omitempty"`   // the record is open, as last written or read
+	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
-	Last       pipeline.Fields    `json:"last,omitempty"`
-	Sent       []pipeline.Fields  `json:"sent,omitempty"`
+	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet
+	HeldAt     time.Time          `json:"held_at,omitzero"`    // the record's newest change that was taken in, by the tracker's clock
+	Sent       []pipeline.Fields  `json:"sent,omitempty"`      // what actions since may have written: no outcome says what is held
+	Theirs     pipeline.Fields    `json:"theirs,omitempty"`    // values that people gave, taken note of
+	Heard      []string           `json:"heard,omitempty"`     // comments of HeardAt that were taken over; all before it were
+	HeardAt    time.Time          `json:"heard_at,omitzero"`
+	Waiting    *pipeline.Seen     `json:"waiting,omitempty"`     // read while a write was under way: judged at its end
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
+	GivenUp    Standing           `json:"given_up,omitempty"`    // a person dropped it: what it was; nothing more is sent until somebody retries
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
 	InComments int                `json:"in_comments,omitempty"` // how many of them the action in flight carries
@@ -181,6 +188,7 @@ type Ack struct {
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	Text  string    `json:"text,omitempty"`
+	Via   string    `json:"via,omitempty"` // the sink in which they took it
 }
 
 // PersonClose remembers that a person closed the case.
@@ -309,7 +317,7 @@ func (c *Case) Ready() bool {
 
 // Wants reports whether an action should be issued for this entry now.
 func (e *Entry) Wants() bool {
-	if e.St != Idle && e.St != "" {
+	if e.St != Idle && e.St != "" || e.GivenUp != "" {
 		return false
 	}
 	if !e.Twin.IsZero() || e.Again {
@@ -326,6 +334,16 @@ func (c *Case) AtRest() bool {
 		}
 	}
 	return true
+}
+
+// Stuck reports that a person is asked for in some sink: what went there is parked, dead or gone.
+func (c *Case) Stuck() bool {
+	for _, e := range c.Entries {
+		if e.St == Parked || e.St == Dead || e.St == Gone {
+			return true
+		}
+	}
+	return false
 }
 
 // Scope is what is known of one scope of absence.
@@ -397,4 +415,13 @@ type Meta struct {
 	Sweep     uint64    `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
 	SweepTill uint64    `json:"sweep_till,omitempty"`
 	Ticked    time.Time `json:"ticked,omitzero"`
+	Brake     Brake     `json:"brake,omitzero"`
+}
+
+// Brake says whether outside writes may start. The zero Brake lets them.
+type Brake struct {
+	On    bool      `json:"on"`
+	By    string    `json:"by,omitempty"`
+	Since time.Time `json:"since,omitzero"` // it is on, or off, since then
+	Text  string    `json:"text,omitempty"` // why
 }

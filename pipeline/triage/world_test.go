@@ -139,8 +139,9 @@ func (k config) rules() *Rules {
 	for _, s := range k.sinks {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
 	}
+	r.Fields = func(_ string, t *pipeline.Ticket) pipeline.Fields { return written(t) }
 	if k.sinkHash != "" {
-		r.SinkConfig = func(string, string) string { return k.sinkHash }
+		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
 	}
 	return r
 }
@@ -166,7 +167,8 @@ type world struct {
 	taken    int                   // outbox rows that the tracker has seen
 	tickets  map[string]*ticketRow // by ticket key and sink
 	failures map[string]pipeline.OutcomeResult
-	comments []string // written since the last look
+	comments []string            // written since the last look
+	heard    map[string][]string // the same by sink
 	last     Changeset
 	sum      Summary
 }
@@ -176,12 +178,13 @@ type ticketRow struct {
 	ref  pipeline.Ref
 	last pipeline.Ticket
 	seen map[string]bool // event ids of its comments
+	record
 }
 
 func newWorld(k config) *world {
 	return &world{
 		config: k, state: NewLayer(nil), now: start, tickets: map[string]*ticketRow{},
-		failures: map[string]pipeline.OutcomeResult{},
+		failures: map[string]pipeline.OutcomeResult{}, heard: map[string][]string{},
 	}
 }
 
@@ -243,19 +246,20 @@ func (w *world) write(a pipeline.Action) (string, pipeline.Outcome) {
 		verb = "create"
 		row = &ticketRow{ref: pipeline.Ref{ID: id, Key: a.Case}, seen: map[string]bool{}}
 		w.tickets[id] = row
-	case !a.Ticket.Open && row.last.Open:
+	case !a.Ticket.Open && row.turns(&a.Ticket):
 		verb = "close"
-	case a.Ticket.Open && !row.last.Open:
+	case a.Ticket.Open && row.turns(&a.Ticket):
 		verb = "reopen"
 	}
 	for _, c := range a.Ticket.Comments {
 		if !row.seen[c.EventID] {
 			row.seen[c.EventID] = true
 			w.comments = append(w.comments, c.Lines...)
+			w.heard[a.Sink] = append(w.heard[a.Sink], c.Lines...)
 		}
 	}
 	row.last = a.Ticket
-	o.Ref = row.ref
+	o.Ref, o.Held, o.Updated = row.ref, row.write(&a.Ticket, w.now), row.updated
 	return verb + " " + a.Case, o
 }
 

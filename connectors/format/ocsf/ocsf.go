@@ -227,6 +227,45 @@ func Decode(data []byte) (pipeline.Report, error) {
 	return r, nil
 }
 
+// Moves says what the value of a member is to a report, as that of asff does.
+func Moves(outer, inner []byte) int {
+	switch string(outer) {
+	case "time_dt":
+		return only(inner, 1)
+	case "time":
+		return only(inner, 2)
+	case "event_time":
+		return only(inner, 3)
+	case "metadata":
+		switch string(inner) {
+		case "logged_time", "logged_time_dt", "processed_time", "processed_time_dt":
+			return -1
+		}
+	case "finding_info":
+		switch string(inner) {
+		case "modified_time_dt":
+			return 4
+		case "modified_time":
+			return 5
+		case "last_seen_time_dt":
+			return 6
+		case "last_seen_time":
+			return 7
+		case "created_time", "created_time_dt", "first_seen_time", "first_seen_time_dt":
+			return -1
+		}
+	}
+	return 0
+}
+
+// only is n for an outer member, 0 for one inside it.
+func only(inner []byte, n int) int {
+	if inner != nil {
+		return 0
+	}
+	return n
+}
+
 // reportID keeps one product's equal uids of different places apart only where
 // the uid does not name the place itself.
 func (e *event) reportID(r *pipeline.Report) string {

@@ -172,6 +172,14 @@ func Decode(data []byte) (pipeline.Report, error) {
 	return r, nil
 }
 
+// Moves says what the value of a member is to a report, as that of asff does.
+func Moves(outer, inner []byte) int {
+	if string(outer) == "run" && string(inner) == "time" {
+		return 1
+	}
+	return 0
+}
+
 // words is the result's message, with the rule's text where the message names one by id.
 func (c *composed) words() string {
 	m := c.Result.Message

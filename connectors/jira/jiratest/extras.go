@@ -72,7 +72,7 @@ func (c *call) writeProperty() reply {
 		status = http.StatusOK
 	}
 	is.properties[key] = slices.Clone(c.body)
-	c.touch(is)
+	c.note(is)
 	return reply{status: status}
 }
 
@@ -85,7 +85,7 @@ func (c *call) deleteProperty() reply {
 		return refuse(http.StatusNotFound, "The property with key '"+c.vars["property"]+"' does not exist.")
 	}
 	delete(is.properties, c.vars["property"])
-	c.touch(is)
+	c.note(is)
 	return reply{status: http.StatusNoContent}
 }
 
@@ -154,6 +154,7 @@ func (c *call) putRemoteLink() reply {
 	}
 	is.remote[at].globalID, is.remote[at].raw = globalID, body
 	c.touch(is)
+	c.happened("jira:issue_updated", is, c.me(), []change{{"RemoteIssueLink", "", object.Title}}, nil)
 	return reply{status: status, body: map[string]any{"id": is.remote[at].id, "self": c.self("issue/%s/remotelink/%d", is.id, is.remote[at].id)}}
 }
 
@@ -202,13 +203,15 @@ func (c *call) attach() reply {
 	if len(files) > filesPerRequest || len(is.attachments)+len(files) > c.opts.AttachmentLimit {
 		return refuse(http.StatusRequestEntityTooLarge, "Too many attachments.")
 	}
-	out := []any{}
+	out, changes := []any{}, []change{}
 	for _, f := range files {
 		f.id = strconv.Itoa(c.number("attachment", 40000))
 		is.attachments = append(slices.Clip(is.attachments), f)
 		out = append(out, c.attachmentView(f))
+		changes = append(changes, change{"Attachment", "", f.name})
 	}
 	c.touch(is)
+	c.happened("jira:issue_updated", is, c.me(), changes, nil)
 	return reply{status: http.StatusOK, body: out}
 }
 
@@ -262,8 +265,10 @@ func (c *call) linkIssues() reply {
 	id := strconv.Itoa(c.number("link", 50000))
 	inward.links = append(slices.Clip(inward.links), issueLink{id, name, false, outward.id})
 	outward.links = append(slices.Clip(outward.links), issueLink{id, name, true, inward.id})
-	c.touch(inward)
-	c.touch(outward)
+	for _, each := range ends {
+		c.touch(each)
+		c.happened("jira:issue_updated", each, c.me(), []change{{"Link", "", name}}, nil)
+	}
 	return reply{status: http.StatusCreated}
 }
 

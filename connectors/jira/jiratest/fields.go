@@ -243,27 +243,31 @@ func parsePriority(p *project, s *Server, raw json.RawMessage) (any, string) {
 
 // parseUser reads a reference to a user: accountId or id on Cloud, name on Data Center.
 func (s *Server) parseUser(p *project, f Field, raw json.RawMessage) (any, string) {
-	var ref struct{ AccountID, ID, Name, Key *string }
+	var ref map[string]json.RawMessage
 	if json.Unmarshal(raw, &ref) != nil {
 		return nil, "data was not an object"
 	}
-	sent := ref.Name
+	id := ref["name"]
 	if !s.opts.DataCenter {
-		if ref.Name != nil || ref.Key != nil {
+		if ref["name"] != nil || ref["key"] != nil {
 			return nil, "'accountId' must be the only user identifying query parameter in GDPR strict mode."
 		}
-		if sent = ref.AccountID; sent == nil {
-			sent = ref.ID
+		if id = ref["accountId"]; id == nil {
+			id = ref["id"]
 		}
 	}
-	if sent == nil {
+	if id == nil {
 		return nil, "expected Object containing a user reference"
 	}
-	if *sent == "" && s.opts.DataCenter {
+	var sent string
+	if json.Unmarshal(id, &sent) != nil {
+		return nil, "the user reference is not a string"
+	}
+	if sent == "" && (s.opts.DataCenter || isNull(id)) {
 		return nil, "" // nobody
 	}
 	for _, u := range s.users {
-		if s.opts.DataCenter && u.Name != *sent || !s.opts.DataCenter && u.ID != *sent {
+		if s.opts.DataCenter && u.Name != sent || !s.opts.DataCenter && u.ID != sent {
 			continue
 		}
 		if f.Type == "assignee" && !s.assignable(p, u) {
@@ -272,9 +276,9 @@ func (s *Server) parseUser(p *project, f Field, raw json.RawMessage) (any, strin
 		return userRef(u.ID), ""
 	}
 	if f.Type == "assignee" {
-		return nil, fmt.Sprintf("User '%s' cannot be assigned issues.", *sent)
+		return nil, fmt.Sprintf("User '%s' cannot be assigned issues.", sent)
 	}
-	return nil, fmt.Sprintf("User '%s' does not exist.", *sent)
+	return nil, fmt.Sprintf("User '%s' does not exist.", sent)
 }
 
 // parseOption reads {"value"} or {"id"}, and of a cascading field its child.

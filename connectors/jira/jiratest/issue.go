@@ -297,7 +297,7 @@ func (c *call) editIssue() reply {
 	c.write(is, values, is.status, is.resolution, c.me())
 	for key, value := range in.properties {
 		is.properties[key] = value
-		c.touch(is)
+		c.note(is)
 	}
 	if text != nil {
 		c.say(is, c.me(), *text, nil)
@@ -348,9 +348,6 @@ func (c *call) assignIssue() reply {
 		return *bad
 	}
 	value, complaint := c.parse(is.project, Field{ID: "assignee", Type: "assignee"}, c.body, c.version)
-	if string(c.body) == `{"accountId":null}` || string(c.body) == `{"name":null}` {
-		value, complaint = nil, ""
-	}
 	if complaint != "" {
 		return refuseFields(map[string]string{"assignee": complaint})
 	}

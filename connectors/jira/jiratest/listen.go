@@ -27,7 +27,9 @@ func (l *listener) open(h http.Handler, addr string) error {
 	if err != nil {
 		return err
 	}
-	l.addr = ln.Addr().String()
+	if l.addr == "" { // the same again later, and others read it
+		l.addr = ln.Addr().String()
+	}
 	l.server = &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go l.server.Serve(ln)
 	return nil

@@ -76,7 +76,7 @@ func (s *Server) OpenByKey() map[string][]string {
 
 // marker finds the ticket key that an issue carries.
 func marker(is *issue) string {
-	form := regexp.MustCompile(`^docket-[0-9a-z]+$`)
+	form := regexp.MustCompile(`^docket-[0-9a-f]{8,}$`)
 	labels, _ := is.fields["labels"].([]string)
 	for _, l := range labels {
 		if form.MatchString(l) {

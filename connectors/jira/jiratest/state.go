@@ -94,9 +94,15 @@ type issueLink struct {
 	other    string
 }
 
-// touch tells the index what an issue is now.
+// touch marks an issue as updated now.
 func (s *Server) touch(is *issue) {
 	is.updated = s.now()
+	s.note(is)
+}
+
+// note tells the index what an issue is now. Alone it is for what does not count
+// as an update, which is properties.
+func (s *Server) note(is *issue) {
 	state := is.content
 	state.fields, state.properties = maps.Clone(is.fields), maps.Clone(is.properties)
 	// Lists only grow or are replaced; a cap keeps what is appended later out of this copy.

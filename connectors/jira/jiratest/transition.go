@@ -92,7 +92,7 @@ func (c *call) doTransition() reply {
 	c.write(is, values, to, is.project.Workflow.into(to, resolution), c.me())
 	for key, value := range in.properties {
 		is.properties[key] = value
-		c.touch(is)
+		c.note(is)
 	}
 	if text != nil {
 		c.say(is, c.me(), *text, nil)
