@@ -78,27 +78,43 @@ func permissions(eff settings) []string {
 }
 
 func (s *Sink) checkPermissions(ctx context.Context, eff settings) error {
-	wanted := permissions(eff)
-	q := url.Values{"projectKey": {eff.project}, "permissions": {strings.Join(wanted, ",")}}
-	var got struct {
-		Permissions map[string]struct {
-			Name string `json:"name"`
-			Have bool   `json:"havePermission"`
-		} `json:"permissions"`
-	}
-	if _, err := s.c.http.Do(ctx, http.MethodGet, api+"mypermissions?"+q.Encode(), nil, &got); err != nil {
-		return fmt.Errorf("project: reading the permissions: %w", err)
-	}
-	var missing []string
-	for _, name := range wanted {
-		if p, ok := got.Permissions[name]; !ok || !p.Have {
-			missing = append(missing, name)
-		}
+	missing, err := s.c.missing(ctx, url.Values{"projectKey": {eff.project}}, permissions(eff)...)
+	if err != nil {
+		return fmt.Errorf("project: %w", err)
 	}
 	if len(missing) == 0 {
 		return nil
 	}
 	return fmt.Errorf("auth: this account lacks %s in project %s: add it to a role that has them in the project's permission scheme", strings.Join(missing, ", "), eff.project)
+}
+
+// missing lists those of the permissions that this account does not have at a place.
+func (c *client) missing(ctx context.Context, place url.Values, wanted ...string) ([]string, error) {
+	place.Set("permissions", strings.Join(wanted, ","))
+	var got struct {
+		Permissions map[string]struct {
+			Have bool `json:"havePermission"`
+		} `json:"permissions"`
+	}
+	if _, err := c.http.Do(ctx, http.MethodGet, api+"mypermissions?"+place.Encode(), nil, &got); err != nil {
+		return nil, fmt.Errorf("reading the permissions: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return got.Permissions[name].Have }), nil
+}
+
+// typeStatuses are the statuses of an issue type's workflow.
+type typeStatuses struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Statuses []status `json:"statuses"`
+}
+
+func (c *client) statuses(ctx context.Context, project string) ([]typeStatuses, error) {
+	var types []typeStatuses
+	if _, err := c.http.Do(ctx, http.MethodGet, api+"project/"+url.PathEscape(project)+"/statuses", nil, &types); err != nil {
+		return nil, fmt.Errorf("reading the statuses of project %s: %w", project, err)
+	}
+	return types, nil
 }
 
 // checkFields fills every configured field for a sample ticket and looks for required ones that nothing fills.
@@ -157,13 +173,9 @@ func checkPriorities(eff settings, sc *screen) error {
 
 // checkStatuses looks whether the issue type's workflow has the wanted statuses, and one of each category.
 func (s *Sink) checkStatuses(ctx context.Context, eff settings, sc *screen) error {
-	var types []struct {
-		ID       string   `json:"id"`
-		Name     string   `json:"name"`
-		Statuses []status `json:"statuses"`
-	}
-	if _, err := s.c.http.Do(ctx, http.MethodGet, api+"project/"+url.PathEscape(eff.project)+"/statuses", nil, &types); err != nil {
-		return fmt.Errorf("transitions: reading the statuses of project %s: %w", eff.project, err)
+	types, err := s.c.statuses(ctx, eff.project)
+	if err != nil {
+		return fmt.Errorf("transitions: %w", err)
 	}
 	var errs []error
 	for _, t := range types {

@@ -196,8 +196,13 @@ func (c *client) create(ctx context.Context, fields map[string]any, m marker) (*
 	return &made, nil
 }
 
-// edit writes fields, operations and the property in one call.
+// edit writes fields, operations and the property in one call. The property alone has a call of its
+// own: an edit wants fields or operations.
 func (c *client) edit(ctx context.Context, id string, fields map[string]any, update map[string]any, m marker) error {
+	if len(fields) == 0 && len(update) == 0 {
+		_, err := c.http.Do(ctx, http.MethodPut, issuePath(id)+"/properties/"+propertyKey, m, nil)
+		return err
+	}
 	body := map[string]any{"properties": []property{{propertyKey, m}}}
 	if len(fields) > 0 {
 		body["fields"] = fields

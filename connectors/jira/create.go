@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -108,16 +107,23 @@ func (w *work) post(ctx context.Context, fields map[string]any) (*issue, error) 
 		m.Wrote[x.word] = digest(x.canon)
 	}
 	made, err := w.s.c.create(ctx, fields, m)
-	refused, _ := refusals(err)
-	if len(refused) != 1 || refused["assignee"] == "" || fields["assignee"] == nil {
+	if !w.unassign(err, fields, m) {
 		return made, err
 	}
-	w.s.log.Warn("the assignee was refused; the ticket is made without", "sink", w.s.name, "case", w.t.Case, "err", refused["assignee"])
-	fields = maps.Clone(fields)
+	return w.s.c.create(ctx, fields, m)
+}
+
+// unassign takes the assignee out of a write that was refused for it alone, and reports whether it did.
+func (w *work) unassign(err error, fields map[string]any, m marker) bool {
+	refused, _ := refusals(err)
+	if len(refused) != 1 || refused["assignee"] == "" || fields["assignee"] == nil {
+		return false
+	}
+	w.s.log.Warn("the assignee was refused; the ticket goes without", "sink", w.s.name, "case", w.t.Case, "err", refused["assignee"])
 	delete(fields, "assignee")
 	delete(m.Wrote, wordAssignee)
 	w.all = slices.DeleteFunc(w.all, func(x want) bool { return x.word == wordAssignee })
-	return w.s.c.create(ctx, fields, m)
+	return true
 }
 
 // confirm proves that the new issue can be found again. One that cannot would be made again by

@@ -25,6 +25,9 @@ func (s *Sink) Find(ctx context.Context, key string) ([]pipeline.Ref, error) {
 		return refs, nil
 	}
 	ids, err := s.c.search(ctx, keyJQL(key, s.config.KeyField))
+	if err != nil && s.config.KeyField != "" && pipeline.IsPermanent(err) {
+		return nil, fmt.Errorf("key_field: searching for %s: %w", key, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("searching for %s: %w", key, err)
 	}

@@ -48,6 +48,9 @@ func newPeople(c *client, now func() time.Time) *people {
 // assignable is a person who can be assigned in a project, as a field takes one; nil for nobody. who is
 // an account id, a user name, an e-mail address or a display name.
 func (p *people) assignable(ctx context.Context, project, who string) (map[string]string, error) {
+	if who == "" {
+		return nil, nil
+	}
 	key := project + "\x00" + who
 	p.mu.Lock()
 	kept, ok := p.all[key]

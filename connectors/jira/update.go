@@ -85,7 +85,11 @@ func (w *work) edit(ctx context.Context, before marker) error {
 	if len(m.fields) == 0 && len(m.update) == 0 && sameMarker(before, m.mark) {
 		return nil
 	}
-	if err := w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark); err != nil {
+	err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	if w.unassign(err, m.fields, m.mark) {
+		err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	}
+	if err != nil {
 		return named("updating "+w.issue.Key, err)
 	}
 	w.wrote = len(m.fields)+len(m.update) > 0

@@ -69,7 +69,7 @@ func active(rest string, r rune, prev, next byte, start bool) bool {
 		return emoticon(next) && !isWord(prev)
 	case '(':
 		end := strings.IndexByte(rest, ')')
-		return end > 0 && end <= len("(flagoff") && strings.Trim(rest[1:end], "abcdefghijklmnopqrstuvwxyz/!+-?*") == ""
+		return end > 0 && strings.Contains(" y n i / x ! + - ? on off * *r *g *b *y flag flagoff ", " "+rest[1:end]+" ")
 	}
 	return false
 }

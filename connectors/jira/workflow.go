@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -132,6 +133,7 @@ const walkSteps = 8
 func (w *work) walk(ctx context.Context, i *issue, g goal) error {
 	at := i.status()
 	seen := map[string]bool{strings.ToLower(at.Name): true}
+	detoured := false
 	for range walkSteps {
 		list, err := w.s.c.transitions(ctx, i.ID)
 		if err != nil {
@@ -146,7 +148,13 @@ func (w *work) walk(ctx context.Context, i *issue, g goal) error {
 			return nil // of the category, though the named status is not near
 		}
 		if next == nil {
-			return deadEnd(i, at, g, list, unfilled)
+			return w.deadEnd(ctx, i, at, g, list, unfilled)
+		}
+		if g.rank(next.To) >= detour && !detoured {
+			if err := w.possible(ctx, i, g); err != nil {
+				return err
+			}
+			detoured = true
 		}
 		if err := w.s.c.transit(ctx, i.ID, next.ID, next.filled); err != nil {
 			return named(fmt.Sprintf("setting %s to %q", i.Key, next.To.Name), err)
@@ -194,8 +202,11 @@ func (w *work) next(ctx context.Context, g goal, list []transition, seen map[str
 
 func (g goal) named(s status) bool { return g.status != "" && strings.EqualFold(s.Name, g.status) }
 
-// never is the rank of a status that is not stepped into.
-const never = 100
+// detour is the first rank of a status that is only on the way; never that of one that is not stepped into.
+const (
+	detour = 10
+	never  = 100
+)
 
 // rank orders statuses by how near they are to the goal: 0 is the named one.
 func (g goal) rank(s status) int {
@@ -210,11 +221,11 @@ func (g goal) rank(s status) int {
 	case len(g.categories) == 0: // a status by name alone: no detours
 		return never
 	case s.Category.Key == "indeterminate":
-		return 10
+		return detour
 	case s.Category.Key != done:
-		return 11
+		return detour + 1
 	default:
-		return 12
+		return detour + 2
 	}
 }
 
@@ -270,23 +281,61 @@ func (c *client) transit(ctx context.Context, id, transition string, fields map[
 	return err
 }
 
-func deadEnd(i *issue, at status, g goal, list []transition, unfilled []string) error {
-	to := g.status
-	if to == "" {
-		to = "a status of category " + strings.Join(g.categories, " or ")
+// possible looks whether the workflow has a status that would do at all, before an issue is led
+// somewhere else on the way to it.
+func (w *work) possible(ctx context.Context, i *issue, g goal) error {
+	types, err := w.s.c.statuses(ctx, i.project())
+	if err != nil {
+		return nil // then the walk itself shows it
 	}
-	why := fmt.Sprintf("the workflow of %s offers no way from %q to %s", i.Key, at.Name, to)
+	var all []string
+	for _, t := range types {
+		if t.Name != i.value("issuetype") {
+			continue
+		}
+		for _, s := range t.Statuses {
+			if g.rank(s) < detour {
+				return nil
+			}
+			all = append(all, s.Name)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return &noWay{why: fmt.Sprintf("the workflow of %s has no %s, it has %s", i.Key, g, strings.Join(all, ", ")), offered: true}
+}
+
+// String is the goal as messages name it.
+func (g goal) String() string {
+	if g.status != "" {
+		return fmt.Sprintf("status %q", g.status)
+	}
+	return "status of category " + strings.Join(g.categories, " or ")
+}
+
+// deadEnd is the error of a walk that ends at a status.
+func (w *work) deadEnd(ctx context.Context, i *issue, at status, g goal, list []transition, unfilled []string) error {
+	end := &noWay{why: fmt.Sprintf("the workflow of %s offers no way from %q to a %s", i.Key, at.Name, g), offered: len(unfilled) == 0}
 	switch {
 	case len(list) == 0:
-		why += "; no transition is offered at all: does this account have the permission Transition issues?"
+		// An empty list says that there is none, or that this account may make none.
+		missing, err := w.s.c.missing(ctx, url.Values{"issueKey": {i.Key}}, "TRANSITION_ISSUES")
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			end.offered = false
+			end.why += ": this account lacks the permission Transition issues"
+		}
 	case len(unfilled) > 0:
-		why += "; " + strings.Join(unfilled, "; ")
+		end.why += ": " + strings.Join(unfilled, "; ")
 	default:
 		var all []string
 		for _, t := range list {
 			all = append(all, fmt.Sprintf("%q", t.To.Name))
 		}
-		why += "; there are transitions to " + strings.Join(all, ", ")
+		end.why += "; there are transitions to " + strings.Join(all, ", ")
 	}
-	return &noWay{why: why, offered: len(list) > 0 && len(unfilled) == 0}
+	return end
 }

@@ -50,7 +50,7 @@ func (s *Server) find(jql string, bounded bool, fresh []int64) ([]*content, erro
 	order := append(q.order, ordering{field: "id", down: true})
 	slices.SortFunc(out, func(a, b *content) int {
 		for _, o := range order {
-			n := 0
+			var n int
 			switch o.field {
 			case "created":
 				n = a.created.Compare(b.created)

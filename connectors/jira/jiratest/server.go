@@ -174,7 +174,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
 		s.log(r, route, body, Fault{Kind: DropBefore})
 		s.mu.Unlock()
-		drop(w)
+		drop(w, false)
 		return
 	}
 	fault := s.strike(route, c)
@@ -183,8 +183,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !fault.Kind.before() {
 		out = s.run(c, h)
 	}
+	if fault.Kind == Twice {
+		out = s.run(c, h)
+	}
 	if fault.Status != 0 {
 		out = fault.reply(s)
+	}
+	if fault.Kind == Late && !fault.Hang {
+		s.postpone(c, h, fault.Delay)
+	}
+	if fault.Kind.answers() { // who has the answer finds it in the log
+		s.requests[at].Status = out.status
 	}
 	events := s.hooks.take(true)
 	s.mu.Unlock()
@@ -193,7 +202,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sent := s.send(w, r, out, fault)
 	s.mu.Lock()
 	s.requests[at].Status = sent
-	if fault.Kind == Late {
+	if fault.Kind == Late && fault.Hang {
 		s.postpone(c, h, fault.Delay)
 	}
 	events = s.hooks.take(false)

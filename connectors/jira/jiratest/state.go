@@ -242,14 +242,14 @@ func (s *Server) issueBy(keyOrID string) (*issue, *reply) {
 	return is, nil
 }
 
-// writable finds an issue that the user may do something to.
+// writable finds an issue that the user may do something to; else it answers with that status.
 func (c *call) writable(permission, otherwise string, status int) (*issue, *reply) {
 	is, bad := c.issueBy(c.vars["key"])
 	if bad != nil {
 		return nil, bad
 	}
 	if is.archived {
-		r := refuse(403, "Issue "+is.key+" is archived. You can't edit it.")
+		r := refuse(status, "Issue "+is.key+" is archived. You can't edit it.")
 		return nil, &r
 	}
 	if !is.project.may(permission) {
