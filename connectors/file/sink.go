@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
@@ -222,9 +223,11 @@ func replaceFile(path, text string) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
+	failpoint.Hit("file/write")
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
+	failpoint.Hit("file/written")
 	return syncDir(dir)
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 )
@@ -145,6 +147,8 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+		// Claims may belong to actions that this state has not issued: they are made again from it.
+		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -176,6 +180,14 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	return nil
 }
 
+// lose removes a file that may not be there.
+func lose(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making the claims again: %w", err)
+	}
+	return nil
+}
+
 // openClaims opens the claims, and rebuilds them from state where they were lost.
 func (a *App) openClaims(path string) (*state.Claims, error) {
 	claims, err := state.OpenClaims(path)
@@ -193,11 +205,13 @@ func (a *App) openClaims(path string) (*state.Claims, error) {
 	var entries []state.ClaimEntry
 	err = snap.EachCase(1, claimEntries(&entries))
 	if err == nil {
+		failpoint.Hit("claims/lost")
 		err = claims.Rebuild(entries)
 	}
 	if err != nil {
 		return nil, errors.Join(err, claims.Close())
 	}
+	failpoint.Hit("claims/rebuilt")
 	return claims, nil
 }
 
@@ -247,12 +261,14 @@ func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
 // closes everything, last opened first. It may be called twice.
 func (a *App) Close(ctx context.Context) error {
 	a.closing.Do(func() {
+		failpoint.Hit("stop/begun")
 		a.cancel(errClosing)
 		if err := waitFor(ctx, &a.wg); err != nil {
 			// What still runs uses the files: they are left as they are, as after a crash.
 			a.closed = err
 			return
 		}
+		failpoint.Hit("stop/drained")
 		var errs []error
 		if a.loop != nil {
 			a.loop.close()
@@ -263,6 +279,7 @@ func (a *App) Close(ctx context.Context) error {
 		if a.stream != nil {
 			errs = append(errs, a.stream.Close(ctx))
 		}
+		failpoint.Hit("state/close")
 		if a.store != nil {
 			errs = append(errs, a.store.Close())
 		}

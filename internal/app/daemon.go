@@ -13,6 +13,7 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
 )
 
@@ -238,7 +239,9 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	}
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	failpoint.Hit("reload/stopped")
 	a.graph.Store(g)
+	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""))
 	a.startSources()
 	if a.onReload != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -208,6 +209,7 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	defer a.taking.Add(-1)
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
+	failpoint.Hit("ingest/answer")
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
 	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}
 	for _, r := range got.Rejected {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -226,6 +227,7 @@ func (l *Loop) heldFor(p *pass) time.Duration {
 
 // handle deals with one message; it owns one hand and one pass.
 func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
+	failpoint.Hit("deliver/received")
 	w := &attempt{l: l, m: m, hand: true, pass: p}
 	defer w.release()
 	var err error
@@ -246,6 +248,7 @@ func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
 		return
 	}
 	if w.take(context.WithoutCancel(ctx)) {
+		failpoint.Hit("deliver/claimed")
 		w.carry(ctx)
 	}
 }
