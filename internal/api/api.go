@@ -184,15 +184,25 @@ type SourceRow struct {
 	Lost        bool      `json:"lost,omitempty"` // state knows it, the configuration does not
 }
 
-// SinkRow is the state of a sink.
+// SinkRow is the state of a sink. What its delivery is doing (from LastError on)
+// is known while docket runs.
 type SinkRow struct {
-	Name      string `json:"name"`
-	Type      string `json:"type"`
-	Waiting   int    `json:"waiting"`
-	Dead      int    `json:"dead"`
-	Parked    int    `json:"parked"`
-	LastError string `json:"last_error,omitempty"`
-	Stopped   string `json:"stopped,omitempty"`
+	Name        string    `json:"name"`
+	Type        string    `json:"type"`
+	Lost        bool      `json:"lost,omitempty"`       // state knows it, the configuration does not
+	Open        int       `json:"open"`                 // tickets
+	Waiting     int       `json:"waiting"`              // on their way to it
+	Oldest      time.Time `json:"oldest,omitzero"`      // since when the first of them is under way
+	Dead        int       `json:"dead"`                 // refused for good
+	Parked      int       `json:"parked"`               // a person has to decide
+	Gone        int       `json:"gone"`                 // deleted twice
+	LastError   string    `json:"last_error,omitempty"` // the last call that failed
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"` // the last call that the sink took
+	Stopped     string    `json:"stopped,omitempty"`     // its credentials are refused: nothing is sent
+	Breaker     bool      `json:"breaker,omitempty"`     // it does not answer: one call at a time finds out
+	Held        time.Time `json:"held,omitzero"`         // no call before, as it asked, or the breaker's next try
+	Braked      bool      `json:"braked,omitempty"`
 }
 
 // ScopeRow is what is known of one scope of absence.
@@ -280,6 +290,12 @@ type Service interface {
 	RunSource(ctx context.Context, name string, full bool) (Summary, error)
 	ResetSource(ctx context.Context, name string) error
 	Sinks(ctx context.Context) ([]SinkRow, error)
+	// TestSinks proves the settings of the sinks named, or of all; with create by a test ticket too.
+	TestSinks(ctx context.Context, names []string, create bool, p Progress) ([]SinkTest, error)
+	// Preview is a case's ticket as one sink, or each of its sinks, would write it.
+	Preview(ctx context.Context, id, sink string) ([]TicketPreview, error)
+	// Reconcile compares state with the trackers, and repairs what is asked for.
+	Reconcile(ctx context.Context, r ReconcileRequest, p Progress) (Reconciliation, error)
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

@@ -220,6 +220,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	}
 	switch d.Kind {
 	case Finished:
+		l.status.succeeded()
 		o := w.outcome(pipeline.OutcomeDone, "")
 		o.Held, o.Updated, o.Created = applied.Held, applied.Updated, w.made
 		return &ending{outcome: o}
@@ -318,7 +319,7 @@ func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipelin
 		reason = strings.ToValidUTF8(reason[:reasonBytes], "") + "…"
 	}
 	return &pipeline.Outcome{
-		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Rev: w.t.Rev,
+		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Key: w.t.Key, Rev: w.t.Rev,
 		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,
 	}
 }
