@@ -25,6 +25,13 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	switch {
 	case e == nil:
 		return nil
+	case o.Key != "" && o.Key != pipeline.TicketKey(d.r.Installation, c.Key, o.Gen):
+		// It is about another group: state was put back to an older copy, and numbers its cases anew.
+		d.auditCase(c, "ignored", "", "%s reported on a ticket of another case that was called %s; nothing of it was taken over", sink, c.ID())
+		return nil
+	case o.Result == pipeline.OutcomeAdopted:
+		d.adopted(c, sink, e, o)
+		return nil
 	case o.Result == pipeline.OutcomeSighted || o.N != e.N:
 		d.sighting(c, sink, e, o)
 		return nil
@@ -174,6 +181,31 @@ func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
 		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
 	}
 	e.Twin = second
+}
+
+// adopted: a person made a record that is there the ticket of this case, under the
+// generation that the record is of. It is written once more, above the revision that it holds. Without a
+// record only the generation moves on, past tickets that were given up. What is under way decides by itself.
+func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
+	if e.St == Inflight || o.Gen < e.Gen || e.Ref.ID == o.Ref.ID && o.Gen == e.Gen {
+		return
+	}
+	e.Gen, c.Gen = o.Gen, max(c.Gen, o.Gen)
+	e.Last, e.Sent, e.Waiting = nil, nil, nil
+	if o.Ref.IsZero() {
+		d.l.putCase(c)
+		return
+	}
+	e.Ref, e.Again, e.St, e.Reason, e.Since = o.Ref, true, Idle, "", time.Time{}
+	if o.Reason != "" {
+		e.Pending.Lines = append(e.Pending.Lines, o.Reason)
+	}
+	if o.Rev >= c.Rev {
+		c.Rev = o.Rev
+		d.revised(c)
+	}
+	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
+	d.l.putCase(c)
 }
 
 // reissue puts actions that no message is stored for back on their way.
