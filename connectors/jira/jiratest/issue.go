@@ -226,6 +226,9 @@ func (c *call) createIssue() reply {
 			errs[f.ID] = f.Name + " is required."
 		}
 	}
+	if values["assignee"] != nil && !p.may(AssignIssues) {
+		errs["assignee"] = "You do not have permission to assign issues."
+	}
 	if len(errs) > 0 {
 		return refuseFields(errs)
 	}
