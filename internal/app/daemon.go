@@ -70,7 +70,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(160 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
 	}
 }
 

@@ -107,7 +107,7 @@ func (q queue) Fetch(ctx context.Context, n int) ([]deliver.Message, error) {
 
 type queued struct{ stream.Delivery }
 
-func (q queued) Data() []byte { return q.Delivery.Data }
+func (q queued) Action() (pipeline.Action, error) { return state.DecodeAction(q.Data) }
 
 // outcomes puts what workers report onto the inputs stream.
 type outcomes struct{ app *App }
