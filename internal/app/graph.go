@@ -56,6 +56,8 @@ type Source struct {
 type Sink struct {
 	Name        string
 	Type        string
+	Formerly    []string
+	Poll        time.Duration // between two questions what people changed; 0 for the default
 	Sink        pipeline.Sink
 	Unsure      config.Unsure
 	Concurrency int
@@ -179,7 +181,10 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
+		if _, tells := made.(pipeline.Watcher); s.Poll > 0 && !tells {
+			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].poll", i), 0, 0, "a sink of type %s cannot tell what people change: take the key out", s.Type))
+		}
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
 	return errs
 }
@@ -199,6 +204,9 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	rep, err := format.Decode(*rec)
 	if err != nil {
 		return rep, g.refusal(rec, err)
+	}
+	if err := reserved(source, &rep); err != nil {
+		return rep, err
 	}
 	if s := g.Source(source); s != nil {
 		if rep.Account.ID == "" {

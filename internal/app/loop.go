@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
@@ -266,6 +268,7 @@ func (l *loop) giveWay(ctx context.Context) {
 // take decides one batch of messages and says how many findings were in it.
 // What cannot even be read is kept as a reject.
 func (l *loop) take(b batch) (findings int, err error) {
+	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
 		m.Time = m.Time.Add(l.app.o.Skew)
@@ -416,9 +419,14 @@ func (l *loop) commit(inputs []triage.Input) error {
 		return err
 	}
 	if !cs.Empty() || cs.Meta != before {
+		if planted.On("position-before-changes") {
+			_ = l.store.Commit(&triage.Changeset{Meta: cs.Meta})
+		}
+		failpoint.Hit("triage/decided")
 		if err := l.store.Commit(&cs); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
+		failpoint.Hit("triage/committed")
 	}
 	if cs.Meta.Brake.On != before.Brake.On {
 		l.app.brakeOn.Store(cs.Meta.Brake.On)

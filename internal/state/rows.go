@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
@@ -189,6 +190,7 @@ func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
 		if err != nil && !errors.Is(err, errEnough) {
 			return err
 		}
+		failpoint.Hit("audit/purge")
 		n = len(keys)
 		for _, k := range keys {
 			if err := tx.Bucket(bucketAudit).Delete(k); err != nil {
@@ -200,6 +202,7 @@ func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("clearing old audit lines: %w", err)
 	}
+	failpoint.Hit("audit/purged")
 	return n, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -29,7 +30,10 @@ type Options struct {
 	Holder string
 	// Alone says that no other process can hold a claim (the claims are a
 	// locked file): what an earlier run left unfinished is over at once, not after a lease.
-	Alone       bool
+	Alone bool
+	// LookFirst says that the state was put back to an older copy, or lost: a ticket that is to be
+	// made may be there already, and is looked for by its key before the first one is made.
+	LookFirst   bool
 	Concurrency int           // calls at a time; 0: 8
 	Rate        Rate          // zero: no bound
 	AckWait     time.Duration // after which the queue gives a message out again; 0: a minute
@@ -65,6 +69,7 @@ type Loop struct {
 	recur  recurring
 	leases leases
 	status status
+	began  time.Time // what an earlier run sent was sent before
 }
 
 // New checks the options and returns a Loop that has not started. The error
@@ -114,6 +119,7 @@ func New(o Options) (*Loop, error) {
 		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},
 		status: newStatus(),
+		began:  time.Now(),
 	}
 	l.finder, _ = o.Sink.(pipeline.Finder)
 	_, l.repeats = o.Sink.(pipeline.Repeater)
@@ -226,6 +232,7 @@ func (l *Loop) heldFor(p *pass) time.Duration {
 
 // handle deals with one message; it owns one hand and one pass.
 func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
+	failpoint.Hit("deliver/received")
 	w := &attempt{l: l, m: m, hand: true, pass: p}
 	defer w.release()
 	var err error
@@ -246,6 +253,7 @@ func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
 		return
 	}
 	if w.take(context.WithoutCancel(ctx)) {
+		failpoint.Hit("deliver/claimed")
 		w.carry(ctx)
 	}
 }
