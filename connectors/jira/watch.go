@@ -91,7 +91,7 @@ func (s *Sink) Changed(ctx context.Context, since pipeline.Watermark) ([]pipelin
 	}
 	jql := fmt.Sprintf("%s AND updated >= \"-%dm\" ORDER BY updated ASC", s.mine(), int(back/time.Minute)+1)
 	var changes []pipeline.Change
-	err := s.c.each(ctx, jql, changedPages, func(i *issue) error {
+	err := s.c.each(ctx, jql, changedPages, []string{"updated"}, func(i *issue) error {
 		changes = append(changes, pipeline.Change{Ref: pipeline.Ref{ID: i.ID, Key: i.Key}, Updated: i.time("updated")})
 		return nil
 	})
