@@ -203,18 +203,20 @@ type Preview struct {
 
 // Listed is a record as a tracker's list shows it.
 type Listed struct {
-	Ref     Ref          `json:"ref"`
-	Key     string       `json:"key,omitempty"`  // docket's ticket key on the record
-	Gen     int          `json:"gen,omitempty"`  // generation that stands beside the key; 0 where the sink keeps none
-	Case    string       `json:"case,omitempty"` // the case that stands beside the key: DK-1
-	Rev     uint64       `json:"rev,omitempty"`  // the revision that the record holds; 0 where the sink keeps none
-	Open    bool         `json:"open"`
-	Created time.Time    `json:"created,omitzero"`
-	Updated time.Time    `json:"updated,omitzero"`
-	Title   string       `json:"title,omitempty"`
-	Group   []GroupValue `json:"group,omitempty"`  // what the record says its case is grouped by
-	Labels  []string     `json:"labels,omitempty"` // of a foreign record
-	Text    string       `json:"-"`                // description of a foreign record
+	Ref     Ref       `json:"ref"`
+	Key     string    `json:"key,omitempty"`  // docket's ticket key on the record
+	Gen     int       `json:"gen,omitempty"`  // generation that stands beside the key; 0 where the sink keeps none
+	Case    string    `json:"case,omitempty"` // the case that stands beside the key: DK-1
+	Rev     uint64    `json:"rev,omitempty"`  // the revision that the record holds; 0 where the sink keeps none
+	Open    bool      `json:"open"`
+	Created time.Time `json:"created,omitzero"`
+	Updated time.Time `json:"updated,omitzero"`
+	Title   string    `json:"title,omitempty"`
+	// Installation is whose key it is, as the record says; empty where it says nothing.
+	Installation string       `json:"installation,omitempty"`
+	Group        []GroupValue `json:"group,omitempty"`  // what the record says its case is grouped by
+	Labels       []string     `json:"labels,omitempty"` // of a foreign record
+	Text         string       `json:"-"`                // description of a foreign record
 }
 
 // Lister is a Sink that can list every record of its place that carries a ticket

@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
 )
 
@@ -84,7 +85,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(160 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
 	}
 }
 
@@ -252,7 +253,9 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	}
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	failpoint.Hit("reload/stopped")
 	a.graph.Store(g)
+	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""))
 	a.startSources()
 	if a.onReload != nil {

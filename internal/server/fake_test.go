@@ -181,6 +181,23 @@ func (f *fake) Sources(context.Context) ([]api.SourceRow, error) {
 
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) { return one[[]api.SinkRow](f), nil }
 
+func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	list := one[[]api.DeadLetter](f)
+	for i := range list {
+		list[i].Reason = fmt.Sprint(q)
+	}
+	return list, nil
+}
+
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket", 0, 0)
+	v := one[api.DrillResult](f)
+	v.Case = fmt.Sprint(r)
+	return v, sentinelOf(r.Sink)
+}
+
+func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return one[api.BrakeStatus](f), nil }
+
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) { return one[[]api.ScopeRow](f), nil }
 
 func (f *fake) Rejects(_ context.Context, limit int) ([]pipeline.Reject, error) {
@@ -261,6 +278,23 @@ func (f *fake) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResul
 		out.Rejected = append(out.Rejected, pipeline.Reject{Origin: r.Origin, Index: i, Reason: "it is no JSON"})
 	}
 	return out, nil
+}
+
+func (f *fake) TestSinks(_ context.Context, names []string, create bool, p api.Progress) ([]api.SinkTest, error) {
+	p("testing", 1, len(names))
+	return one[[]api.SinkTest](f), nil
+}
+
+func (f *fake) Preview(_ context.Context, id, _ string) ([]api.TicketPreview, error) {
+	if err := sentinelOf(id); err != nil {
+		return nil, err
+	}
+	return one[[]api.TicketPreview](f), nil
+}
+
+func (f *fake) Reconcile(_ context.Context, _ api.ReconcileRequest, p api.Progress) (api.Reconciliation, error) {
+	p("comparing", 0, 0)
+	return one[api.Reconciliation](f), nil
 }
 
 func (f *fake) Verify(context.Context) ([]string, error) { return one[[]string](f), nil }

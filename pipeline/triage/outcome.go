@@ -25,6 +25,13 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	switch {
 	case e == nil:
 		return nil
+	case o.Key != "" && o.Key != pipeline.TicketKey(d.r.Installation, c.Key, o.Gen):
+		// It is about another group: state was put back to an older copy, and numbers its cases anew.
+		d.auditCase(c, "ignored", "", "%s reported on a ticket of another case that was called %s; nothing of it was taken over", sink, c.ID())
+		return nil
+	case o.Result == pipeline.OutcomeAdopted:
+		d.adopted(c, sink, e, o)
+		return nil
 	case o.Result == pipeline.OutcomeSighted || o.N != e.N:
 		d.sighting(c, sink, e, o)
 		return nil
@@ -45,7 +52,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case pipeline.OutcomeRefused:
 		e.St, e.Reason, e.Since = Dead, o.Reason, d.now
 		if d.r.SinkConfig != nil {
-			e.Under = d.r.SinkConfig(c.Team, sink)
+			e.Under = d.r.SinkConfig(c.Team, c.Route, sink)
 		}
 		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeUnknown:
@@ -69,7 +76,7 @@ func (d *decider) seenMeanwhile(c *Case, e *Entry, o *pipeline.Outcome) {
 	switch {
 	case seen.IsZero() || seen.ID == e.Ref.ID:
 	case o.Result == pipeline.OutcomeDone:
-		e.Twin = seen
+		d.doubled(c, o.Sink, e, seen)
 	case e.Ref.IsZero() && o.Gen == e.Gen:
 		e.Ref, e.Again, e.St, e.Reason, e.Since = seen, true, Idle, "", time.Time{}
 		d.auditCase(c, "sighted", "", "%s is the ticket after all", refWord(seen))
@@ -100,7 +107,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 	e.InTwin = pipeline.Ref{}
 	if !o.Twin.IsZero() && o.Twin.ID != e.Ref.ID {
-		e.Twin = o.Twin
+		d.doubled(c, sink, e, o.Twin)
 	}
 	switch {
 	case created:
@@ -162,9 +169,42 @@ func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) 
 	case e.Twin == o.Ref:
 		return
 	default:
-		e.Twin = o.Ref
-		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(o.Ref))
+		d.doubled(c, sink, e, o.Ref)
 	}
+	d.l.putCase(c)
+}
+
+// doubled notes a second record of a case's ticket: the next action links and closes it.
+func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
+	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
+		d.sum.TicketsDoubled++
+		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
+	}
+	e.Twin = second
+}
+
+// adopted: a person made a record that is there the ticket of this case, under the
+// generation that the record is of. It is written once more, above the revision that it holds. Without a
+// record only the generation moves on, past tickets that were given up. What is under way decides by itself.
+func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
+	if e.St == Inflight || o.Gen < e.Gen || e.Ref.ID == o.Ref.ID && o.Gen == e.Gen {
+		return
+	}
+	e.Gen, c.Gen = o.Gen, max(c.Gen, o.Gen)
+	e.Last, e.Sent, e.Waiting = nil, nil, nil
+	if o.Ref.IsZero() {
+		d.l.putCase(c)
+		return
+	}
+	e.Ref, e.Again, e.St, e.Reason, e.Since = o.Ref, true, Idle, "", time.Time{}
+	if o.Reason != "" {
+		e.Pending.Lines = append(e.Pending.Lines, o.Reason)
+	}
+	if o.Rev >= c.Rev {
+		c.Rev = o.Rev
+		d.revised(c)
+	}
+	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
 	d.l.putCase(c)
 }
 
