@@ -83,11 +83,12 @@ type Explanation struct {
 // Ticket is what a sink should make its record match, by value: everything that
 // the text needs, so that a worker reads nothing else.
 type Ticket struct {
-	Key  string `json:"key"`  // the ticket key on the record: "docket-" and 20 hex digits
-	Case string `json:"case"` // DK-1
-	Rev  uint64 `json:"rev"`
-	Gen  int    `json:"gen"`
-	Open bool   `json:"open"` // wanted open or closed
+	Key          string `json:"key"`                    // the ticket key on the record: "docket-" and 20 hex digits
+	Installation string `json:"installation,omitempty"` // whose key it is
+	Case         string `json:"case"`                   // DK-1
+	Rev          uint64 `json:"rev"`
+	Gen          int    `json:"gen"`
+	Open         bool   `json:"open"` // wanted open or closed
 	// WasOpen is whether the record was open when docket last wrote or read it. Where it differs from
 	// Open, this revision is to close or reopen the record. Where it does not, the record is in the
 	// state that docket wants, or a person moved it since, and stays there. Without meaning before the first write.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 )
@@ -58,10 +60,13 @@ type App struct {
 	relay  *relay
 	polls  *polls
 	holder string
+	// lookFirst: the state is an older copy than what was delivered, or a new one; tickets are looked for before they are made.
+	lookFirst bool
 
-	mu         sync.Mutex // guards sinks and reload
+	mu         sync.Mutex // guards sinks, watches and reload
 	sinks      map[string]*delivery
-	ctx        context.Context // of the background work; ends in Close
+	watches    map[string]*watch // while sources run
+	ctx        context.Context   // of the background work; ends in Close
 	cancel     context.CancelCauseFunc
 	wg         sync.WaitGroup
 	failed     chan struct{} // closed at the first failure of background work
@@ -109,6 +114,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making data_dir: %w", err)
 	}
+	a.lookFirst = stateLost(dir)
 	if a.store, err = state.Open(filepath.Join(dir, stateFile), state.Options{}); err != nil {
 		if errors.Is(err, state.ErrLocked) {
 			return nil, fmt.Errorf("%w (%s)", ErrRunning, filepath.Join(dir, stateFile))
@@ -144,6 +150,8 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+		// Claims may belong to actions that this state has not issued: they are made again from it.
+		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -153,6 +161,9 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		return fmt.Errorf("opening the stream: %w", err)
 	}
 	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {
+		return err
+	}
+	if err := a.lineUp(ctx, meta); err != nil {
 		return err
 	}
 	a.holder = rand.Text()
@@ -175,6 +186,14 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	return nil
 }
 
+// lose removes a file that may not be there.
+func lose(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making the claims again: %w", err)
+	}
+	return nil
+}
+
 // openClaims opens the claims, and rebuilds them from state where they were lost.
 func (a *App) openClaims(path string) (*state.Claims, error) {
 	claims, err := state.OpenClaims(path)
@@ -192,11 +211,13 @@ func (a *App) openClaims(path string) (*state.Claims, error) {
 	var entries []state.ClaimEntry
 	err = snap.EachCase(1, claimEntries(&entries))
 	if err == nil {
+		failpoint.Hit("claims/lost")
 		err = claims.Rebuild(entries)
 	}
 	if err != nil {
 		return nil, errors.Join(err, claims.Close())
 	}
+	failpoint.Hit("claims/rebuilt")
 	return claims, nil
 }
 
@@ -246,22 +267,25 @@ func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
 // closes everything, last opened first. It may be called twice.
 func (a *App) Close(ctx context.Context) error {
 	a.closing.Do(func() {
+		failpoint.Hit("stop/begun")
 		a.cancel(errClosing)
 		if err := waitFor(ctx, &a.wg); err != nil {
 			// What still runs uses the files: they are left as they are, as after a crash.
 			a.closed = err
 			return
 		}
+		failpoint.Hit("stop/drained")
 		var errs []error
 		if a.loop != nil {
 			a.loop.close()
 		}
 		if a.claims != nil {
-			errs = append(errs, a.claims.Close())
+			errs = append(errs, a.noteEnd(), a.claims.Close())
 		}
 		if a.stream != nil {
 			errs = append(errs, a.stream.Close(ctx))
 		}
+		failpoint.Hit("state/close")
 		if a.store != nil {
 			errs = append(errs, a.store.Close())
 		}

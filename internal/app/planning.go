@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ingest"
@@ -204,12 +205,14 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 	for k := range groups {
 		keys = append(keys, k)
 	}
+	failpoint.Hit("apply/checked")
 	if err := a.input(ctx, message{Approval: &triage.Approval{Plan: saved.ID, Groups: keys}}, ""); err != nil {
 		return 0, err
 	}
 	if err := a.settle(ctx, p); err != nil {
 		return 0, err
 	}
+	failpoint.Hit("apply/approved")
 	a.loop.hold.Store(true)
 	if err := fresh.spool.replay(ctx, patient{a.stream, a.o.Log}); err != nil {
 		return fresh.spool.left, err
@@ -217,6 +220,7 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 	if err := a.settle(ctx, p); err != nil {
 		return fresh.spool.left, err
 	}
+	failpoint.Hit("apply/replayed")
 	a.Release()
 	waited, cancel := context.WithTimeoutCause(ctx, applyWait, errWaited)
 	defer cancel()

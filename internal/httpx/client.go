@@ -105,6 +105,9 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// Close lets go of idle connections; the client can go on being used.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 func transport() http.RoundTripper {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,

@@ -65,9 +65,14 @@ func TestClientIsTheService(t *testing.T) {
 			"Ingest": func(s api.Service) (any, error) {
 				return s.Ingest(ctx, api.IngestRequest{Source: "ci", Body: strings.NewReader(threeLines), Origin: "o"})
 			},
-			"Verify": func(s api.Service) (any, error) { return s.Verify(ctx) },
-			"Reload": func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
-			"Ready":  func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
+			"TestSinks": func(s api.Service) (any, error) {
+				return s.TestSinks(ctx, []string{"jira"}, true, quiet)
+			},
+			"Preview":   func(s api.Service) (any, error) { return s.Preview(ctx, "DK-1", "jira") },
+			"Reconcile": func(s api.Service) (any, error) { return s.Reconcile(ctx, example[api.ReconcileRequest](), quiet) },
+			"Verify":    func(s api.Service) (any, error) { return s.Verify(ctx) },
+			"Reload":    func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
+			"Ready":     func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
 		}
 		methods := reflect.TypeFor[api.Service]()
 		for i := range methods.NumMethod() {

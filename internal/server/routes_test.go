@@ -31,6 +31,9 @@ var may = map[string]string{
 	"POST /api/v1/drill":                 "admin",
 	"POST /api/v1/routes/test":           "responder admin",
 	"POST /api/v1/ingest/{source}":       "ingest admin",
+	"GET /api/v1/cases/{id}/preview":     "viewer responder admin",
+	"POST /api/v1/sinks/test":            "admin",
+	"POST /api/v1/reconcile":             "admin",
 	"POST /api/v1/apply":                 "admin",
 	"POST /api/v1/sources/{name}/run":    "admin",
 	"POST /api/v1/sources/{name}/reset":  "admin",
@@ -40,6 +43,7 @@ var may = map[string]string{
 	"GET /debug/pprof/":                  "admin",
 	"GET /debug/pprof/profile":           "admin",
 	"GET /debug/pprof/trace":             "admin",
+	"POST /hooks/{sink}":                 "everybody",
 	"GET /-/healthy":                     "everybody",
 	"GET /-/ready":                       "everybody",
 }

@@ -293,8 +293,11 @@ func (w *world) put(c deliver.Claim) {
 }
 
 // action is "make the ticket of DK-1 match rev".
+// ticketKey is the key of every ticket of these tests.
+const ticketKey = "docket-00000000000000000001"
+
 func action(n, rev uint64, ref pipeline.Ref) pipeline.Action {
 	return pipeline.Action{Case: "DK-1", Sink: "jira", N: n, Ticket: pipeline.Ticket{
-		Key: "docket-00000000000000000001", Case: "DK-1", Rev: rev, Gen: 1, Open: true, Ref: ref,
+		Key: ticketKey, Case: "DK-1", Rev: rev, Gen: 1, Open: true, Ref: ref,
 	}}
 }

@@ -268,7 +268,8 @@ func listSome(names []string, n int) []string {
 func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error) {
 	t := pipeline.Ticket{
 		Key: pipeline.TicketKey(d.r.Installation, c.Key, e.Gen), Case: c.ID(), Rev: c.Rev, Gen: e.Gen,
-		Open: e.WantOpen, WasOpen: e.opened(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
+		Installation: d.r.Installation,
+		Open:         e.WantOpen, WasOpen: e.wasOpen(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
 		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
 		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
 		Comments: slices.Clone(e.Comments),

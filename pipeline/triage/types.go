@@ -126,6 +126,7 @@ type Entry struct {
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
 	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
 	IsOpen     bool               `json:"is_open,omitempty"`   // the record is open, as last written or read
+	Turning    bool               `json:"turning,omitempty"`   // an attempt of which no end is known was to close or reopen the record
 	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
 	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet

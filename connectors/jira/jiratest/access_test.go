@@ -98,7 +98,7 @@ func TestForbiddenProject(t *testing.T) {
 		{method: "POST", path: path + "/transitions", body: m("transition", m("id", "12")), want: 400, text: "not valid"},
 		{method: "PUT", path: path + "/properties/k", body: "1", want: 403},
 		{method: "POST", path: path + "/remotelink", body: m("object", map[string]any{"title": "x", "url": "https://example.com"}), want: 403},
-		{method: "GET", path: "/rest/api/2/issue/createmeta/SEC/issuetypes", want: 404},
+		{method: "GET", path: "/rest/api/2/issue/createmeta/SEC/issuetypes", want: 400},
 	} {
 		x.run(t, c)
 	}

@@ -1,8 +1,10 @@
 package jiratest
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,8 +29,15 @@ const (
 	// Late closes the connection at once, or with Hang when the client gives up; the
 	// request takes effect Delay later by the server's clock.
 	Late
+	Twice // it takes effect twice, as when a proxy repeats it; the second answer is sent
 )
 
+// answers reports whether a whole answer is meant to be sent.
+func (k Kind) answers() bool {
+	return slices.Contains([]Kind{None, AnswerBefore, AnswerAfter, Slow, Trickle, Twice}, k)
+}
+
+// before reports whether the request has no effect when it arrives.
 func (k Kind) before() bool {
 	return slices.Contains([]Kind{DropBefore, AnswerBefore, HangBefore, Late}, k)
 }
@@ -42,12 +51,14 @@ type Fault struct {
 	Reason     string // of the header RateLimit-Reason: jira-burst-based, jira-per-issue-on-write
 	Delay      time.Duration
 	Hang       bool
+	Reset      bool // a connection that is cut is reset, not closed
 }
 
 // Rule says which requests a fault strikes. The first rule that matches decides.
 type Rule struct {
 	Route string // "POST issue", "PUT issue/{key}", …, "POST *", "" for every request
 	Issue string // only requests whose path names this issue
+	Body  string // only requests whose body holds this text
 	Skip  int    // so many that match pass first
 	Times int    // it strikes so often at most; 0: without end
 	// Share strikes that part of what matches, chosen by the seed; 0: all.
@@ -111,7 +122,7 @@ func (s *Server) strike(route string, c *call) Fault {
 	for _, r := range s.rules {
 		switch {
 		case r.Route != "" && r.Route != route && r.Route != c.req.Method+" *":
-		case r.Issue != "" && r.Issue != c.vars["key"]:
+		case r.Issue != "" && r.Issue != c.vars["key"], !bytes.Contains(c.body, []byte(r.Body)):
 		case !r.From.IsZero() && now.Before(r.From), !r.Until.IsZero() && !now.Before(r.Until):
 		case r.Times > 0 && r.struck >= r.Times:
 		default:
@@ -161,10 +172,13 @@ func (f Fault) reply(s *Server) reply {
 	return out
 }
 
-// drop closes the connection without an answer.
-func drop(w http.ResponseWriter) {
+// drop closes the connection without an answer, or resets it.
+func drop(w http.ResponseWriter, reset bool) {
 	if h, ok := w.(http.Hijacker); ok {
 		if conn, _, err := h.Hijack(); err == nil {
+			if tcp, ok := conn.(*net.TCPConn); ok && reset {
+				_ = tcp.SetLinger(0) // at worst it is closed like any other
+			}
 			conn.Close()
 			return
 		}
@@ -190,37 +204,31 @@ func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// send writes an answer as the fault wants it and returns its status, 0 when none went out whole.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, out reply, f Fault) int {
+// hold does what a fault does before an answer; false: there will be none.
+func (s *Server) hold(r *http.Request, f Fault) bool {
 	switch f.Kind {
 	case DropBefore, DropAfter:
-		drop(w)
-		return 0
+		return false
 	case Late:
 		if f.Hang {
 			s.wait(r, 0)
 		}
-		drop(w)
-		return 0
+		return false
 	case HangAfter, HangBefore:
-		if f.Delay <= 0 || !s.wait(r, f.Delay) {
-			if f.Delay <= 0 {
-				s.wait(r, 0)
-			}
-			drop(w)
-			return 0
-		}
-		if f.Kind == HangBefore {
-			drop(w)
-			return 0
-		}
+		return s.wait(r, f.Delay) && f.Kind == HangAfter
 	case Slow:
-		if !s.wait(r, f.Delay) {
-			drop(w)
-			return 0
-		}
+		return s.wait(r, f.Delay)
 	}
+	return true
+}
+
+// send writes an answer as the fault wants it and returns its status, 0 when it did not go out whole.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, out reply, f Fault) int {
 	data, kind := out.encode()
+	if !s.hold(r, f) || f.Kind == HalfAnswer && len(data) == 0 {
+		drop(w, f.Reset)
+		return 0
+	}
 	header := w.Header()
 	for name, values := range out.header {
 		header[name] = values
@@ -237,36 +245,41 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, out reply, f Fault
 	if out.status != http.StatusNoContent {
 		header.Set("Content-Length", strconv.Itoa(len(data)))
 	}
-	if f.Kind == HalfAnswer && len(data) == 0 {
-		drop(w)
-		return 0
-	}
 	w.WriteHeader(out.status)
-	if f.Kind == HalfAnswer {
-		w.Write(data[:len(data)/2])
-		drop(flushed(w))
+	var ok bool
+	switch {
+	case f.Kind == HalfAnswer:
+		put(w, data[:len(data)/2])
+		drop(w, f.Reset)
+	case f.Kind == Trickle:
+		ok = s.trickle(w, r, data, f.Delay)
+	default:
+		ok = put(w, data) // sent at once: webhooks go out before this request ends
+	}
+	if !ok {
 		return 0
-	}
-	if f.Kind != Trickle || len(data) == 0 {
-		w.Write(data)
-		return out.status
-	}
-	for i := range data {
-		w.Write(data[i : i+1])
-		if !s.wait(r, max(f.Delay/time.Duration(len(data)), 1)) {
-			return 0
-		}
-		flushed(w)
 	}
 	return out.status
 }
 
-// flushed sends what was written so far.
-func flushed(w http.ResponseWriter) http.ResponseWriter {
-	if f, ok := w.(http.Flusher); ok {
-		f.Flush()
+// trickle sends an answer byte by byte.
+func (s *Server) trickle(w http.ResponseWriter, r *http.Request, data []byte, over time.Duration) bool {
+	for i := range data {
+		if !put(w, data[i:i+1]) || !s.wait(r, max(over/time.Duration(len(data)), 1)) {
+			return false
+		}
 	}
-	return w
+	return true
+}
+
+// put writes and sends; false: the client has gone.
+func put(w http.ResponseWriter, data []byte) bool {
+	if len(data) > 0 {
+		if _, err := w.Write(data); err != nil {
+			return false
+		}
+	}
+	return http.NewResponseController(w).Flush() == nil
 }
 
 // postpone keeps a request for later.

@@ -47,7 +47,7 @@ func (p *project) screen(kind IssueType, edit bool) []Field {
 	for _, f := range system() {
 		switch {
 		case slices.Contains(p.OffScreen, f.ID), f.ID == "priority" && p.NoPriority:
-		case f.ID == "reporter" && !p.may(ModifyReporter):
+		case f.ID == "reporter" && !p.may(ModifyReporter), f.ID == "duedate" && !p.may(ScheduleIssues):
 		default:
 			f.Required = f.Required || slices.Contains(p.Required, f.ID)
 			out = append(out, f)

@@ -262,6 +262,16 @@ func (s *Server) Comment(key, text string) error {
 	})
 }
 
+// Clone copies an issue as Jira's own command does: its fields go along, labels
+// included; its properties, comments and links do not. Creates does not list it.
+func (s *Server) Clone(key string) (newKey string, err error) {
+	err = s.do("cloning", key, func(is *issue) error {
+		newKey = s.add(is.project, is.kind, maps.Clone(is.fields), nil, s.somebody()).key
+		return nil
+	})
+	return newKey, err
+}
+
 // Delete removes an issue for good. The index shows it until its lag is over.
 func (s *Server) Delete(key string) error {
 	return s.do("deleting", key, func(is *issue) error {

@@ -226,6 +226,9 @@ func (c *call) createIssue() reply {
 			errs[f.ID] = f.Name + " is required."
 		}
 	}
+	if values["assignee"] != nil && !p.may(AssignIssues) {
+		errs["assignee"] = "You do not have permission to assign issues."
+	}
 	if len(errs) > 0 {
 		return refuseFields(errs)
 	}
@@ -235,12 +238,13 @@ func (c *call) createIssue() reply {
 	if values["reporter"] == nil {
 		values["reporter"] = c.me()
 	}
-	is := c.add(p, kind, values, in.properties)
+	is := c.add(p, kind, values, in.properties, c.me())
+	c.creates = append(c.creates, Created{ID: is.id, Key: is.key, TicketKey: marker(is), At: is.created})
 	return reply{status: http.StatusCreated, body: map[string]any{"id": is.id, "key": is.key, "self": c.self("issue/%s", is.id)}}
 }
 
 // add makes an issue with values that were checked.
-func (s *Server) add(p *project, kind IssueType, values map[string]any, properties map[string]json.RawMessage) *issue {
+func (s *Server) add(p *project, kind IssueType, values map[string]any, properties map[string]json.RawMessage, by userRef) *issue {
 	is := &issue{content: content{
 		id: strconv.Itoa(s.number("issue", 10000)), key: fmt.Sprintf("%s-%d", p.Key, s.number("key "+p.Key, 1)),
 		project: p, kind: kind, fields: values, status: p.Workflow.Statuses[0], properties: properties, created: s.now(),
@@ -250,8 +254,7 @@ func (s *Server) add(p *project, kind IssueType, values map[string]any, properti
 	}
 	s.issues[is.id], s.keys[is.key] = is, is
 	s.touch(is)
-	s.creates = append(s.creates, Created{ID: is.id, Key: is.key, TicketKey: marker(is), At: s.now()})
-	s.happened("jira:issue_created", is, s.me(), nil, nil)
+	s.happened("jira:issue_created", is, by, nil, nil)
 	return is
 }
 

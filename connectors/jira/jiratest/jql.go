@@ -227,8 +227,6 @@ var customField = regexp.MustCompile(`^cf\[(\d+)\]$`)
 
 // bind turns a clause into a test of issues, or says why there is none.
 func (s *Server) bind(c *clause) error {
-	equal := c.operator == "=" || c.operator == "in"
-	unsupported := fmt.Errorf("The operator '%s' is not supported by the '%s' field.", c.operator, c.field)
 	field := strings.ToLower(c.field)
 	if m := customField.FindStringSubmatch(field); m != nil {
 		return s.bindCustom(c, "customfield_"+m[1])
@@ -236,28 +234,41 @@ func (s *Server) bind(c *clause) error {
 	switch field {
 	case "updated", "created":
 		if c.operator != ">=" {
-			return unsupported
+			return noOperator(c)
 		}
 		from, err := s.jqlTime(c.field, c.values[0])
 		c.test = func(in *content) bool {
-			at := in.updated
 			if field == "created" {
-				at = in.created
+				return !in.created.Before(from)
 			}
-			return !at.Before(from)
+			return !in.updated.Before(from)
 		}
 		return err
 	case "project", "labels", "key", "issuekey", "issue", "id", "status":
-		if !equal {
-			return unsupported
+		if c.operator != "=" && c.operator != "in" {
+			return noOperator(c)
 		}
+		return s.bindExact(c, field)
 	default:
-		return fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", c.field)
+		return noField(c)
 	}
+}
+
+func noOperator(c *clause) error {
+	return fmt.Errorf("The operator '%s' is not supported by the '%s' field.", c.operator, c.field)
+}
+
+func noField(c *clause) error {
+	return fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", c.field)
+}
+
+// bindExact binds a clause with = or in: values that must exist, but for labels.
+func (s *Server) bindExact(c *clause, field string) error {
 	for i, value := range c.values {
 		switch field {
+		case "labels":
 		case "project":
-			p := s.projectBy(value)
+			p := s.projectBy(strings.ToUpper(value)) // keys in any case
 			if p == nil {
 				return fmt.Errorf("The value '%s' does not exist for the field 'project'.", value)
 			}
@@ -266,7 +277,7 @@ func (s *Server) bind(c *clause) error {
 			if !slices.ContainsFunc(s.statuses, func(st statusRef) bool { return strings.EqualFold(st.Name, value) }) {
 				return fmt.Errorf("The value '%s' does not exist for the field 'status'.", value)
 			}
-		case "key", "issuekey", "issue", "id":
+		default:
 			is, bad := s.issueBy(value)
 			if bad != nil {
 				return fmt.Errorf("An issue with key '%s' does not exist for field '%s'.", value, c.field)
@@ -284,11 +295,16 @@ func (s *Server) bind(c *clause) error {
 		case "labels":
 			have, _ = in.fields["labels"].([]string)
 		}
-		return slices.ContainsFunc(have, func(h string) bool {
-			return slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(h, v) })
-		})
+		return c.names(have)
 	}
 	return nil
+}
+
+// names reports whether one of the clause's values is among what an issue has, in any case.
+func (c *clause) names(have []string) bool {
+	return slices.ContainsFunc(have, func(h string) bool {
+		return slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(h, v) })
+	})
 }
 
 // bindCustom binds a clause over a custom field: one-line and long texts know ~
@@ -303,19 +319,17 @@ func (s *Server) bindCustom(c *clause, id string) error {
 		}
 	}
 	if f == nil {
-		return fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", c.field)
+		return noField(c)
 	}
 	text := f.Type == Text || f.Type == TextArea
 	if text != (c.operator == "~") || c.operator == ">=" {
-		return fmt.Errorf("The operator '%s' is not supported by the '%s' field.", c.operator, c.field)
+		return noOperator(c)
 	}
 	c.test = func(in *content) bool {
 		if text {
 			return hasWords(plain(in.fields[id]), c.values[0])
 		}
-		return slices.ContainsFunc(optionWords(in.fields[id]), func(h string) bool {
-			return slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(h, v) })
-		})
+		return c.names(optionWords(in.fields[id]))
 	}
 	return nil
 }

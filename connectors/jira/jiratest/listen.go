@@ -31,7 +31,8 @@ func (l *listener) open(h http.Handler, addr string) error {
 		l.addr = ln.Addr().String()
 	}
 	l.server = &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
-	go l.server.Serve(ln)
+	server := l.server
+	go func() { _ = server.Serve(ln) }() // it ends with an error when it is closed
 	return nil
 }
 

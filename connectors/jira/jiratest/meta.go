@@ -101,7 +101,7 @@ func (c *call) oldCreateMeta() reply {
 func (c *call) createMetaTypes() reply {
 	p := c.projectBy(c.vars["project"])
 	if p == nil || !p.may(CreateIssues) {
-		return c.noProject(c.vars["project"])
+		return refuse(http.StatusBadRequest, "No such project: "+c.vars["project"])
 	}
 	var all []any
 	for _, t := range p.Types {
@@ -113,11 +113,11 @@ func (c *call) createMetaTypes() reply {
 func (c *call) createMetaFields() reply {
 	p := c.projectBy(c.vars["project"])
 	if p == nil || !p.may(CreateIssues) {
-		return c.noProject(c.vars["project"])
+		return refuse(http.StatusBadRequest, "No such project: "+c.vars["project"])
 	}
 	at := slices.IndexFunc(p.Types, func(t IssueType) bool { return t.ID == c.vars["type"] })
 	if at < 0 {
-		return refuse(http.StatusNotFound, "The issue type with id '"+c.vars["type"]+"' could not be found.")
+		return refuse(http.StatusBadRequest, "The issue type with id '"+c.vars["type"]+"' could not be found.")
 	}
 	kind := p.Types[at]
 	all := []any{
@@ -309,6 +309,7 @@ func (c *call) projectStatuses() reply {
 		}
 		each := c.typeView(t)
 		each["statuses"] = statuses
+		delete(each, "description")
 		out = append(out, each)
 	}
 	return reply{status: http.StatusOK, body: out}

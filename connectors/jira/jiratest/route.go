@@ -227,10 +227,11 @@ const (
 	LinkIssues        = "LINK_ISSUES"
 	CreateAttachments = "CREATE_ATTACHMENTS"
 	ModifyReporter    = "MODIFY_REPORTER"
+	ScheduleIssues    = "SCHEDULE_ISSUES"
 )
 
 func permissions() []string {
-	return []string{BrowseProjects, CreateIssues, EditIssues, TransitionIssues, AddComments, AssignIssues, LinkIssues, CreateAttachments, ModifyReporter}
+	return []string{BrowseProjects, CreateIssues, EditIssues, TransitionIssues, AddComments, AssignIssues, LinkIssues, CreateAttachments, ModifyReporter, ScheduleIssues}
 }
 
 // may reports whether the user has a permission in a project.

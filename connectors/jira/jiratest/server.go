@@ -31,9 +31,10 @@ type Server struct {
 	captcha  int // failed log-ins with a password, on Data Center
 	users    []User
 	projects map[string]*project
-	issues   map[string]*issue // by id
-	keys     map[string]*issue // by every key that an issue ever had
-	numbers  map[string]int    // last issue number by project, first id by kind
+	issues   map[string]*issue          // by id
+	keys     map[string]*issue          // by every key that an issue ever had
+	tags     map[string]map[*issue]bool // by "label x" or "customfield_1 word": issues that have, or had, it
+	numbers  map[string]int             // last issue number by project, first id by kind
 	statuses []statusRef
 	rules    []*rule
 	down     []span
@@ -59,7 +60,7 @@ func Start(o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{
 		opts: o, closed: make(chan struct{}), user: o.User, token: o.Token, users: o.Users,
-		projects: map[string]*project{}, issues: map[string]*issue{}, keys: map[string]*issue{}, numbers: map[string]int{},
+		projects: map[string]*project{}, issues: map[string]*issue{}, keys: map[string]*issue{}, numbers: map[string]int{}, tags: map[string]map[*issue]bool{},
 		hooks: hooks{Webhook: o.Webhook},
 	}
 	for _, p := range o.Projects {
@@ -174,7 +175,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
 		s.log(r, route, body, Fault{Kind: DropBefore})
 		s.mu.Unlock()
-		drop(w)
+		drop(w, false)
 		return
 	}
 	fault := s.strike(route, c)
@@ -183,8 +184,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !fault.Kind.before() {
 		out = s.run(c, h)
 	}
+	if fault.Kind == Twice {
+		out = s.run(c, h)
+	}
 	if fault.Status != 0 {
 		out = fault.reply(s)
+	}
+	if fault.Kind == Late && !fault.Hang {
+		s.postpone(c, h, fault.Delay)
+	}
+	if fault.Kind.answers() { // who has the answer finds it in the log
+		s.requests[at].Status = out.status
 	}
 	events := s.hooks.take(true)
 	s.mu.Unlock()
@@ -193,7 +203,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sent := s.send(w, r, out, fault)
 	s.mu.Lock()
 	s.requests[at].Status = sent
-	if fault.Kind == Late {
+	if fault.Kind == Late && fault.Hang {
 		s.postpone(c, h, fault.Delay)
 	}
 	events = s.hooks.take(false)

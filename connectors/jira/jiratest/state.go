@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -108,7 +109,29 @@ func (s *Server) note(is *issue) {
 	// Lists only grow or are replaced; a cap keeps what is appended later out of this copy.
 	state.comments = slices.Clip(is.comments)
 	state.remote = slices.Clone(is.remote)
+	s.tag(is)
 	s.reindex(is, &state)
+}
+
+// tag remembers what an issue may be found by, so that a search need not look at all of them.
+func (s *Server) tag(is *issue) {
+	add := func(tag string) {
+		if s.tags[tag] == nil {
+			s.tags[tag] = map[*issue]bool{}
+		}
+		s.tags[tag][is] = true
+	}
+	labels, _ := is.fields["labels"].([]string)
+	for _, l := range labels {
+		add("label " + strings.ToLower(l))
+	}
+	for _, f := range is.project.Fields {
+		if f.Type == Text {
+			for _, w := range words(plain(is.fields[f.ID])) {
+				add(f.ID + " " + w)
+			}
+		}
+	}
 }
 
 func (s *Server) reindex(is *issue, state *content) {
@@ -242,14 +265,14 @@ func (s *Server) issueBy(keyOrID string) (*issue, *reply) {
 	return is, nil
 }
 
-// writable finds an issue that the user may do something to.
+// writable finds an issue that the user may do something to; else it answers with that status.
 func (c *call) writable(permission, otherwise string, status int) (*issue, *reply) {
 	is, bad := c.issueBy(c.vars["key"])
 	if bad != nil {
 		return nil, bad
 	}
 	if is.archived {
-		r := refuse(403, "Issue "+is.key+" is archived. You can't edit it.")
+		r := refuse(status, "Issue "+is.key+" is archived. You can't edit it.")
 		return nil, &r
 	}
 	if !is.project.may(permission) {

@@ -59,7 +59,7 @@ func (c *call) listTransitions() reply {
 }
 
 func (c *call) doTransition() reply {
-	is, bad := c.writable(BrowseProjects, "", http.StatusNotFound)
+	is, bad := c.writable(BrowseProjects, "", http.StatusBadRequest)
 	if bad != nil {
 		return *bad
 	}

@@ -140,7 +140,8 @@ func (s *Server) Send(e Event, retry int) Delivery {
 	if to.Secret != "" {
 		req.Header.Set("X-Hub-Signature", Sign(to.Secret, e.Body))
 	}
-	client := &http.Client{Timeout: deadline, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	transport := &http.Transport{DisableKeepAlives: true} // nothing stays open behind a test
+	client := &http.Client{Transport: transport, Timeout: deadline, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
 		out.Err = err
