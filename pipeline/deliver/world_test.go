@@ -92,6 +92,11 @@ func (tr *tracker) effect(t pipeline.Ticket) (pipeline.Applied, error) {
 		return pipeline.Applied{Ref: tr.records[len(tr.records)-1].ref}, nil
 	}
 	for _, r := range tr.records {
+		if r.ref.ID == t.Twin.ID {
+			r.open = false // linked and closed
+		}
+	}
+	for _, r := range tr.records {
 		if r.ref.ID == t.Ref.ID && !r.deleted {
 			r.rev, r.open = t.Rev, t.Open
 			return pipeline.Applied{Ref: r.ref}, nil
