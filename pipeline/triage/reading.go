@@ -112,7 +112,7 @@ func (d *decider) waited(c *Case, sink string, e *Entry) error {
 // recordDeleted: one more write finds it gone, looks for it by its key, and says what became of it.
 // A worker that is writing finds out by itself; a closed ticket is not missed.
 func (d *decider) recordDeleted(c *Case, sink string, e *Entry) {
-	if e.Ref.IsZero() || !e.rests() || e.Again || !e.WantOpen {
+	if e.Ref.IsZero() || !e.rests() || e.GivenUp != "" || e.Again || !e.WantOpen {
 		return
 	}
 	e.Again = true
