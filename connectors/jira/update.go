@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -54,6 +55,7 @@ func (w *work) update(ctx context.Context) error {
 	if err := w.edit(ctx, before); err != nil {
 		return err
 	}
+	failpoint.Hit("jira/edited")
 	stuck, err := w.carry(ctx, before)
 	if err != nil {
 		return err
