@@ -58,6 +58,7 @@ func TestConfigurationKeys(t *testing.T) {
 		keys("", reflect.TypeFor[file.SinkConfig](), 0),
 		keys("", reflect.TypeFor[jira.Config](), 0),
 		keys("", reflect.TypeFor[webhook.Config](), 0),
+		keys("", reflect.TypeFor[webhook.SinkConfig](), 0),
 	) {
 		if !strings.Contains(text, "`"+key+"`") {
 			t.Errorf("configuration.md does not name `%s`; want every key", key)

@@ -23,6 +23,7 @@ const (
 	OutcomeUnknown OutcomeResult = "unknown" // cannot be decided: parked for a person
 	OutcomeGone    OutcomeResult = "gone"    // the record was deleted by a person
 	OutcomeSighted OutcomeResult = "sighted" // not an end: a loser of the claim saw this record
+	OutcomeAdopted OutcomeResult = "adopted" // not an end: a person made this record the case's ticket (adopt, reconcile)
 )
 
 // Outcome is the end of an action, as the worker that finished its claim reports it.
@@ -32,6 +33,7 @@ type Outcome struct {
 	N       uint64        `json:"n"`
 	Attempt int           `json:"attempt"`
 	Gen     int           `json:"gen"`
+	Key     string        `json:"key,omitempty"` // the ticket key it is about; another one than the case's is of another problem
 	Rev     uint64        `json:"rev"`
 	Result  OutcomeResult `json:"result"`
 	Ref     Ref           `json:"ref"`

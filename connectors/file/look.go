@@ -141,7 +141,7 @@ func (s *Sink) listed(name string) (pipeline.Listed, bool, error) {
 	}
 	return pipeline.Listed{
 		Ref: s.ref(name, h.Case), Key: h.Key, Gen: h.Gen, Case: h.Case, Rev: h.Revision, Open: h.State != stateClosed,
-		Updated: updated, Title: h.Title, Group: groupOf(h.Group),
+		Updated: updated, Title: h.Title, Installation: h.Home, Group: groupOf(h.Group),
 	}, true, nil
 }
 

@@ -23,6 +23,7 @@ type head struct {
 	Team     string `yaml:"team"`
 	Group    string `yaml:"group"` // what the case is grouped by: name=value; name=value
 	Gen      int    `yaml:"generation"`
+	Home     string `yaml:"installation"`
 	Revision uint64 `yaml:"revision"`
 	Updated  string `yaml:"updated"` // when docket last wrote the file
 	Previous string `yaml:"previous"`
@@ -85,7 +86,7 @@ func (p page) next(t pipeline.Ticket, now time.Time) page {
 	n.head = head{
 		Key: t.Key, Case: t.Case, Title: ticket.Title(t), State: stateOpen, Priority: t.Priority.String(),
 		Severity: t.Severity.String(), Team: ticket.Line(t.Team, ticket.TitleRunes), Revision: t.Rev,
-		Group: groupWord(t.Group), Gen: t.Gen,
+		Group: groupWord(t.Group), Gen: t.Gen, Home: ticket.Line(t.Installation, ticket.TitleRunes),
 		Updated: p.head.Updated, Previous: previous(t.Previous),
 	}
 	if !t.Open {
@@ -158,7 +159,7 @@ func (p page) render(text string) string {
 	for _, f := range []struct{ name, value string }{
 		{"key", p.head.Key}, {"case", p.head.Case}, {"title", p.head.Title}, {"state", p.head.State}, {"why", p.head.Why},
 		{"priority", p.head.Priority}, {"severity", p.head.Severity}, {"team", p.head.Team},
-		{"group", p.head.Group},
+		{"group", p.head.Group}, {"installation", p.head.Home},
 	} {
 		field(&b, f.name, f.value)
 	}

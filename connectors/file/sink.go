@@ -108,7 +108,37 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 			return pipeline.Applied{}, fmt.Errorf("writing ticket %s: %w", path, err)
 		}
 	}
+	if twin := t.Twin.ID; twin != "" && twin != name {
+		if err := s.closeTwin(twin, name, now); err != nil {
+			return s.applied(name, next.head), err
+		}
+	}
 	return s.applied(name, next.head), nil
+}
+
+// closeTwin closes a second file of a ticket and names the one that stays. One that is closed, or gone, is let be.
+func (s *Sink) closeTwin(name, stays string, now time.Time) error {
+	if !isName(strings.TrimSuffix(name, extension)) || !strings.HasSuffix(name, extension) {
+		return nil // none of ours
+	}
+	path := filepath.Join(s.dir, name)
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading a second file of a ticket: %w", err)
+	}
+	p := parse(text)
+	if p.head.State == stateClosed {
+		return nil
+	}
+	p.head.State, p.head.Why, p.head.Updated = stateClosed, "second file of "+stays, now.Format(time.RFC3339)
+	p.add(now, "twin of "+stays, []string{"Closed: " + stays + " is the ticket."})
+	if err := s.write(path, p.render("\n# "+ticket.Escape(p.head.Title)+"\n\nThe ticket is "+ticket.Code(stays)+".\n")); err != nil {
+		return fmt.Errorf("closing a second file of a ticket: %w", err)
+	}
+	return nil
 }
 
 // fileName is the file of a ticket: that of the known record, else that of the key.

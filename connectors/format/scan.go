@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"slices"
+
+	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 )
 
 // maxDepth is how deep a record may nest. Real findings stay under 20; the
@@ -234,7 +236,7 @@ func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
 		case '"':
 			r.beginString()
 			// Nearly every string is short of escapes and whole in the buffer.
-			if n := quote(b[i+1:]); n >= 0 {
+			if n := quoted.End(b[i+1:]); n >= 0 {
 				if r.isKey || r.wantID {
 					r.word = append(r.word, b[i+1:i+1+min(n, maxWord)]...)
 				}

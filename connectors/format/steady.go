@@ -9,6 +9,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
 	"github.com/docket-hub/docket/pipeline"
@@ -78,14 +79,14 @@ func (s *steady) walk() bool {
 		case ' ', '\t', '\r', '\n':
 			continue
 		case '"':
-			end := i + 1 + quote(b[i+1:])
-			if end == i {
-				end = closing(b, i+1)
+			n := quoted.End(b[i+1:])
+			if n < 0 {
+				n = quoted.Close(b[i+1:])
 			}
-			if end < 0 || s.depth <= 2 && !s.text(i+1, end) {
+			if n < 0 || s.depth <= 2 && !s.text(i+1, i+1+n) {
 				return false
 			}
-			i = end
+			i += n + 1
 		case '{', '[':
 			if s.depth++; s.depth == 2 {
 				s.object = c == '{'
@@ -104,25 +105,6 @@ func (s *steady) walk() bool {
 		s.last = c
 	}
 	return true
-}
-
-// closing is where the string that begins at from ends; -1 if it does not.
-func closing(b []byte, from int) int {
-	for at := from; ; {
-		n := bytes.IndexByte(b[at:], '"')
-		if n < 0 {
-			return -1
-		}
-		at += n
-		escapes := 0
-		for at-escapes > from && b[at-escapes-1] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return at
-		}
-		at++
-	}
 }
 
 // moving is what Moves says of the value that comes next.

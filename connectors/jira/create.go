@@ -39,7 +39,7 @@ func (w *work) create(ctx context.Context) error {
 	}
 	failpoint.Hit("jira/created")
 	w.ref = s.ref(ctx, made)
-	w.t.Ref, w.fresh, w.asked, w.told = w.ref, true, stateOpen, true
+	w.t.Ref, w.fresh, w.told = w.ref, true, true
 	if err := w.readBack(ctx); err != nil {
 		return fmt.Errorf("reading the new issue back: %w", err)
 	}

@@ -82,7 +82,7 @@ func (w *world) apply(in pipeline.Ticket) pipeline.Applied {
 
 // then is the next revision of a ticket after it was delivered with out.
 func then(in pipeline.Ticket, out pipeline.Applied, change func(*pipeline.Ticket)) pipeline.Ticket {
-	in.Ref, in.Last, in.Rev, in.Comments = out.Ref, out.Held, in.Rev+1, nil
+	in.Ref, in.Last, in.Rev, in.Comments, in.WasOpen = out.Ref, out.Held, in.Rev+1, nil, in.Open
 	change(&in)
 	return in
 }

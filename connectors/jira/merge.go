@@ -10,22 +10,23 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // The words of pipeline.Fields.
 const (
 	wordTitle       = "title"
 	wordDescription = "description"
-	wordPriority    = "priority"
+	wordPriority    = pipeline.FieldPriority
 	wordDue         = "due"
-	wordAssignee    = "assignee"
-	wordLabels      = "labels" // docket's own, separated by blanks
-	wordState       = "state"  // open or closed
-	wordStatus      = "status" // its name
-	wordWanted      = "wanted" // the state that docket asked for
-	wordAcked       = "acked"
-	wordLink        = "link"     // the address of the case that the issue links to
-	wordPrevious    = "previous" // the id of the earlier ticket that it links to
+	wordAssignee    = pipeline.FieldAssignee   // account id, or user name
+	wordLabels      = "labels"                 // docket's own, separated by blanks
+	wordState       = pipeline.FieldState      // the status by its name
+	wordResolution  = pipeline.FieldResolution // by its name
+	// What only docket reads again, to do it once.
+	wordAcked    = "acked"
+	wordLink     = "link"     // the address of the case that the issue links to
+	wordPrevious = "previous" // the id of the earlier ticket that it links to
 )
 
 // want is one field as docket wants it.
@@ -103,7 +104,7 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	p := w.t.Priority
 	name, asked := w.settings.priorities[p.String()]
 	if !asked {
-		name = map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
+		name = usualPriority(p)
 	}
 	if name == "" {
 		return "", nil
@@ -120,6 +121,11 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	default:
 		return "", nil
 	}
+}
+
+// usualPriority is what Jira calls a priority where nobody renamed it.
+func usualPriority(p pipeline.Priority) string {
+	return map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
 }
 
 // custom are the configured fields but labels.
@@ -156,7 +162,7 @@ func (w *work) custom(ctx context.Context, sc *screen, create bool) ([]want, err
 func (w *work) wantedLabels() ([]string, error) {
 	var all []string
 	if w.s.config.KeyField == "" {
-		all = append(all, w.t.Key)
+		all = append(all, w.t.Key, commonLabel)
 	}
 	for _, l := range w.t.Labels {
 		all = append(all, label("docket-"+l))
@@ -261,31 +267,47 @@ func labelChanges(now, wanted, own []string, key string) []map[string]string {
 
 // marker is the issue's property as this ticket wants it.
 func (w *work) marker() marker {
-	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m := marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	for _, g := range w.t.Group {
+		m.Group = append(m.Group, pipeline.GroupValue{Name: g.Name, Value: ticket.Line(g.Value, shortRunes)})
+	}
+	return m
 }
 
 // held is what the issue held when it was read last. A field that was left to a person keeps what
 // docket last knew of its own, so that the person's value is not taken for docket's next time.
 func (w *work) held() pipeline.Fields {
-	h := pipeline.Fields{wordState: w.issue.state(), wordStatus: w.issue.status().Name}
+	h := pipeline.Fields{}
 	for _, x := range w.all {
-		last, known := w.t.Last[x.word]
-		switch {
-		case !w.kept[x.word]:
+		if w.kept[x.word] {
+			h[x.word] = w.t.Last[x.word]
+		} else {
 			h[x.word] = short(w.issue.value(x.field))
-		case known:
-			h[x.word] = last
 		}
 	}
-	labels := slices.DeleteFunc(slices.Clone(w.labels), func(l string) bool { return !slices.Contains(w.issue.labels(), l) })
-	h[wordLabels] = strings.Join(labels, " ")
-	if w.asked != "" {
-		h[wordWanted] = w.asked
+	h[wordLabels] = present(w.labels, w.issue.labels())
+	h[wordState], h[wordResolution] = w.issue.status().Name, w.issue.value("resolution")
+	if w.stateIsTheirs() {
+		h[wordState], h[wordResolution] = w.t.Last[wordState], w.t.Last[wordResolution]
 	}
-	for word, value := range map[string]string{wordAcked: w.t.Acked, wordLink: w.link, wordPrevious: w.previous} {
-		if value != "" {
-			h[word] = value
-		}
-	}
+	h[wordAcked], h[wordLink], h[wordPrevious] = w.t.Acked, w.link, w.previous
+	maps.DeleteFunc(h, func(_, v string) bool { return v == "" })
 	return h
+}
+
+// present are those of docket's labels that an issue has, separated by blanks.
+func present(own, there []string) string {
+	return strings.Join(slices.DeleteFunc(sortedUnique(own), func(l string) bool { return !slices.Contains(there, l) }), " ")
+}
+
+// stateIsTheirs reports whether the status is one that docket neither set nor found at its last write.
+func (w *work) stateIsTheirs() bool {
+	now, last := w.issue.status().Name, w.t.Last[wordState]
+	switch {
+	case w.moved, last == "", now == last:
+		return false
+	case w.t.Open != w.t.WasOpen && w.issue.state() == stateWord(w.t.Open):
+		return false // an attempt that no answer told of brought it there
+	}
+	return !slices.ContainsFunc(w.t.Sent, func(f pipeline.Fields) bool { return f[wordState] == now })
 }

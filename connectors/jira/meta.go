@@ -152,8 +152,8 @@ func (s *screens) of(ctx context.Context, project, issueType string) (*screen, e
 
 func (c *client) screen(ctx context.Context, project, issueType string) (*screen, error) {
 	types, err := pages[option](ctx, c, api+"issue/createmeta/"+url.PathEscape(project)+"/issuetypes", "issueTypes")
-	if errors.Is(err, pipeline.ErrGone) {
-		return nil, pipeline.Permanent(fmt.Errorf("project: %s does not exist, or this account may not create issues there", project))
+	if errors.Is(err, pipeline.ErrGone) || pipeline.IsPermanent(err) {
+		return nil, pipeline.Permanent(fmt.Errorf("project: %s does not exist, or this account may not create issues there (%v)", project, err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the issue types of project %s: %w", project, err)

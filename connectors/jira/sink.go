@@ -42,9 +42,10 @@ type Sink struct {
 }
 
 var (
-	_ pipeline.Sink    = (*Sink)(nil)
-	_ pipeline.Finder  = (*Sink)(nil)
-	_ pipeline.Checker = (*Sink)(nil)
+	_ pipeline.Sink      = (*Sink)(nil)
+	_ pipeline.Finder    = (*Sink)(nil)
+	_ pipeline.Checker   = (*Sink)(nil)
+	_ pipeline.Inspector = (*Sink)(nil)
 )
 
 // Factory makes sinks of type jira.
@@ -187,10 +188,10 @@ type work struct {
 	told     bool            // the description was written by this call
 	wrote    bool            // something that shows in a field was written since the issue was read
 	fresh    bool            // the issue was made by this call
+	moved    bool            // its status was set by this call
 	whole    string          // the text that was too long for the description
 	ref      pipeline.Ref
 	second   pipeline.Ref // another issue under the key
-	asked    string       // the state that docket asked for last
 	link     string       // the address of the case that the issue links to
 	previous string       // the id of the earlier ticket that it links to
 }
@@ -199,7 +200,7 @@ type work struct {
 func (w *work) answer() pipeline.Applied {
 	a := pipeline.Applied{Ref: w.ref, Twin: w.second}
 	if w.issue != nil {
-		a.Held = w.held()
+		a.Held, a.Updated = w.held(), w.issue.time("updated")
 	}
 	return a
 }

@@ -61,8 +61,8 @@ func (g goal) reached(s status) bool { return slices.Contains(g.categories, s.Ca
 // carry brings the issue to the wanted state, when docket's own wish changed: what a person set in
 // between stays. stuck is why it cannot be done; it is for the end, when all else is written.
 func (w *work) carry(ctx context.Context, before marker) (stuck, err error) {
-	w.asked = stateWord(w.t.Open)
-	if w.issue.state() == w.asked || !w.flips(before) {
+	wanted := stateWord(w.t.Open)
+	if w.issue.state() == wanted || !w.turns(before) {
 		return nil, w.acknowledge(ctx)
 	}
 	err = w.walk(ctx, w.issue, w.goal(w.t.Open))
@@ -71,7 +71,7 @@ func (w *work) carry(ctx context.Context, before marker) (stuck, err error) {
 		return nil, err
 	}
 	w.s.log.Error("the workflow has no way", "sink", w.s.name, "ticket", w.issue.Key, "case", w.t.Case, "err", err)
-	say := pipeline.Comment{EventID: fmt.Sprintf("%s/r%d %s", w.t.Case, w.t.Rev, w.asked), Time: w.s.now(), Lines: []string{"docket could not set this ticket to " + w.asked + ": " + none.why}}
+	say := pipeline.Comment{EventID: fmt.Sprintf("%s/r%d %s", w.t.Case, w.t.Rev, wanted), Time: w.s.now(), Lines: []string{"docket could not set this ticket to " + wanted + ": " + none.why}}
 	w.t.Comments = append(slices.Clone(w.t.Comments), say)
 	if w.t.Open && none.offered {
 		// The contract's "not reopenable": a new ticket of the same case.
@@ -80,25 +80,18 @@ func (w *work) carry(ctx context.Context, before marker) (stuck, err error) {
 	return pipeline.Permanent(err), nil
 }
 
-// flips reports whether docket's wish about the state is another one than the last that it carried
-// out. The last is what the outcome of a delivery said, else what the issue's property says.
-func (w *work) flips(before marker) bool {
-	want, last := stateWord(w.t.Open), w.t.Last[wordWanted]
-	if last == "" {
-		last = before.State
-	}
-	if last == "" { // an issue that a person named: its state is theirs, unless the work is done
+// turns reports whether this revision is to close or reopen the issue. Where no delivery is known, what
+// the issue's property says of docket's last wish decides.
+func (w *work) turns(before marker) bool {
+	want := stateWord(w.t.Open)
+	switch {
+	case w.t.Last != nil:
+		return w.t.Open != w.t.WasOpen
+	case before.State == "": // an issue that a person named: its state is theirs, unless the work is done
 		return want == stateClosed
+	default:
+		return before.State != want
 	}
-	return last != want || w.t.Open && reopens(w.t.Comments)
-}
-
-// reopens reports whether the comments say that the case was opened again since the last delivery: a
-// person's close and docket's "open again" may lie between two deliveries.
-func reopens(list []pipeline.Comment) bool {
-	return slices.ContainsFunc(list, func(c pipeline.Comment) bool {
-		return slices.ContainsFunc(c.Lines, func(l string) bool { return strings.HasPrefix(l, "Reopened:") })
-	})
 }
 
 // acknowledge brings a new issue to the status that stands for an ack, once per ack. That it cannot be
@@ -161,7 +154,7 @@ func (w *work) walk(ctx context.Context, i *issue, g goal) error {
 			return named(fmt.Sprintf("setting %s to %q", i.Key, next.To.Name), err)
 		}
 		failpoint.Hit("jira/stepped")
-		w.wrote = true
+		w.wrote, w.moved = true, w.moved || i == w.issue
 		at = next.To
 		seen[strings.ToLower(at.Name)] = true
 		if g.named(at) || g.status == "" && g.reached(at) {

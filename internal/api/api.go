@@ -98,6 +98,7 @@ type CaseRow struct {
 	Due      time.Time             `json:"due,omitzero"`
 	Labels   []string              `json:"labels,omitempty"` // recurring, disputed, digest, acked, snoozed
 	Acked    string                `json:"acked,omitempty"`
+	Assignee string                `json:"assignee,omitempty"` // whom a person gave it to
 	Tickets  []TicketRow           `json:"tickets,omitempty"`
 }
 
@@ -184,16 +185,23 @@ type SourceRow struct {
 	Lost        bool      `json:"lost,omitempty"` // state knows it, the configuration does not
 }
 
-// SinkRow is the state of a sink.
+// SinkRow is the state of a sink. What its delivery is doing (from LastError on)
+// is known while docket runs.
 type SinkRow struct {
-	Name      string `json:"name"`
-	Type      string `json:"type"`
-	Waiting   int    `json:"waiting"`
-	Dead      int    `json:"dead"`
-	Parked    int    `json:"parked"`
-	LastError string `json:"last_error,omitempty"`
-	Stopped   string `json:"stopped,omitempty"`
-	Held      string `json:"held,omitempty"` // why no call starts now: brake, credentials, retry_after, breaker
+	Name        string    `json:"name"`
+	Type        string    `json:"type"`
+	Lost        bool      `json:"lost,omitempty"`       // state knows it, the configuration does not
+	Waiting     int       `json:"waiting"`              // on their way to it
+	Oldest      time.Time `json:"oldest,omitzero"`      // since when the first of them is under way
+	Dead        int       `json:"dead"`                 // refused for good
+	Parked      int       `json:"parked"`               // a person has to decide
+	Gone        int       `json:"gone"`                 // deleted twice
+	LastError   string    `json:"last_error,omitempty"` // the last call that failed
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"` // the last call that the sink took
+	Stopped     string    `json:"stopped,omitempty"`     // its credentials are refused: nothing is sent
+	Held        string    `json:"held,omitempty"`        // why no call starts now: brake, credentials, retry_after, breaker
+	HeldTill    time.Time `json:"held_till,omitzero"`    // no call before, as the sink asked, or the breaker's next try
 }
 
 // BrakeStatus says whether outside writes may start, and what waits for each sink.
@@ -203,6 +211,28 @@ type BrakeStatus struct {
 	Since time.Time `json:"since,omitzero"` // when
 	Text  string    `json:"text,omitempty"` // why
 	Sinks []SinkRow `json:"sinks"`
+}
+
+// DrillRequest asks for a drill.
+type DrillRequest struct {
+	Sink string        `json:"sink,omitempty"`    // empty: every sink
+	Wait time.Duration `json:"wait_ns,omitempty"` // for each step; 0: two minutes
+}
+
+// DrillResult is how a drill went, step by step.
+type DrillResult struct {
+	OK    bool        `json:"ok"`
+	Case  string      `json:"case,omitempty"`
+	Steps []DrillStep `json:"steps"`
+}
+
+// DrillStep is one step of a drill.
+type DrillStep struct {
+	Sink  string        `json:"sink,omitempty"` // empty: docket itself
+	Name  string        `json:"name"`           // finding, ticket, look-up, resolved, closed
+	OK    bool          `json:"ok"`
+	Text  string        `json:"text"`
+	After time.Duration `json:"after_ns"` // since the drill began
 }
 
 // DeadLetterFilter selects dead letters. Empty fields select all. Words of one field are alternatives.
@@ -228,10 +258,10 @@ type DeadLetter struct {
 	Reason    string            `json:"reason,omitempty"`
 	Next      string            `json:"next"` // what a person does about it
 	Ref       pipeline.Ref      `json:"ref,omitzero"`
-	Key       string            `json:"key"`     // the ticket key that its record would carry
-	Action    uint64            `json:"action"`  // number of the action that failed
-	Refused   uint64            `json:"refused"` // the revision that it carried
-	Wanted    uint64            `json:"wanted"`  // the revision that a retry sends
+	Key       string            `json:"key"`    // the ticket key that its record would carry
+	Action    uint64            `json:"action"` // number of the action that failed
+	Sent      uint64            `json:"sent"`   // the revision that it carried
+	Wanted    uint64            `json:"wanted"` // the revision that a retry sends
 	Delivered uint64            `json:"delivered"`
 }
 
@@ -322,6 +352,13 @@ type Service interface {
 	Sinks(ctx context.Context) ([]SinkRow, error)
 	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
 	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
+	Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error)
+	// TestSinks proves the settings of the sinks named, or of all; with create by a test ticket too.
+	TestSinks(ctx context.Context, names []string, create bool, p Progress) ([]SinkTest, error)
+	// Preview is a case's ticket as one sink, or each of its sinks, would write it.
+	Preview(ctx context.Context, id, sink string) ([]TicketPreview, error)
+	// Reconcile compares state with the trackers, and repairs what is asked for.
+	Reconcile(ctx context.Context, r ReconcileRequest, p Progress) (Reconciliation, error)
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

@@ -343,6 +343,15 @@ func (c *Client) Brake(ctx context.Context) (BrakeStatus, error) {
 	return get[BrakeStatus](ctx, c, nil, "brake")
 }
 
+// Drill implements Service. When ctx ends the daemon stops the drill and cleans up.
+func (c *Client) Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error) {
+	b, err := body(r)
+	if err != nil {
+		return DrillResult{}, err
+	}
+	return stream[DrillResult](ctx, c, call{method: http.MethodPost, path: "/api/v1/drill", body: b, kind: kindJSON}, p)
+}
+
 // Scopes implements Service.
 func (c *Client) Scopes(ctx context.Context) ([]ScopeRow, error) {
 	return get[[]ScopeRow](ctx, c, nil, "scopes")

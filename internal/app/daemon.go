@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/failpoint"
@@ -29,6 +30,7 @@ const reloadWithin = time.Minute
 // RunOptions is what a command adds to a configuration.
 type RunOptions struct {
 	Load   func() (*config.Config, error) // reads the configuration again, for a reload
+	Set    connectors.Set                 // nil: every type of this binary
 	Log    *slog.Logger
 	Stdin  io.Reader
 	Pprof  bool
@@ -38,7 +40,7 @@ type RunOptions struct {
 }
 
 func (o RunOptions) options() (Options, error) {
-	set, err := all.Set()
+	set, err := typesOf(o.Set)
 	if err != nil {
 		return Options{}, err
 	}
@@ -51,7 +53,19 @@ func (o RunOptions) options() (Options, error) {
 // Load reads a configuration with the types that this binary has. What is wrong
 // is a config.Errors; expressions and connectors' blocks are checked too, so that all errors come at once.
 func Load(path string, getenv func(string) (string, bool)) (*config.Config, error) {
-	set, err := all.Set()
+	return load(nil, path, getenv)
+}
+
+// typesOf is a set, or what this binary has.
+func typesOf(set connectors.Set) (connectors.Set, error) {
+	if set != nil {
+		return set, nil
+	}
+	return all.Set()
+}
+
+func load(set connectors.Set, path string, getenv func(string) (string, bool)) (*config.Config, error) {
+	set, err := typesOf(set)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +85,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(160 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
 	}
 }
 
@@ -128,7 +142,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 
 func (a *App) serverOptions(cfg *config.Config, o RunOptions) server.Options {
 	return server.Options{
-		Listen: cfg.Server.Listen, Service: a, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
+		Listen: cfg.Server.Listen, Service: a, Hook: a.Hook, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
 		Tokens: tokens(cfg), Pprof: o.Pprof, Installation: a.Graph().Rules.Installation, Log: a.o.Log.With("component", "server"),
 	}
 }
@@ -154,7 +168,7 @@ func (a *App) nameLost(cfg *config.Config) {
 	}
 }
 
-// startSources polls every source of the graph in force until stopSources. It does nothing while they run.
+// startSources polls every source of the graph in force, and listens to its sinks, until stopSources. It does nothing while they run.
 func (a *App) startSources() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,6 +182,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.startWatches(ctx, g)
 }
 
 // stopSources ends the polls, at most until ctx ends: a read that does not look up (standard

@@ -62,7 +62,7 @@ func (r *reader) deadLetter(v triage.View, c *triage.Case, sink string, e *triag
 	row := api.DeadLetter{
 		Case: c.ID(), Sink: sink, State: string(st), GivenUp: given, Team: c.Team, Priority: c.Priority, CaseOpen: c.Open,
 		Since: e.Since, Reason: e.Reason, Ref: e.Ref, Key: pipeline.TicketKey(r.graph().Rules.Installation, c.Key, e.Gen),
-		Action: e.N, Refused: e.Rev, Wanted: e.Wanted, Delivered: e.Delivered,
+		Action: e.N, Sent: e.Rev, Wanted: e.Wanted, Delivered: e.Delivered,
 	}
 	row.Next = nextStep(&row)
 	if c.Digest {

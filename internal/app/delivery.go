@@ -44,7 +44,7 @@ func (a *App) startSink(s *Sink) error {
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
-		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
+		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, LookFirst: a.lookFirst, Log: a.o.Log.With("component", "deliver"),
 		Rate: s.Rate, Brake: a.braked,
 	})
 	if err != nil {
@@ -107,13 +107,14 @@ func (q queue) Fetch(ctx context.Context, n int) ([]deliver.Message, error) {
 
 type queued struct{ stream.Delivery }
 
-func (q queued) Data() []byte { return q.Delivery.Data }
+func (q queued) Action() (pipeline.Action, error) { return state.DecodeAction(q.Data) }
 
 // outcomes puts what workers report onto the inputs stream.
 type outcomes struct{ app *App }
 
 func (o outcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
 	o.app.o.Metrics.attempted(&out)
+	o.app.wrote(&out)
 	return o.app.input(ctx, message{Outcome: &out}, fmt.Sprintf("o/%s/%s/%d.%d", out.Case, out.Sink, out.N, out.Attempt))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/docket-hub/docket/config"
@@ -39,6 +40,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		return nil, err
 	}
 	byName := map[string]state.SourceState{}
+	known = slices.DeleteFunc(known, func(w state.SourceState) bool { return isSinkMark(w.Name) })
 	for _, w := range known {
 		byName[w.Name] = w
 	}
@@ -84,21 +86,30 @@ func (r *reader) Sinks(context.Context) ([]api.SinkRow, error) {
 				if !ok {
 					at[sink] = len(out)
 					i = len(out)
-					out = append(out, api.SinkRow{Name: sink, Type: "(not configured)"})
+					out = append(out, api.SinkRow{Name: sink, Type: "(not configured)", Lost: true})
 				}
-				switch {
-				case e.St == triage.Dead:
-					out[i].Dead++
-				case e.St == triage.Parked:
-					out[i].Parked++
-				case e.St == triage.Inflight || e.Wants():
-					out[i].Waiting++
-				}
+				countEntry(&out[i], e)
 			}
 			return true
 		})
 	})
 	return out, err
+}
+
+func countEntry(row *api.SinkRow, e *triage.Entry) {
+	switch {
+	case e.St == triage.Dead:
+		row.Dead++
+	case e.St == triage.Parked:
+		row.Parked++
+	case e.St == triage.Gone:
+		row.Gone++
+	case e.St == triage.Inflight || e.Wants():
+		row.Waiting++
+		if at := e.Issued; e.St == triage.Inflight && (row.Oldest.IsZero() || at.Before(row.Oldest)) {
+			row.Oldest = at
+		}
+	}
 }
 
 // Scopes implements api.Service.

@@ -27,6 +27,10 @@ func (a *App) Once(ctx context.Context, wait time.Duration, p api.Progress) (api
 	before := a.loop.summary()
 	var sum api.Summary
 	var failed []error
+	if err := a.watchOnce(ctx); err != nil {
+		failed = append(failed, err)
+		sum.Failures++
+	}
 	for i := range a.Graph().Sources {
 		s := &a.Graph().Sources[i]
 		got, err := a.polls.poll(ctx, s, true, func(n int) { p("reading "+s.Name, n, 0) })

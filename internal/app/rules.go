@@ -96,6 +96,18 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		settings[t.Name] = t.Sinks
 	}
 	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	renderers := map[string]pipeline.Renderer{}
+	for _, s := range g.Sinks {
+		if x, ok := s.Sink.(pipeline.Renderer); ok {
+			renderers[s.Name] = x
+		}
+	}
+	r.Fields = func(sink string, t *pipeline.Ticket) pipeline.Fields {
+		if x := renderers[sink]; x != nil {
+			return x.Fields(*t)
+		}
+		return nil
+	}
 	routes := map[string]string{}
 	routeDigests(cfg.Route, "route", "", routes)
 	r.SinkConfig = func(team, route, sink string) string {
@@ -150,6 +162,9 @@ func (g *Graph) groupSinks(sinks []string) []string {
 
 // Judge works out priority, route and group of a finding.
 func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
+	if v, is := g.drillVerdict(f); is {
+		return v
+	}
 	x := g.model.Assess(f)
 	full := g.model.Extend(f) // with the user's own factors, for conditions only
 	d := g.Tree.Route(full, expr.NewSubject(full))

@@ -315,7 +315,8 @@ func stored(t testing.TB, d dump, path string) {
 		t.Error(err)
 	}
 	for _, r := range rows {
-		d["state outbox"] = append(d["state outbox"], r.Data...)
+		a, err := state.DecodeAction(r.Data)
+		d.value(t, "state outbox "+r.Case, a, err)
 	}
 	marks, err := store.Watermarks()
 	d.value(t, "state watermarks", marks, err)

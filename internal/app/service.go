@@ -109,11 +109,25 @@ func (a *App) Sinks(ctx context.Context) ([]api.SinkRow, error) {
 	for i := range rows {
 		for _, d := range a.deliveries() {
 			if st := d.loop.Status(); st.Sink == rows[i].Name {
-				rows[i].LastError, rows[i].Stopped, rows[i].Held = st.LastError, st.Stopped, st.Why()
+				rows[i].LastError, rows[i].LastErrorAt, rows[i].LastSuccess = st.LastError, st.LastErrorAt, st.LastSuccess
+				rows[i].Stopped, rows[i].Held, rows[i].HeldTill = st.Stopped, st.Why(), st.Held
+				if st.Open {
+					rows[i].HeldTill = st.Probe
+				}
 			}
 		}
 	}
 	return rows, err
+}
+
+// TestSinks implements api.Service.
+func (a *App) TestSinks(ctx context.Context, names []string, create bool, p api.Progress) ([]api.SinkTest, error) {
+	return a.Graph().TestSinks(ctx, names, create, p)
+}
+
+// Preview implements api.Service.
+func (a *App) Preview(ctx context.Context, id, sink string) ([]api.TicketPreview, error) {
+	return a.reader().Preview(ctx, id, sink, a.now())
 }
 
 // Scopes implements api.Service.
@@ -231,14 +245,19 @@ type offline struct {
 // same state every call fails with ErrRunning.
 func Offline(cfg *config.Config, o RunOptions) api.Service { return &offline{cfg, o} }
 
-// read runs fn over the state, opened for reading only; over an empty one where there is none yet.
-func (f *offline) read(fn func(*reader) error) (err error) {
+// build makes the graph of the configuration.
+func (f *offline) build() (*Graph, error) {
 	opts, err := f.o.options()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
-	g, err := Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: now, Installation: InstallationOf(f.cfg)})
+	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: now, Installation: InstallationOf(f.cfg)})
+}
+
+// read runs fn over the state, opened for reading only; over an empty one where there is none yet.
+func (f *offline) read(fn func(*reader) error) (err error) {
+	g, err := f.build()
 	if err != nil {
 		return err
 	}
@@ -312,6 +331,29 @@ func (f *offline) Sinks(ctx context.Context) ([]api.SinkRow, error) {
 	return one(f.known, func(r *reader) ([]api.SinkRow, error) { return r.Sinks(ctx) })
 }
 
+func (f *offline) TestSinks(ctx context.Context, names []string, create bool, p api.Progress) (out []api.SinkTest, err error) {
+	// The sinks alone are asked: a daemon on the same state is in nobody's way.
+	g, err := f.build()
+	if err != nil {
+		return nil, err
+	}
+	return g.TestSinks(ctx, names, create, p)
+}
+
+func (f *offline) Preview(ctx context.Context, id, sink string) ([]api.TicketPreview, error) {
+	now := time.Now().UTC().Add(f.o.Skew)
+	return one(f.known, func(r *reader) ([]api.TicketPreview, error) { return r.Preview(ctx, id, sink, now) })
+}
+
+func (f *offline) Reconcile(ctx context.Context, q api.ReconcileRequest, p api.Progress) (out api.Reconciliation, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Reconcile(ctx, q, p)
+		return err
+	})
+	return out, err
+}
+
 func (f *offline) Scopes(ctx context.Context) ([]api.ScopeRow, error) {
 	return one(f.known, func(r *reader) ([]api.ScopeRow, error) { return r.Scopes(ctx) })
 }
@@ -378,6 +420,15 @@ func (f *offline) Brake(ctx context.Context) (api.BrakeStatus, error) {
 
 func (f *offline) DeadLetters(ctx context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
 	return one(f.known, func(r *reader) ([]api.DeadLetter, error) { return r.DeadLetters(ctx, q) })
+}
+
+func (f *offline) Drill(ctx context.Context, r api.DrillRequest, p api.Progress) (out api.DrillResult, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Drill(ctx, r, p)
+		return err
+	})
+	return out, err
 }
 
 func (f *offline) Apply(ctx context.Context, plan api.Plan, strict bool, p api.Progress) (out api.Applied, err error) {

@@ -142,9 +142,9 @@ func drawDeadLetter(pg *page, d *api.DeadLetter) {
 	optional(t, "ticket", cmp.Or(d.Ref.Key, d.Ref.ID))
 	optional(t, "at", d.Ref.URL)
 	t.row("key", d.Key)
-	t.row("refused", d.Refused)
-	t.row("wanted", d.Wanted)
-	t.row("delivered", d.Delivered)
+	t.row("revision sent", d.Sent)
+	t.row("revision wanted", d.Wanted)
+	t.row("revision delivered", d.Delivered)
 	pg.table(t)
 	for _, line := range strings.Split(d.Reason, "\n") {
 		pg.line("  %s", line)

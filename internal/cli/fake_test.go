@@ -40,10 +40,13 @@ type fake struct {
 	dead       []api.DeadLetter
 	deadFilter api.DeadLetterFilter
 	brake      api.BrakeStatus
+	drill      api.DrillResult
+	drilled    api.DrillRequest
 
-	filter api.Filter
-	acted  []pipeline.Interaction
-	strict bool
+	filter   api.Filter
+	acted    []pipeline.Interaction
+	strict   bool
+	repaired []string
 }
 
 func newFake() *fake {
@@ -192,6 +195,12 @@ func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.Dea
 	return f.dead, f.err
 }
 
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket in jira", 0, 0)
+	f.drilled = r
+	return f.drill, f.err
+}
+
 func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return f.brake, f.err }
 
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) {
@@ -231,6 +240,39 @@ func (f *fake) Apply(_ context.Context, pl api.Plan, strict bool, p api.Progress
 func (f *fake) Ingest(context.Context, api.IngestRequest) (api.IngestResult, error) {
 	return api.IngestResult{}, f.err
 }
+func (f *fake) TestSinks(_ context.Context, names []string, create bool, _ api.Progress) ([]api.SinkTest, error) {
+	out := []api.SinkTest{{Sink: "jira", Type: "jira", Failed: true, Checks: []api.CheckRow{
+		{Name: "credentials", State: api.CheckOK, Fact: "signed in as bot@example.com"},
+		{Name: "priority P1", State: api.CheckFailed, Key: "sinks[0].priorities.P1", At: "docket.yaml:14:18", Error: "the project has no priority Highest",
+			Have: "High, Medium, Low", Fix: "map P1 to one of these"},
+		{Name: "transitions", State: api.CheckSkipped, Fact: "no issue to ask about"},
+	}}}
+	if create {
+		out[0].Steps = []api.CheckRow{{Name: "create a test ticket", State: api.CheckOK, Fact: "PAY-9"}}
+		out[0].Left = pipeline.Ref{ID: "10009", Key: "PAY-9"}
+	}
+	return out, f.err
+}
+
+func (f *fake) Preview(context.Context, string, string) ([]api.TicketPreview, error) {
+	return []api.TicketPreview{
+		{Sink: "jira", Type: "jira", Preview: pipeline.Preview{Title: "Root has no MFA", Format: "wiki", Body: "h1. x\nline \x1b[31m", Fields: map[string]any{"labels": []string{"docket"}, "project": "PAY"}}},
+		{Sink: "old", Type: "webhook"},
+	}, f.err
+}
+
+func (f *fake) Reconcile(_ context.Context, q api.ReconcileRequest, _ api.Progress) (api.Reconciliation, error) {
+	f.repaired = append(f.repaired, q.Repair...)
+	twin := api.Difference{ID: "jira/twin/DK-1/10044", Sink: "jira", Kind: api.DiffTwin, Case: "DK-1", What: "PAY-13 is a second record of DK-1 beside PAY-12", Repair: "link it to PAY-12 and close it", Done: len(q.Repair) > 0}
+	orphan := api.Difference{ID: "jira/orphan//7", Sink: "jira", Kind: api.DiffOrphan, What: "PAY-7 is open, and no case has it"}
+	left := 2
+	if twin.Done {
+		left = 1
+	}
+	return api.Reconciliation{Made: testTime, Sinks: []api.ReconciledSink{{Sink: "jira", Records: 3, Tickets: 1}, {Sink: "hook", Skipped: "a sink of type webhook cannot list its records"}},
+		Differences: []api.Difference{twin, orphan}, Left: left}, f.err
+}
+
 func (f *fake) Verify(context.Context) ([]string, error) { return f.problems, f.err }
 func (f *fake) Reload(context.Context) error             { return f.err }
 func (f *fake) Ready(context.Context) error              { return f.err }

@@ -123,46 +123,6 @@ already stays one finding each.
 	}
 }
 
-func (p *program) sinksCommand() *cobra.Command {
-	var o output
-	list := &cobra.Command{
-		Use: "list", Short: "List sinks with what waits for them",
-		Long: "List shows each sink, what is on its way to it, what is stuck, and its last error.\n\n  docket sinks list",
-		Args: arguments(0, 0, ""),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.check(c); err != nil {
-				return err
-			}
-			return p.ask(c, func(ctx context.Context, svc api.Service) error {
-				rows, err := svc.Sinks(ctx)
-				if err != nil {
-					return err
-				}
-				return p.show(o, rows, func(pg *page) { drawSinks(pg, rows) })
-			})
-		},
-	}
-	o.flag(list)
-	return group("sinks", "Look at sinks", "A sink is where tickets and messages go.\n\n  docket sinks list", list)
-}
-
-func drawSinks(pg *page, rows []api.SinkRow) {
-	t := newTable("NAME", "TYPE", "STATE", "WAITING", "PARKED", "DEAD", "ERROR")
-	for _, r := range rows {
-		state, why := stateCell("ok"), r.LastError
-		switch {
-		case r.Stopped != "":
-			state, why = cell{"stopped", red}, r.Stopped
-		case r.Held != "":
-			state, why = cell{"held: " + heldWord(r.Held), yellow}, r.LastError
-		case r.LastError != "":
-			state = stateCell("failed")
-		}
-		t.row(r.Name, r.Type, state, r.Waiting, r.Parked, r.Dead, why)
-	}
-	pg.table(t)
-}
-
 func (p *program) rejectsCommand() *cobra.Command {
 	var o output
 	var limit int

@@ -51,6 +51,7 @@ func TestClientIsTheService(t *testing.T) {
 			"ResetSource": func(s api.Service) (any, error) { return nil, s.ResetSource(ctx, "hub") },
 			"Sinks":       func(s api.Service) (any, error) { return s.Sinks(ctx) },
 			"Brake":       func(s api.Service) (any, error) { return s.Brake(ctx) },
+			"Drill":       func(s api.Service) (any, error) { return s.Drill(ctx, example[api.DrillRequest](), quiet) },
 			"DeadLetters": func(s api.Service) (any, error) { return s.DeadLetters(ctx, example[api.DeadLetterFilter]()) },
 			"Scopes":      func(s api.Service) (any, error) { return s.Scopes(ctx) },
 			"Rejects":     func(s api.Service) (any, error) { return s.Rejects(ctx, 17) },
@@ -64,9 +65,14 @@ func TestClientIsTheService(t *testing.T) {
 			"Ingest": func(s api.Service) (any, error) {
 				return s.Ingest(ctx, api.IngestRequest{Source: "ci", Body: strings.NewReader(threeLines), Origin: "o"})
 			},
-			"Verify": func(s api.Service) (any, error) { return s.Verify(ctx) },
-			"Reload": func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
-			"Ready":  func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
+			"TestSinks": func(s api.Service) (any, error) {
+				return s.TestSinks(ctx, []string{"jira"}, true, quiet)
+			},
+			"Preview":   func(s api.Service) (any, error) { return s.Preview(ctx, "DK-1", "jira") },
+			"Reconcile": func(s api.Service) (any, error) { return s.Reconcile(ctx, example[api.ReconcileRequest](), quiet) },
+			"Verify":    func(s api.Service) (any, error) { return s.Verify(ctx) },
+			"Reload":    func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
+			"Ready":     func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
 		}
 		methods := reflect.TypeFor[api.Service]()
 		for i := range methods.NumMethod() {

@@ -51,6 +51,7 @@ type fake struct {
 	asked    []api.Filter
 	ingested []api.IngestRequest
 	bodies   []string
+	hooks    []string // bodies
 	reloads  int
 	reset    []string
 	empty    bool
@@ -188,6 +189,13 @@ func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.Dea
 	return list, nil
 }
 
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket", 0, 0)
+	v := one[api.DrillResult](f)
+	v.Case = fmt.Sprint(r)
+	return v, sentinelOf(r.Sink)
+}
+
 func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return one[api.BrakeStatus](f), nil }
 
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) { return one[[]api.ScopeRow](f), nil }
@@ -272,6 +280,23 @@ func (f *fake) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResul
 	return out, nil
 }
 
+func (f *fake) TestSinks(_ context.Context, names []string, create bool, p api.Progress) ([]api.SinkTest, error) {
+	p("testing", 1, len(names))
+	return one[[]api.SinkTest](f), nil
+}
+
+func (f *fake) Preview(_ context.Context, id, _ string) ([]api.TicketPreview, error) {
+	if err := sentinelOf(id); err != nil {
+		return nil, err
+	}
+	return one[[]api.TicketPreview](f), nil
+}
+
+func (f *fake) Reconcile(_ context.Context, _ api.ReconcileRequest, p api.Progress) (api.Reconciliation, error) {
+	p("comparing", 0, 0)
+	return one[api.Reconciliation](f), nil
+}
+
 func (f *fake) Verify(context.Context) ([]string, error) { return one[[]string](f), nil }
 
 func (f *fake) Reload(context.Context) error {
@@ -327,7 +352,7 @@ func start(t *testing.T, change func(o *Options, tm *timings)) *running {
 	x := &running{fake: &fake{}, log: &output{}, reg: prometheus.NewRegistry()}
 	o := Options{
 		Listen: "127.0.0.1:0", Service: x.fake, Registry: x.reg, Metrics: promhttp.HandlerFor(x.reg, promhttp.HandlerOpts{}),
-		Tokens: allTokens(), Installation: "acme-test", Pprof: true,
+		Tokens: allTokens(), Installation: "acme-test", Pprof: true, Hook: x.fake.hook,
 		Log: slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	tm := defaultTimings()

@@ -284,6 +284,19 @@ func (s *Server) plan(x *exchange, r *http.Request) error {
 	return stream(s, x, r, s.o.Service.Plan)
 }
 
+func (s *Server) drill(x *exchange, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	var in api.DrillRequest
+	if err := s.decode(r, &in); err != nil {
+		return err
+	}
+	return stream(s, x, r, func(ctx context.Context, p api.Progress) (api.DrillResult, error) {
+		return s.o.Service.Drill(ctx, in, p)
+	})
+}
+
 func (s *Server) apply(x *exchange, r *http.Request) error {
 	q, err := query(r, "strict")
 	if err != nil {

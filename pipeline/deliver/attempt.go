@@ -54,6 +54,9 @@ var (
 // carry carries the action out under the claim just taken and ends the attempt.
 func (w *attempt) carry(ctx context.Context) {
 	w.unsure, w.since = !w.sure, w.at
+	if w.sure && w.l.o.LookFirst && w.l.finder != nil && w.t.Ref.IsZero() {
+		w.unsure, w.since = true, w.l.began
+	}
 	for {
 		if w.unsure && !w.l.repeats {
 			if e := w.resolve(ctx); e != nil {
@@ -224,6 +227,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	}
 	switch d.Kind {
 	case Finished:
+		l.status.succeeded()
 		o := w.outcome(pipeline.OutcomeDone, "")
 		o.Held, o.Updated, o.Created = applied.Held, applied.Updated, w.made
 		return &ending{outcome: o}
@@ -322,7 +326,7 @@ func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipelin
 		reason = strings.ToValidUTF8(reason[:reasonBytes], "") + "…"
 	}
 	return &pipeline.Outcome{
-		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Rev: w.t.Rev,
+		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Key: w.t.Key, Rev: w.t.Rev,
 		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,
 	}
 }

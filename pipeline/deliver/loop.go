@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,7 +31,10 @@ type Options struct {
 	Holder string
 	// Alone says that no other process can hold a claim (the claims are a
 	// locked file): what an earlier run left unfinished is over at once, not after a lease.
-	Alone       bool
+	Alone bool
+	// LookFirst says that the state was put back to an older copy, or lost: a ticket that is to be
+	// made may be there already, and is looked for by its key before the first one is made.
+	LookFirst   bool
 	Concurrency int           // calls at a time; 0: 8
 	Rate        Rate          // zero: no bound
 	AckWait     time.Duration // after which the queue gives a message out again; 0: a minute
@@ -68,6 +70,7 @@ type Loop struct {
 	recur  recurring
 	leases leases
 	status status
+	began  time.Time // what an earlier run sent was sent before
 }
 
 // New checks the options and returns a Loop that has not started. The error
@@ -117,6 +120,7 @@ func New(o Options) (*Loop, error) {
 		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},
 		status: newStatus(),
+		began:  time.Now(),
 	}
 	l.finder, _ = o.Sink.(pipeline.Finder)
 	_, l.repeats = o.Sink.(pipeline.Repeater)
@@ -232,7 +236,8 @@ func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
 	failpoint.Hit("deliver/received")
 	w := &attempt{l: l, m: m, hand: true, pass: p}
 	defer w.release()
-	if err := json.Unmarshal(m.Data(), &w.a); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
+	var err error
+	if w.a, err = m.Action(); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
 		// Nobody can be told the outcome. The case's entry stays in flight and triage issues the action again.
 		l.o.Log.Error("an action that cannot be read was dropped", "sink", l.o.Name, "case", w.a.Case, "err", err)
 		l.status.count("unreadable")

@@ -25,8 +25,8 @@ func TestDeliverPlain(t *testing.T) {
 		p.stop()
 		w.wantRecords(1, 4)
 		want := []pipeline.Outcome{
-			{Case: "DK-1", Sink: "jira", N: 1, Attempt: 1, Gen: 1, Rev: 1, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "id1", Key: "id1"}, Created: true},
-			{Case: "DK-1", Sink: "jira", N: 2, Attempt: 1, Gen: 1, Rev: 4, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "id1", Key: "id1"}},
+			{Case: "DK-1", Sink: "jira", N: 1, Attempt: 1, Gen: 1, Key: ticketKey, Rev: 1, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "id1", Key: "id1"}, Created: true},
+			{Case: "DK-1", Sink: "jira", N: 2, Attempt: 1, Gen: 1, Key: ticketKey, Rev: 4, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "id1", Key: "id1"}},
 		}
 		got := w.outcomes.list()
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {

@@ -21,6 +21,7 @@ type Status struct {
 	Probe       time.Time // Open: when the next call finds out whether it is back
 	LastError   string
 	LastErrorAt time.Time
+	LastSuccess time.Time // of a call that the sink took; zero before the first
 	// Attempts counts by result, from the start of the Loop: done, refused,
 	// unknown, gone (outcomes); limited, stopped, lost, retry (calls that ended
 	// otherwise); lost_claim, sighted, repeated, superseded, held, unreadable. Every word is always there.
@@ -49,6 +50,7 @@ type status struct {
 	held      time.Time
 	lastErr   string
 	lastErrAt time.Time
+	lastGood  time.Time
 	counts    map[string]uint64
 }
 
@@ -66,7 +68,7 @@ func (l *Loop) Status() Status {
 	defer s.mu.Unlock()
 	out := Status{
 		Sink: l.o.Name, InFlight: s.inFlight, Waiting: n, Until: until, Braked: braked, Stopped: s.stopped,
-		LastError: s.lastErr, LastErrorAt: s.lastErrAt, Attempts: maps.Clone(s.counts),
+		LastError: s.lastErr, LastErrorAt: s.lastErrAt, LastSuccess: s.lastGood, Attempts: maps.Clone(s.counts),
 	}
 	if s.held.After(time.Now()) {
 		out.Held = s.held
@@ -167,6 +169,12 @@ func (s *status) failed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastErr, s.lastErrAt = err.Error(), time.Now()
+}
+
+func (s *status) succeeded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastGood = time.Now()
 }
 
 func (s *status) deferTo(key string, at time.Time) {

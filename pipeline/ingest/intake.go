@@ -28,6 +28,8 @@ type Options struct {
 	Normalise func(rec *pipeline.Record) (pipeline.Report, error)
 	// Memo spares Normalise of what it knows; nil for none.
 	Memo *Memo
+	// Handover takes what was decoded; nil for none.
+	Handover *Handover
 	// Mask hides credentials in the text of a reject.
 	Mask        func([]byte) []byte
 	Publish     Publisher
@@ -172,7 +174,7 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 	if len(rec.Data) > pipeline.MaxRecordBytes {
 		return refuse("", fmt.Sprintf("the record has %d bytes, %d is the limit", len(rec.Data), pipeline.MaxRecordBytes))
 	}
-	var key memoKey
+	var key sum
 	keyed := false
 	if in.o.Memo != nil {
 		var own time.Time
@@ -194,6 +196,9 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 	}
 	if keyed {
 		in.o.Memo.put(key, &it)
+	}
+	if in.o.Handover != nil {
+		in.o.Handover.put(in.o.Source, &it, &rep)
 	}
 	return it, nil
 }

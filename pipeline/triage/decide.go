@@ -17,6 +17,7 @@ type Verdict struct {
 	Key         string   // group key
 	Group       []pipeline.GroupValue
 	Settings    Settings
+	Drill       bool // docket's own finding: outside limits, and not counted by them
 }
 
 // Limits bound what a team meets at once.

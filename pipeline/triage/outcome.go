@@ -25,6 +25,13 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	switch {
 	case e == nil:
 		return nil
+	case o.Key != "" && o.Key != pipeline.TicketKey(d.r.Installation, c.Key, o.Gen):
+		// It is about another group: state was put back to an older copy, and numbers its cases anew.
+		d.auditCase(c, "ignored", "", "%s reported on a ticket of another case that was called %s; nothing of it was taken over", sink, c.ID())
+		return nil
+	case o.Result == pipeline.OutcomeAdopted:
+		d.adopted(c, sink, e, o)
+		return nil
 	case o.Result == pipeline.OutcomeSighted || o.N != e.N:
 		d.sighting(c, sink, e, o)
 		return nil
@@ -35,6 +42,9 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	}
 	if o.Result != pipeline.OutcomeDone && (o.Result != pipeline.OutcomeGone || e.GoneOnce) {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
+	}
+	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
 	}
 	switch o.Result {
 	case pipeline.OutcomeDone:
@@ -111,7 +121,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 func (e *Entry) forgetRecord() {
 	e.Ref, e.Last, e.HeldAt, e.Sent, e.Theirs, e.Waiting = pipeline.Ref{}, nil, time.Time{}, nil, nil, nil
 	e.Heard, e.HeardAt, e.IsOpen = nil, time.Time{}, false
-	e.LeftOpen = false
+	e.LeftOpen, e.Turning = false, false
 }
 
 func refWord(r pipeline.Ref) string {
@@ -171,6 +181,31 @@ func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
 		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
 	}
 	e.Twin = second
+}
+
+// adopted: a person made a record that is there the ticket of this case, under the
+// generation that the record is of. It is written once more, above the revision that it holds. Without a
+// record only the generation moves on, past tickets that were given up. What is under way decides by itself.
+func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
+	if e.St == Inflight || o.Gen < e.Gen || e.Ref.ID == o.Ref.ID && o.Gen == e.Gen {
+		return
+	}
+	e.Gen, c.Gen = o.Gen, max(c.Gen, o.Gen)
+	e.Last, e.Sent, e.Waiting = nil, nil, nil
+	if o.Ref.IsZero() {
+		d.l.putCase(c)
+		return
+	}
+	e.Ref, e.Again, e.St, e.Reason, e.Since = o.Ref, true, Idle, "", time.Time{}
+	if o.Reason != "" {
+		e.Pending.Lines = append(e.Pending.Lines, o.Reason)
+	}
+	if o.Rev >= c.Rev {
+		c.Rev = o.Rev
+		d.revised(c)
+	}
+	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
+	d.l.putCase(c)
 }
 
 // reissue puts actions that no message is stored for back on their way.

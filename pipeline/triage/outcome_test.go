@@ -41,6 +41,21 @@ func TestOutcomes(t *testing.T) {
 				outcome(1, pipeline.OutcomeSighted, "A"), outcome(2, pipeline.OutcomeDone, "A"),
 			}
 		}, "idle A n2 2/2 again"},
+		{"adopted while a create is in flight: that decides", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeAdopted, "A"), outcome(1, pipeline.OutcomeDone, "B")}
+		}, "idle B n1 1/1"},
+		{"adopted: another record takes the ticket's place", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(7, pipeline.OutcomeAdopted, "B"), {Issue: &Issue{}}}
+		}, "inflight B n2 1/8"},
+		{"adopted twice is once", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeAdopted, "B"), {Issue: &Issue{}}, outcome(2, pipeline.OutcomeDone, "B"), outcome(1, pipeline.OutcomeAdopted, "B")}
+		}, "idle B n2 2/2"},
+		{"adopted under an earlier generation: not", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), {Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", Result: pipeline.OutcomeAdopted, Ref: pipeline.Ref{ID: "B"}}}}
+		}, "idle A n1 1/1"},
+		{"what is about the ticket of another group is not taken over", func(*world) []Input {
+			return []Input{{Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", N: 1, Gen: 1, Rev: 1, Key: "docket-00000000000000000000", Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "A"}}}}
+		}, "inflight - n1 0/1"},
 		{"a sighting of another record: linked and closed", func(*world) []Input {
 			return []Input{outcome(1, pipeline.OutcomeDone, "A"), outcome(1, pipeline.OutcomeSighted, "B"), {Issue: &Issue{}}}
 		}, "inflight A n2 1/1 twin B"},

@@ -126,9 +126,10 @@ type Entry struct {
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
 	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
 	IsOpen     bool               `json:"is_open,omitempty"`   // the record is open, as last written or read
+	Turning    bool               `json:"turning,omitempty"`   // an attempt of which no end is known was to close or reopen the record
 	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
-	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet
+	Last       pipeline.Fields    `json:"last,omitzero"`       // what the record held after our last write (pipeline.Applied); nil: none ended yet
 	HeldAt     time.Time          `json:"held_at,omitzero"`    // the record's newest change that was taken in, by the tracker's clock
 	Sent       []pipeline.Fields  `json:"sent,omitempty"`      // what actions since may have written: no outcome says what is held
 	Theirs     pipeline.Fields    `json:"theirs,omitempty"`    // values that people gave, taken note of
@@ -235,6 +236,7 @@ type Case struct {
 	Held     string    `json:"held,omitempty"`     // why its first ticket waits: limit, first_run
 	Digest   bool      `json:"digest,omitempty"`   // it is a team's digest
 	Approved bool      `json:"approved,omitempty"` // by apply or by hand: outside limits
+	Drill    bool      `json:"drill,omitempty"`    // docket's own: outside limits, and not counted by them
 	Manual   bool      `json:"manual,omitempty"`   // a person asked for its ticket: tickets_from and `for` do not hold it
 
 	Ack       *Ack         `json:"ack,omitempty"`

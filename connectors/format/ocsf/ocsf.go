@@ -25,28 +25,71 @@ const (
 
 // event holds the members that a report needs; the others are skipped.
 type event struct {
-	Class        int            `json:"class_uid"`
-	Metadata     metadata       `json:"metadata"`
-	SeverityID   *int           `json:"severity_id"`
-	Severity     string         `json:"severity"`
-	Status       string         `json:"status"`
-	StatusID     int            `json:"status_id"`
-	StatusCode   string         `json:"status_code"`
-	StatusDetail string         `json:"status_detail"`
-	ActivityID   int            `json:"activity_id"`
-	Message      string         `json:"message"`
-	Info         info           `json:"finding_info"`
-	Resources    []resource     `json:"resources"`
-	Resource     *resource      `json:"resource"` // before 1.3
-	Cloud        cloud          `json:"cloud"`
-	Compliance   compliance     `json:"compliance"`
-	Vulns        []vuln         `json:"vulnerabilities"`
-	Remediation  remediation    `json:"remediation"`
-	Risk         string         `json:"risk_details"`
-	Time         instant.Time   `json:"time"`
-	TimeDT       instant.Time   `json:"time_dt"`
-	EventTime    instant.Time   `json:"event_time"` // Prowler 4.0 to 4.2
-	Unmapped     jsontext.Value `json:"unmapped"`
+	Class        int          `json:"class_uid"`
+	Metadata     metadata     `json:"metadata"`
+	SeverityID   *int         `json:"severity_id"`
+	Severity     string       `json:"severity"`
+	Status       string       `json:"status"`
+	StatusID     int          `json:"status_id"`
+	StatusCode   string       `json:"status_code"`
+	StatusDetail string       `json:"status_detail"`
+	ActivityID   int          `json:"activity_id"`
+	Message      string       `json:"message"`
+	Info         info         `json:"finding_info"`
+	Resources    []resource   `json:"resources"`
+	Resource     *resource    `json:"resource"` // before 1.3
+	Cloud        cloud        `json:"cloud"`
+	Compliance   compliance   `json:"compliance"`
+	Vulns        []vuln       `json:"vulnerabilities"`
+	Remediation  remediation  `json:"remediation"`
+	Risk         string       `json:"risk_details"`
+	Time         instant.Time `json:"time"`
+	TimeDT       instant.Time `json:"time_dt"`
+	EventTime    instant.Time `json:"event_time"` // Prowler 4.0 to 4.2
+	Unmapped     unmapped     `json:"unmapped"`
+}
+
+// unmapped is what a product has beside the schema; the parts that nobody knows are stepped over.
+type unmapped struct {
+	relatedURL string
+	compliance jsontext.Value
+}
+
+// UnmarshalJSONFrom reads an object; any other value is skipped.
+func (u *unmapped) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return d.SkipValue()
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		member := string(name)
+		switch {
+		case member == `"related_url"` && d.PeekKind() == '"':
+			tok, err := d.ReadToken()
+			if err != nil {
+				return err
+			}
+			u.relatedURL = tok.String()
+		case member == `"compliance"`:
+			v, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			u.compliance = v.Clone()
+		default:
+			if err := d.SkipValue(); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := d.ReadToken()
+	return err
 }
 
 type metadata struct {

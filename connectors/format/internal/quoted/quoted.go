@@ -1,6 +1,8 @@
-package format
+// Package quoted finds the end of a JSON string.
+package quoted
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -11,11 +13,11 @@ const (
 	eachHigh = 0x8080808080808080
 )
 
-// quote is where the string that b begins with ends, when nothing before its
+// End is where the string that b begins with ends, when nothing before its
 // closing quote needs a closer look: no escape and no control character. It is -1 otherwise.
 // Eight bytes are looked at together (Bit Twiddling Hacks, S. E. Anderson, "Determine if a word
 // has a byte less than n"); the lowest byte that such a test marks is always a true one.
-func quote(b []byte) int {
+func End(b []byte) int {
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
@@ -38,4 +40,22 @@ func quote(b []byte) int {
 		}
 	}
 	return -1
+}
+
+// Close is where the string that b begins with ends; -1 if it does not.
+func Close(b []byte) int {
+	for at := 0; ; at++ {
+		n := bytes.IndexByte(b[at:], '"')
+		if n < 0 {
+			return -1
+		}
+		at += n
+		escapes := 0
+		for escapes < at && b[at-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return at
+		}
+	}
 }
