@@ -16,6 +16,7 @@ import (
 // killed at random. In the end there are 300 issues.
 func TestReliabilityStorm(t *testing.T) {
 	size := suite(t)
+	t.Parallel()
 	kills, rounds := 50, 1
 	if size == long {
 		rounds = 20
