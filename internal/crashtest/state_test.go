@@ -82,6 +82,10 @@ func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	w.file("findings", failed, first, span(4, 8), 1, 2)
 	w.file("findings", passed, first.Add(time.Hour), []int{0}, 1, 2)
 	w.must("run", "--once")
+	for n := range 3 { // the ticket comes to a revision that the copy does not know
+		w.file("findings", failed, first, []int{1}, 3+n)
+		w.must("run", "--once")
+	}
 	if j, ok := tr.(*jira); ok {
 		j.SetIndexLag(0) // a copy is put back long after the index has caught up
 	}
@@ -97,6 +101,7 @@ func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	// What comes first now did not exist then: it gets the numbers that others had.
 	w.file("more", failed, first, span(8, 10), 1)
 	w.rename("more", "findings", "000-first.json")
+	w.file("findings", passed, first.Add(time.Hour), []int{1}, 1, 2, 3, 4, 5)
 	v := w.settle()
 	if n := tr.made() - made; n != 2 {
 		t.Errorf("%d records were made after the state was put back; want 2, for what is new", n)
