@@ -482,3 +482,48 @@ func TestNothingToDoWritesNothing(t *testing.T) {
 		t.Errorf("the same ticket again made %d writes; want none", n)
 	}
 }
+
+// TestLostState: a case that starts again at revision 1 takes its ticket over, with what people changed.
+func TestLostState(t *testing.T) {
+	w := newWorld(t, jiratest.Options{})
+	in := sample()
+	out := w.apply(in)
+	for range 3 {
+		in = then(in, out, func(in *pipeline.Ticket) { in.Title = "Later" })
+		out = w.apply(in)
+	}
+	w.do(w.srv.Edit(out.Ref.Key, "priority", "Low"))
+	again := sample()
+	again.Title = "Again"
+	for _, ref := range []pipeline.Ref{{}, out.Ref} {
+		again.Ref = ref
+		held := w.apply(again).Held
+		i := w.issue(out.Ref.Key)
+		if _, told := held[wordPriority]; told || i.Priority != "Low" || i.Summary != "Again" || held[wordTitle] != "Again" || len(w.srv.Creates()) != 1 {
+			t.Errorf("issue %+v, held %v; want the new title, and the person's priority left and not held", i, held)
+		}
+	}
+}
+
+// TestOlderRevision: what a late worker brings changes nothing, and what is held is told all the same.
+func TestOlderRevision(t *testing.T) {
+	w := newWorld(t, jiratest.Options{})
+	in := sample()
+	out := w.apply(in)
+	late := then(in, out, func(in *pipeline.Ticket) { in.Title = "Late" })
+	newer := then(late, out, func(in *pipeline.Ticket) { in.Title = "Newer" })
+	want := w.apply(newer)
+	before := w.writes()
+	got := w.apply(late)
+	if w.writes() != before || got.Held[wordTitle] != "Newer" || got.Held[wordPriority] != want.Held[wordPriority] {
+		t.Errorf("Apply(late) = %v with %d writes; want what is held and none", got.Held, w.writes()-before)
+	}
+}
+
+func TestCommentText(t *testing.T) {
+	got := commentText(pipeline.Comment{EventID: "DK-1/r2", Time: sample().Since, Lines: []string{"1 finding joined:", "- a [b]\nc", " "}}, 1000)
+	want := "*2026-01-02 12:00 UTC* (DK-1/r2)\n\n* 1 finding joined:\n** a \\[b\\] c\n"
+	if got != want {
+		t.Errorf("commentText() = %q; want %q", got, want)
+	}
+}
