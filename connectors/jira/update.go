@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -59,6 +60,7 @@ func (w *work) update(ctx context.Context) error {
 	if err := w.edit(ctx, before, m); err != nil {
 		return err
 	}
+	failpoint.Hit("jira/edited")
 	stuck, err := w.carry(ctx, before)
 	if err != nil {
 		return err
