@@ -111,7 +111,7 @@ func (w *work) edit(ctx context.Context, before marker, m merged) error {
 
 func sameMarker(a, b marker) bool {
 	return a.Version == b.Version && a.Key == b.Key && a.Case == b.Case && a.Gen == b.Gen && a.Rev == b.Rev && a.State == b.State &&
-		a.TwinOf == b.TwinOf && maps.Equal(a.Wrote, b.Wrote) && slices.Equal(a.Group, b.Group)
+		a.TwinOf == b.TwinOf && maps.Equal(a.Wrote, b.Wrote) && maps.Equal(a.Names, b.Names) && slices.Equal(a.Group, b.Group)
 }
 
 // follow is what comes behind the fields and the state: comments, the rest of a long text, links, the
