@@ -14,6 +14,7 @@ import (
 const (
 	jiraUser  = "docket@example.com"
 	jiraToken = "canary-77ab-jira-token"
+	hookToken = "canary-19cc-hook-secret"
 )
 
 // jira is the stand-in for a Jira, in the process of the test, so that killing docket leaves it alone.
@@ -36,7 +37,8 @@ func (j *jira) start(w *world) {
 	}
 	j.options.Projects = []jiratest.Project{{Key: "SEC", Workflow: jiratest.FourStepWorkflow()}}
 	j.Server = jiratest.New(w.t, j.options)
-	w.env = append(w.env, "DOCKET_JIRA_TOKEN="+jiraToken)
+	j.SetWebhook(jiratest.Webhook{URL: "http://" + w.addr + "/hooks/out", Secret: hookToken})
+	w.env = append(w.env, "DOCKET_JIRA_TOKEN="+jiraToken, "DOCKET_HOOK_SECRET="+hookToken)
 }
 
 func (j *jira) sink() string {
@@ -45,6 +47,7 @@ url: %s
 deployment: cloud
 auth: {email: docket@example.com, token: {env: DOCKET_JIRA_TOKEN}}
 project: SEC
+webhook_secret: {env: DOCKET_HOOK_SECRET}
 description_limit: 1000
 unsure: %s`, j.URL(), j.unsure)
 }
@@ -102,4 +105,24 @@ func makeIssue(t *testing.T, j *jira, summary, label string) int {
 	}
 	answer.Body.Close()
 	return answer.StatusCode
+}
+
+// closeByHand closes the ticket of a group as a person does: it stays so, though the findings go on.
+func (w *world) closeByHand(j *jira, group int) {
+	w.t.Helper()
+	for _, is := range j.Issues() {
+		if !strings.Contains(is.Summary, title(group)) {
+			continue
+		}
+		if err := j.Transition(is.Key, "Shut", "Done"); err != nil {
+			w.t.Fatal(err)
+		}
+		j.SetIndexLag(0) // when docket asks next, the index has caught up
+		w.mu.Lock()
+		w.want[group] = closed
+		w.byHand = append(w.byHand, group)
+		w.mu.Unlock()
+		return
+	}
+	w.t.Fatalf("group %d has no ticket to close", group)
 }

@@ -77,7 +77,7 @@ func (f *folder) records(t testing.TB) []record {
 // noSecret fails where a token of the tests stands in what docket said, as it is or as a header carries it.
 func noSecret(t testing.TB, what, output string) {
 	t.Helper()
-	for _, secret := range []string{pushToken, jiraToken, base64.StdEncoding.EncodeToString([]byte(jiraUser + ":" + jiraToken))} {
+	for _, secret := range []string{pushToken, jiraToken, hookToken, base64.StdEncoding.EncodeToString([]byte(jiraUser + ":" + jiraToken))} {
 		if strings.Contains(output, secret) {
 			t.Errorf("docket %s: a secret stands in its output:\n%s", what, strings.ReplaceAll(output, secret, "<secret>"))
 		}
@@ -154,6 +154,15 @@ func (w *world) settle() verdict {
 	v := w.judge()
 	if n := w.tracker.made() - before; n > 0 {
 		v.Wrong = append(v.Wrong, fmt.Sprintf("one more run made %d records", n))
+	}
+	if len(w.byHand) > 0 {
+		list := w.must("cases", "list", "--state", "closed")
+		for _, g := range w.byHand {
+			if !strings.Contains(list, title(g)) {
+				v.Lost++
+				v.Wrong = append(v.Wrong, fmt.Sprintf("a person closed the ticket of group %d, and docket does not know:\n%s", g, list))
+			}
+		}
 	}
 	verify := w.start(nil, "state", "verify")
 	<-verify.done

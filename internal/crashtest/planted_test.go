@@ -26,6 +26,7 @@ var catches = map[string]catch{
 	}},
 	"answer-before-stored": {"R2", answered},
 	"token-unchecked":      {"R11", forged},
+	"hook-unverified":      {"R11", forgedHook},
 	"claims-ignored":       {"R1", made},
 	"claim-unflushed":      {"R1", made},
 	"blind-retry":          {"R4", lostAnswers},
@@ -99,6 +100,7 @@ func TestEveryDefectIsHunted(t *testing.T) {
 // pass without it.
 func TestReliabilityPlanted(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began := time.Now()
 	caught := 0
 	var mu sync.Mutex
@@ -201,5 +203,29 @@ func badGateway(t testing.TB, env ...string) verdict {
 	j.Inject(jiratest.Rule{Route: creates, Times: 2, Fault: jiratest.Fault{Kind: jiratest.AnswerAfter, Status: http.StatusBadGateway}})
 	w.file("findings", failed, first, span(0, 3), 1)
 	w.must("run", "--once")
+	return w.settle()
+}
+
+// forgedHook tells of a change in the tracker's name, with a wrong signature and with none.
+func forgedHook(t testing.TB, env ...string) verdict {
+	w := newWorld(t, &jira{}, env...)
+	d := w.daemon(nil)
+	for _, signature := range []string{"sha256=" + strings.Repeat("0", 64), ""} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.addr+"/hooks/out", strings.NewReader(`{"webhookEvent":"jira:issue_updated","issue":{"id":"10001","key":"SEC-1"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Hub-Signature", signature)
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a webhook with the signature %.12q was answered %d; want 401", signature, answer.StatusCode)
+		}
+	}
+	_ = d.cmd.Process.Kill()
+	d.killed()
 	return w.settle()
 }

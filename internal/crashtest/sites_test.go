@@ -72,6 +72,9 @@ var places = map[string]place{
 	"deliver/finished":   {pushed, onBoth, false},
 	"deliver/reported":   {pushed, onBoth, false},
 	"deliver/done":       {pushed, onBoth, false},
+	"hook/received":      {acted, inJira, false},
+	"watch/read":         {acted, inJira, false},
+	"watch/polled":       {asked, inJira, true},
 	"stream/free":        {pushed, onDisk, false},
 	"stream/freed":       {pushed, onDisk, false},
 	"audit/purge":        {aged, onDisk, true},
@@ -136,6 +139,7 @@ func TestNormalBuildHasNoSites(t *testing.T) {
 // starts again, and the tracker holds what was accepted: nothing lost, nothing twice.
 func TestReliabilitySites(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began, runs := time.Now(), 0
 	var mu sync.Mutex
 	var sum verdict
@@ -217,6 +221,36 @@ func braked(w *world, env []string) bool {
 	dead := w.start(env, "brake", "on").killed()
 	w.must("brake", "off")
 	return dead
+}
+
+// acted has people close two tickets, which the tracker tells by its webhook.
+func acted(w *world, env []string) bool {
+	d := w.daemon(env)
+	w.push(failed, first, span(0, 4), 1)
+	w.until(d, "what was sent is in the tracker", func() bool { return !w.judge().bad() })
+	j := w.tracker.(*jira)
+	for g := range 2 {
+		if d.dead() {
+			break
+		}
+		w.closeByHand(j, g)
+		w.until(d, "docket knows that a person closed a ticket", func() bool { return strings.Contains(w.ask("/api/v1/cases?state=closed"), title(g)) })
+	}
+	if !d.dead() {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	return d.killed()
+}
+
+// asked has people close tickets while docket is down, so that it asks the tracker for what changed.
+func asked(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+		w.closeByHand(w.tracker.(*jira), 0)
+		w.closeByHand(w.tracker.(*jira), 1)
+	}
+	return w.start(env, "run", "--once").killed()
 }
 
 // polled reads two file sources by their watermarks, twice.

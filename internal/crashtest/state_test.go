@@ -12,6 +12,7 @@ import (
 // TestReliabilityTwoOnOneState: while one docket has a state, another says so and leaves, and the first goes on.
 func TestReliabilityTwoOnOneState(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began := time.Now()
 	w := newWorld(t, &folder{})
 	d := w.daemon(nil)
@@ -40,6 +41,7 @@ func TestReliabilityTwoOnOneState(t *testing.T) {
 // No ticket is made for what has one, and none is taken for another problem.
 func TestReliabilityOldState(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began, runs := time.Now(), 0
 	var sum verdict
 	for _, tr := range []func() tracker{func() tracker { return &folder{} }, func() tracker { return &jira{} }} {
@@ -80,6 +82,9 @@ func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	w.file("findings", failed, first, span(4, 8), 1, 2)
 	w.file("findings", passed, first.Add(time.Hour), []int{0}, 1, 2)
 	w.must("run", "--once")
+	if j, ok := tr.(*jira); ok {
+		j.SetIndexLag(0) // a copy is put back long after the index has caught up
+	}
 	made := tr.made()
 	for _, name := range append(gone, back...) {
 		if err := os.RemoveAll(filepath.Join(data, name)); err != nil {

@@ -59,6 +59,10 @@ func Sites() []Site {
 		{"deliver/reported", "the outcome published, the action still queued"},
 		{"deliver/done", "the action off the queue"},
 
+		{"hook/received", "a tracker's webhook received, the ticket that it names not read"},
+		{"watch/read", "a ticket read as a person left it, not stored"},
+		{"watch/polled", "a tracker asked for changes, its watermark not written"},
+
 		{"stream/free", "messages done with, not removed"},
 		{"stream/freed", "messages removed"},
 		{"audit/purge", "old lines of the story found, not removed"},
