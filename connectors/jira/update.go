@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
@@ -42,7 +45,7 @@ func (w *work) readBack(ctx context.Context) error {
 // update makes the known issue match the ticket.
 func (w *work) update(ctx context.Context) error {
 	if err := w.readBack(ctx); err != nil {
-		return err
+		return w.hidden(ctx, err)
 	}
 	before, marked := w.issue.marker()
 	switch {
@@ -69,6 +72,23 @@ func (w *work) update(ctx context.Context) error {
 		return err
 	}
 	return stuck
+}
+
+// hidden is the error of an issue that was not found, once its project was asked for: Jira answers for the issues of a project
+// that the account may not see any more as if they were deleted, and they are not to be made again.
+func (w *work) hidden(ctx context.Context, err error) error {
+	at := strings.LastIndexByte(w.t.Ref.Key, '-')
+	if at < 0 || !errors.Is(err, pipeline.ErrGone) {
+		return err
+	}
+	project := w.t.Ref.Key[:at]
+	switch _, asked := w.s.c.http.Do(ctx, http.MethodGet, api+"project/"+url.PathEscape(project), nil, nil); {
+	case errors.Is(asked, pipeline.ErrGone):
+		return fmt.Errorf("%w: project %s does not exist any more, or this account may not see it: nobody can tell whether %s is there", pipeline.ErrForbidden, project, w.t.Ref.Key)
+	case asked != nil:
+		return fmt.Errorf("asking whether project %s is there: %w", project, asked)
+	}
+	return err
 }
 
 // compare makes out what of the issue's fields is to be written.
