@@ -259,7 +259,8 @@ func (x *sinkTest) find() {
 
 func (x *sinkTest) older() {
 	old := Ticket(0)
-	old.Ref = x.apply(old).Ref
+	first := x.apply(old)
+	old.Ref, old.Last, old.WasOpen = first.Ref, first.Held, true
 	now := old
 	now.Rev, now.Title, now.Open, now.Why = 5, "Closed meanwhile", false, "fixed"
 	x.apply(now)

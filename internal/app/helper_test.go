@@ -26,11 +26,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // site is a folder with a configuration, findings and tickets, as a user has one.
 type site struct {
-	t   testing.TB
-	dir string
-	env map[string]string
-	log *logs
-	set connectors.Set // nil: what the binary has
+	t    testing.TB
+	dir  string
+	env  map[string]string
+	log  *logs
+	set  connectors.Set // nil: what the binary has
+	skew time.Duration  // that docket's clock is ahead
 }
 
 // newSite makes the folder; yaml is everything of the configuration.
@@ -92,7 +93,9 @@ func (s *site) config() *config.Config {
 	return cfg
 }
 
-func (s *site) options() RunOptions { return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set} }
+func (s *site) options() RunOptions {
+	return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set, Skew: s.skew}
+}
 
 func quiet(string, int, int) {}
 

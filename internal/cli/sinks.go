@@ -68,6 +68,9 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 		if why != "" && !r.LastErrorAt.IsZero() {
 			why = stamp(r.LastErrorAt) + ": " + why
 		}
+		if r.PollError != "" && why == "" {
+			why = "asking what people changed: " + r.PollError
+		}
 		t.row(r.Name, r.Type, state, r.Waiting, stamp(r.Oldest), r.Parked, r.Dead, r.Gone, stamp(r.LastSuccess), why)
 	}
 	pg.table(t)

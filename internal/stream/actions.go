@@ -224,26 +224,35 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 		return nil, context.Cause(ctx)
 	}
 	batch, err := c.c.FetchNoWait(max(1, n))
-	deliveries, err := c.collect(batch, err)
+	deliveries, err := c.collect(ctx, batch, err)
 	if err != nil || len(deliveries) > 0 || ctx.Err() != nil {
 		return deliveries, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	batch, err = c.c.Fetch(1, jetstream.FetchContext(waiting))
-	deliveries, err = c.collect(batch, err)
-	if errors.Is(err, nats.ErrTimeout) || waiting.Err() != nil {
+	// The server ends the wait: were the client to give up first, what came at that moment would wait for ackWait.
+	batch, err = c.c.Fetch(1, jetstream.FetchMaxWait(wait))
+	deliveries, err = c.collect(ctx, batch, err)
+	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
 	return deliveries, err
 }
 
-func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {
+// collect takes what a batch brings; it leaves off when ctx ends.
+func (c *Consumer) collect(ctx context.Context, batch jetstream.MessageBatch, err error) ([]Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	var out []Delivery
-	for msg := range batch.Messages() {
+	for {
+		var msg jetstream.Msg
+		select {
+		case msg = <-batch.Messages(): // nil once it is closed
+		case <-ctx.Done():
+			return out, nil
+		}
+		if msg == nil {
+			break
+		}
 		meta, err := msg.Metadata()
 		if err != nil {
 			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)

@@ -222,9 +222,6 @@ func (d *decider) action(c *Case, sink string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	if d.r.Fields != nil {
-		e.sends(d.r.Fields(sink, &t))
-	}
 	d.l.outbox = append(d.l.outbox, pipeline.Action{Case: c.ID(), Sink: sink, N: e.N, K: e.K, Issued: d.now, Ticket: t})
 	d.sum.Issued++
 	return nil

@@ -44,6 +44,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
 	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.sent(o.Sent)
 		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
 	}
 	switch o.Result {

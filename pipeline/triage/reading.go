@@ -442,8 +442,8 @@ func (e *Entry) wasOpen() bool {
 // opened reports whether the record is open as far as docket has a say in it.
 func (e *Entry) opened() bool { return e.IsOpen && !e.LeftOpen }
 
-// sends remembers what an action may write until its outcome says what is held.
-func (e *Entry) sends(f pipeline.Fields) {
+// sent remembers what an action may have written, until an outcome says what is held.
+func (e *Entry) sent(f pipeline.Fields) {
 	if len(f) == 0 || slices.ContainsFunc(e.Sent, func(have pipeline.Fields) bool { return maps.Equal(have, f) }) {
 		return
 	}
