@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // The words of pipeline.Fields.
@@ -103,7 +104,7 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	p := w.t.Priority
 	name, asked := w.settings.priorities[p.String()]
 	if !asked {
-		name = map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
+		name = usualPriority(p)
 	}
 	if name == "" {
 		return "", nil
@@ -120,6 +121,11 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	default:
 		return "", nil
 	}
+}
+
+// usualPriority is what Jira calls a priority where nobody renamed it.
+func usualPriority(p pipeline.Priority) string {
+	return map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
 }
 
 // custom are the configured fields but labels.
@@ -156,7 +162,7 @@ func (w *work) custom(ctx context.Context, sc *screen, create bool) ([]want, err
 func (w *work) wantedLabels() ([]string, error) {
 	var all []string
 	if w.s.config.KeyField == "" {
-		all = append(all, w.t.Key)
+		all = append(all, w.t.Key, commonLabel)
 	}
 	for _, l := range w.t.Labels {
 		all = append(all, label("docket-"+l))
@@ -261,7 +267,12 @@ func labelChanges(now, wanted, own []string, key string) []map[string]string {
 
 // marker is the issue's property as this ticket wants it.
 func (w *work) marker() marker {
-	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m := marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m.Names = w.settings.names(w.t.Settings)
+	for _, g := range w.t.Group {
+		m.Group = append(m.Group, pipeline.GroupValue{Name: g.Name, Value: ticket.Line(g.Value, shortRunes)})
+	}
+	return m
 }
 
 // held is what the issue held when it was read last. A field that was left to a person keeps what

@@ -98,6 +98,7 @@ type CaseRow struct {
 	Due      time.Time             `json:"due,omitzero"`
 	Labels   []string              `json:"labels,omitempty"` // recurring, disputed, digest, acked, snoozed
 	Acked    string                `json:"acked,omitempty"`
+	Assignee string                `json:"assignee,omitempty"` // whom a person gave it to
 	Tickets  []TicketRow           `json:"tickets,omitempty"`
 }
 

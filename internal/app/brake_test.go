@@ -22,8 +22,8 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// hook takes tickets as a sink of type webhook posts them, and notes when each request began.
-type hook struct {
+// taker takes tickets as a sink of type webhook posts them, and notes when each request began.
+type taker struct {
 	*httptest.Server
 	mu    sync.Mutex
 	last  time.Time
@@ -31,8 +31,8 @@ type hook struct {
 	calls int
 }
 
-func newHook(t testing.TB, latency time.Duration) *hook {
-	h := &hook{opens: map[string]int{}}
+func newTaker(t testing.TB, latency time.Duration) *taker {
+	h := &taker{opens: map[string]int{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		body, err := io.ReadAll(r.Body)
@@ -58,7 +58,7 @@ func newHook(t testing.TB, latency time.Duration) *hook {
 	return h
 }
 
-func (h *hook) seen() (calls, tickets int, last time.Time) {
+func (h *taker) seen() (calls, tickets int, last time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.calls, len(h.opens), h.last
@@ -67,7 +67,7 @@ func (h *hook) seen() (calls, tickets int, last time.Time) {
 // The brake in the middle of a flood: no write starts a second later, what comes in meanwhile
 // queues, and off, everything arrives once.
 func TestBrakeInAFlood(t *testing.T) {
-	h := newHook(t, 5*time.Millisecond)
+	h := newTaker(t, 5*time.Millisecond)
 	_, d := daemonOf(t, strings.Replace(daemonSite, "sinks: [{name: disk, type: file, path: ./tickets}]", "sinks: [{name: disk, type: webhook, url: '"+h.URL+"'}]", 1))
 	d.ingest(ndjson(t, samples(1, 2000)...))
 	eventually(t, "tickets go out", func() bool { calls, _, _ := h.seen(); return calls >= 50 })

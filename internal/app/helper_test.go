@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/internal/api"
 )
 
@@ -29,6 +30,7 @@ type site struct {
 	dir string
 	env map[string]string
 	log *logs
+	set connectors.Set // nil: what the binary has
 }
 
 // newSite makes the folder; yaml is everything of the configuration.
@@ -75,7 +77,7 @@ func (s *site) putJSON(name string, doc any) {
 
 // read loads the configuration as the program would.
 func (s *site) read() (*config.Config, error) {
-	return Load(filepath.Join(s.dir, "docket.yaml"), func(name string) (string, bool) {
+	return load(s.set, filepath.Join(s.dir, "docket.yaml"), func(name string) (string, bool) {
 		v, ok := s.env[name]
 		return v, ok
 	})
@@ -90,7 +92,7 @@ func (s *site) config() *config.Config {
 	return cfg
 }
 
-func (s *site) options() RunOptions { return RunOptions{Log: s.log.logger(), Load: s.read} }
+func (s *site) options() RunOptions { return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set} }
 
 func quiet(string, int, int) {}
 

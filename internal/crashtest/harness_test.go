@@ -131,7 +131,7 @@ func newWorld(t testing.TB, tr tracker, env ...string) *world {
 	t.Helper()
 	w := &world{t: t, patient: 2 * time.Minute, dir: t.TempDir(), bin: tagged(t), tracker: tr, addr: freeAddress(t), want: map[int]wanted{}}
 	tr.start(w)
-	w.env = append(env, "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
+	w.env = append(append(w.env, env...), "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
 	w.configure()
 	return w
 }
@@ -218,7 +218,6 @@ func (w *world) start(env []string, args ...string) *process {
 	w.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		w.tracker.leaks(w.t, p.args, p.out.String())
 	})
 	return p
 }
@@ -243,6 +242,7 @@ func (p *process) killed() bool {
 		<-p.done
 		p.w.t.Fatalf("docket %s did not end in time\n%s", p.args, p.out.String())
 	}
+	noSecret(p.w.t, p.args, p.out.String())
 	if p.err == nil {
 		return false
 	}

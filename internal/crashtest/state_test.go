@@ -70,6 +70,7 @@ func TestReliabilityOldState(t *testing.T) {
 func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	t.Helper()
 	w := newWorld(t, tr)
+	w.patient = 20 * time.Second
 	data, saved := filepath.Join(w.dir, "data"), filepath.Join(w.dir, "saved")
 	w.file("findings", failed, first, span(0, 4), 1, 2)
 	w.must("run", "--once")

@@ -232,7 +232,7 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 			return back, nil
 		}
 		batch, err := c.c.FetchNoWait(n - len(back))
-		deliveries, err := c.collect(batch, err)
+		deliveries, err := c.collect(ctx, batch, err)
 		switch {
 		case len(back) > 0 && err != nil:
 			c.s.log.Warn("taking more actions", "component", "stream", "sink", c.sink, "err", err)
@@ -250,22 +250,31 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 
 // first waits for one action.
 func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	batch, err := c.c.Fetch(1, jetstream.FetchContext(waiting))
-	deliveries, err := c.collect(batch, err)
-	if errors.Is(err, nats.ErrTimeout) || waiting.Err() != nil {
+	// The server ends the wait: were the client to give up first, what came at that moment would wait for ackWait.
+	batch, err := c.c.Fetch(1, jetstream.FetchMaxWait(max(wait, time.Millisecond)))
+	deliveries, err := c.collect(ctx, batch, err)
+	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
 	return deliveries, err
 }
 
-func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {
+// collect takes what a batch brings; it leaves off when ctx ends.
+func (c *Consumer) collect(ctx context.Context, batch jetstream.MessageBatch, err error) ([]Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	var out []Delivery
-	for msg := range batch.Messages() {
+	for {
+		var msg jetstream.Msg
+		select {
+		case msg = <-batch.Messages(): // nil once it is closed
+		case <-ctx.Done():
+			return out, nil
+		}
+		if msg == nil {
+			break
+		}
 		meta, err := msg.Metadata()
 		if err != nil {
 			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)

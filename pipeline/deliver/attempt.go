@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -239,7 +240,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	case Lost:
 		l.status.count(d.Kind.String())
 		l.status.hold(d.Delay)
-		w.loose, w.unsure, w.since = true, true, time.Now()
+		w.loose, w.unsure, w.since = true, !planted.On("blind-retry"), time.Now()
 		switch {
 		case l.repeats:
 			return &ending{giveBack: true, delay: max(d.Delay, backoff(w.claim.Att))}
