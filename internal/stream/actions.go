@@ -186,9 +186,10 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
-	s    *Stream
-	sink string
-	c    jetstream.Consumer
+	s     *Stream
+	sink  string
+	c     jetstream.Consumer
+	later *later
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
@@ -213,24 +214,45 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	return &Consumer{s: s, sink: sink, c: c}, nil
+	kept, _ := s.later.LoadOrStore(sink, &later{})
+	return &Consumer{s: s, sink: sink, c: c, later: kept.(*later)}, nil
 }
 
 // Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
 // not at all for more, and returns none without an error when none came or ctx ended. What
 // comes at that very moment is handed out again later.
 func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	n = max(1, n)
+	for end := time.Now().Add(wait); ; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		back, next := c.later.due(n, max(0, time.Until(end)))
+		if len(back) == n {
+			return back, nil
+		}
+		batch, err := c.c.FetchNoWait(n - len(back))
+		deliveries, err := c.collect(ctx, batch, err)
+		switch {
+		case len(back) > 0 && err != nil:
+			c.s.log.Warn("taking more actions", "component", "stream", "sink", c.sink, "err", err)
+			return back, nil
+		case err != nil:
+			return nil, err
+		case len(back)+len(deliveries) > 0:
+			return append(back, deliveries...), nil
+		}
+		if deliveries, err = c.first(ctx, next); err != nil || len(deliveries) > 0 || ctx.Err() != nil || !time.Now().Before(end) {
+			return deliveries, err
+		}
 	}
-	batch, err := c.c.FetchNoWait(max(1, n))
-	deliveries, err := c.collect(ctx, batch, err)
-	if err != nil || len(deliveries) > 0 || ctx.Err() != nil {
-		return deliveries, err
-	}
+}
+
+// first waits for one action.
+func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
 	// The server ends the wait: were the client to give up first, what came at that moment would wait for ackWait.
-	batch, err = c.c.Fetch(1, jetstream.FetchMaxWait(wait))
-	deliveries, err = c.collect(ctx, batch, err)
+	batch, err := c.c.Fetch(1, jetstream.FetchMaxWait(max(wait, time.Millisecond)))
+	deliveries, err := c.collect(ctx, batch, err)
 	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
@@ -257,7 +279,7 @@ func (c *Consumer) collect(ctx context.Context, batch jetstream.MessageBatch, er
 		if err != nil {
 			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 		}
-		out = append(out, Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg})
+		out = append(out, Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, later: c.later, seq: meta.Sequence.Stream, msg: msg})
 	}
 	if err := batch.Error(); err != nil && len(out) == 0 {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
@@ -282,6 +304,7 @@ type Delivery struct {
 	Data       []byte
 	Deliveries int // how often it was handed out since the server started; says nothing about what was tried
 	s          *Stream
+	later      *later
 	seq        uint64
 	msg        jetstream.Msg
 }
@@ -300,7 +323,12 @@ func (d Delivery) Done() error {
 }
 
 // NakWithDelay gives the action back, to be handed out again after delay.
-func (d Delivery) NakWithDelay(delay time.Duration) error { return d.msg.NakWithDelay(delay) }
+func (d Delivery) NakWithDelay(delay time.Duration) error {
+	if d.later.keep(d, delay) {
+		return nil
+	}
+	return d.msg.NakWithDelay(delay)
+}
 
 // InProgress starts the 60 seconds anew.
 func (d Delivery) InProgress() error { return d.msg.InProgress() }
