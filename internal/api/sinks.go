@@ -127,3 +127,53 @@ func (c *Client) Reconcile(ctx context.Context, r ReconcileRequest, p Progress) 
 	}
 	return stream[Reconciliation](ctx, c, call{method: http.MethodPost, path: "/api/v1/reconcile", body: b, kind: kindJSON}, p)
 }
+
+// The tools whose tickets `docket adopt` takes over.
+const (
+	FromDocket       = "docket"
+	FromJiralert     = "jiralert"
+	FromAlertmanager = "alertmanager"
+	FromAWS          = "aws-securityhub-jira"
+)
+
+// Takeover is one record that becomes the ticket of one case.
+type Takeover struct {
+	Sink   string                `json:"sink"`
+	Ref    pipeline.Ref          `json:"ref"`
+	Record string                `json:"record"`         // the record's title
+	Open   bool                  `json:"open"`           // as it is now; a closed one is opened again
+	Case   string                `json:"case,omitempty"` // empty while the case does not exist yet
+	Title  string                `json:"title"`
+	Team   string                `json:"team"`
+	Group  []pipeline.GroupValue `json:"group,omitempty"`
+	Why    string                `json:"why"` // what both have in common
+
+	GroupKey string `json:"group_key"`
+	Gen      int    `json:"gen"`
+	Rev      uint64 `json:"rev,omitempty"`
+}
+
+// LeftRecord is a record that nothing is done with, and why.
+type LeftRecord struct {
+	Sink  string       `json:"sink"`
+	Ref   pipeline.Ref `json:"ref"`
+	Title string       `json:"title,omitempty"`
+	Why   string       `json:"why"`
+}
+
+// Adoption is the answer to `docket adopt`.
+type Adoption struct {
+	From  string           `json:"from"`
+	Made  time.Time        `json:"made"`
+	Sinks []ReconciledSink `json:"sinks"`
+	Take  []Takeover       `json:"take"`
+	Leave []LeftRecord     `json:"leave"`
+	New   int              `json:"new"`  // tickets that the next run makes, for no record fits
+	Done  bool             `json:"done"` // it was carried out
+}
+
+// AdoptRequest says whose tickets to take over, in which sink; every one for "".
+type AdoptRequest struct {
+	From string
+	Sink string
+}

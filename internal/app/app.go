@@ -57,6 +57,8 @@ type App struct {
 	relay  *relay
 	polls  *polls
 	holder string
+	// lookFirst: the state is an older copy than what was delivered, or a new one; tickets are looked for before they are made.
+	lookFirst bool
 
 	mu      sync.Mutex // guards sinks and reload
 	sinks   map[string]*delivery
@@ -106,6 +108,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making data_dir: %w", err)
 	}
+	a.lookFirst = stateLost(dir)
 	if a.store, err = state.Open(filepath.Join(dir, stateFile), state.Options{}); err != nil {
 		if errors.Is(err, state.ErrLocked) {
 			return nil, fmt.Errorf("%w (%s)", ErrRunning, filepath.Join(dir, stateFile))
@@ -150,6 +153,9 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		return fmt.Errorf("opening the stream: %w", err)
 	}
 	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {
+		return err
+	}
+	if err := a.lineUp(ctx, meta); err != nil {
 		return err
 	}
 	a.holder = rand.Text()
@@ -251,7 +257,7 @@ func (a *App) Close(ctx context.Context) error {
 			a.loop.close()
 		}
 		if a.claims != nil {
-			errs = append(errs, a.claims.Close())
+			errs = append(errs, a.noteEnd(), a.claims.Close())
 		}
 		if a.stream != nil {
 			errs = append(errs, a.stream.Close(ctx))

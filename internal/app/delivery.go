@@ -52,7 +52,7 @@ func (a *App) startSink(s *Sink) error {
 	}
 	l, err := deliver.New(deliver.Options{
 		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
-		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, Log: a.o.Log.With("component", "deliver"),
+		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, LookFirst: a.lookFirst, Log: a.o.Log.With("component", "deliver"),
 		Rate: s.Rate,
 	})
 	if err != nil {

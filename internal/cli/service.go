@@ -111,6 +111,14 @@ func (p *program) runOptions(c *cobra.Command, level slog.Level) (app.RunOptions
 	}, nil
 }
 
+// stopFirst explains ErrRunning to somebody who wants to do what a daemon must not do meanwhile.
+func stopFirst(err error) error {
+	if errors.Is(err, app.ErrRunning) {
+		return fmt.Errorf("%w: stop it first", err)
+	}
+	return err
+}
+
 // busy explains ErrRunning to somebody who wanted to run what the other docket does already.
 func busy(err error) error {
 	if errors.Is(err, app.ErrRunning) {

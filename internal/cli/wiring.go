@@ -15,6 +15,7 @@ type wiring struct {
 	load         func(path string, getenv func(string) (string, bool)) (*config.Config, error)
 	daemon       func(context.Context, *config.Config, app.RunOptions) error
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
+	adopt        func(context.Context, *config.Config, app.RunOptions, api.AdoptRequest, func(*api.Adoption) error, api.Progress) (api.Adoption, error)
 	offline      func(*config.Config, app.RunOptions) api.Service
 	installation func(*config.Config) string
 	warnings     func(*config.Config) config.Warnings
@@ -33,7 +34,7 @@ type client interface {
 
 func product() wiring {
 	return wiring{
-		load: app.Load, daemon: app.Run, once: app.RunOnce,
+		load: app.Load, daemon: app.Run, once: app.RunOnce, adopt: app.Adopt,
 		offline: app.Offline, installation: app.InstallationOf,
 		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },

@@ -247,6 +247,16 @@ func (s *Stream) purge(ctx context.Context, name string, upTo uint64) error {
 	return nil
 }
 
+// DropActions takes every action off the stream: they belong to a state that is
+// not there any more. What the present one has in flight is issued again.
+func (s *Stream) DropActions(ctx context.Context) error {
+	state, err := s.state(ctx, actionsName)
+	if err != nil {
+		return err
+	}
+	return s.purge(ctx, actionsName, state.LastSeq)
+}
+
 func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.StreamInfoOpt) (jetstream.StreamState, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()

@@ -52,6 +52,9 @@ var (
 // carry carries the action out under the claim just taken and ends the attempt.
 func (w *attempt) carry(ctx context.Context) {
 	w.unsure, w.since = !w.sure, w.at
+	if w.sure && w.l.o.LookFirst && w.l.finder != nil && w.t.Ref.IsZero() {
+		w.unsure, w.since = true, w.l.began
+	}
 	for {
 		if w.unsure && !w.l.repeats {
 			if e := w.resolve(ctx); e != nil {

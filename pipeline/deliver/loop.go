@@ -30,7 +30,10 @@ type Options struct {
 	Holder string
 	// Alone says that no other process can hold a claim (the claims are a
 	// locked file): what an earlier run left unfinished is over at once, not after a lease.
-	Alone       bool
+	Alone bool
+	// LookFirst says that the state was put back to an older copy, or lost: a ticket that is to be
+	// made may be there already, and is looked for by its key before the first one is made.
+	LookFirst   bool
 	Concurrency int           // calls at a time; 0: 8
 	Rate        Rate          // zero: no bound
 	AckWait     time.Duration // after which the queue gives a message out again; 0: a minute
@@ -66,6 +69,7 @@ type Loop struct {
 	recur  recurring
 	leases leases
 	status status
+	began  time.Time // what an earlier run sent was sent before
 }
 
 // New checks the options and returns a Loop that has not started. The error
@@ -115,6 +119,7 @@ func New(o Options) (*Loop, error) {
 		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},
 		status: newStatus(),
+		began:  time.Now(),
 	}
 	l.finder, _ = o.Sink.(pipeline.Finder)
 	_, l.repeats = o.Sink.(pipeline.Repeater)
