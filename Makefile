@@ -10,6 +10,9 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 BENCH_SIZE ?= smoke
 BENCH_FLAGS ?=
+RELIABILITY ?= short
+RELIABILITY_FLAGS ?=
+SEED ?= 0
 TEST_TIMEOUT ?= 20m
 TEST_FLAGS ?=
 GOLANGCI_LINT_VERSION := v2.15.0
@@ -54,6 +57,10 @@ cover: ## run all tests and write coverage.out
 .PHONY: crash
 crash: ## run only the tests that kill processes, and the contracts between parts
 	DOCKET_CRASH=1 go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) -run 'Crash|Kill|Contract|Sequence' $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: reliability
+reliability: ## run the reliability suites (RELIABILITY=short or long, SEED=n replays) into docs/reliability.md
+	go run ./internal/crashtest/cmd/reliability -size '$(RELIABILITY)' -seed '$(SEED)' $(RELIABILITY_FLAGS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)

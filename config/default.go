@@ -43,10 +43,25 @@ func DefaultUnsure() Unsure {
 		Grace: time.Minute, Lag: time.Minute, Settle: 40 * time.Second, Looks: 3, Lease: 30 * time.Second}
 }
 
-// DefaultConcurrency is how many calls of a sink may run at a time when nobody says.
-const DefaultConcurrency = 8
+// How many calls of a sink may run at a time when nobody says. Writes of files are cheap, and
+// more of them share each flush of docket's own records.
+const (
+	DefaultConcurrency     = 8
+	DefaultFileConcurrency = 64
+)
 
-func (s *Sink) setDefaults() { s.Unsure, s.Concurrency = DefaultUnsure(), DefaultConcurrency }
+func (s *Sink) setDefaults() { s.Unsure = DefaultUnsure() }
+
+// Calls is how many calls of the sink may run at a time.
+func (s *Sink) Calls() int {
+	switch {
+	case s.Concurrency > 0:
+		return s.Concurrency
+	case s.Type == "file":
+		return DefaultFileConcurrency
+	}
+	return DefaultConcurrency
+}
 func (n *NATS) setDefaults() { n.Replicas = 1 }
 
 // Path makes a path of the file absolute or relative to the working directory:

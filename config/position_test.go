@@ -85,7 +85,7 @@ func TestLongLineIsCutRoundTheCaret(t *testing.T) {
 }
 
 func TestBlock(t *testing.T) {
-	text := "sources:\n  - {name: reports, type: file, intervall: 5m, pathz: [a], auth: {token: {env: SET}, tokn: hunter2}, poll: soon}\n" + tail
+	text := "sources:\n  - {name: reports, type: file, intervall: 5m, pathz: [a], auth: {token: {env: SET}, tokn: hunter2}, wait: soon}\n" + tail
 	c, err := Parse([]File{{"docket.yaml", []byte(text)}}, "/etc/docket", testEnv())
 	if err != nil {
 		t.Fatalf("Parse() = %v; want no error before the block is decoded", err)
@@ -97,7 +97,7 @@ func TestBlock(t *testing.T) {
 	mustHold(t, es, 2, 33, "sources[0].intervall", "did you mean interval?")
 	mustHold(t, es, 2, 48, "sources[0].pathz", "did you mean paths?")
 	mustHold(t, es, 2, 86, "sources[0].auth.tokn", "did you mean token?")
-	mustHold(t, es, 2, 108, "sources[0].poll", "7d")
+	mustHold(t, es, 2, 108, "sources[0].wait", "7d")
 	for _, e := range es {
 		if strings.Contains(e.excerpt, "hunter2") {
 			t.Errorf("excerpt %q holds the secret", e.excerpt)
@@ -107,13 +107,13 @@ func TestBlock(t *testing.T) {
 		t.Errorf("Decode() = %+v; want the secret resolved and the default kept", into)
 	}
 	var one Error
-	if err := b.Errorf("poll", "no"); !errors.As(err, &one) || one.Line != 2 || one.Col != 108 || one.Path != "sources[0].poll" {
-		t.Errorf("Errorf(poll) = %+v; want 2:108", one)
+	if err := b.Errorf("wait", "no"); !errors.As(err, &one) || one.Line != 2 || one.Col != 108 || one.Path != "sources[0].wait" {
+		t.Errorf("Errorf(wait) = %+v; want 2:108", one)
 	}
 	if got := b.Path("x"); got != "/etc/docket/x" {
 		t.Errorf("Path(x) = %s; want /etc/docket/x", got)
 	}
-	if !b.Has("poll") || b.Has("paths") || b.Has("name") {
+	if !b.Has("wait") || b.Has("paths") || b.Has("name") {
 		t.Error("Has() knows other keys than the block's")
 	}
 	if err := b.Decode(into); err == nil {

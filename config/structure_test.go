@@ -17,7 +17,7 @@ type blockSample struct {
 	Paths    []string          `yaml:"paths"`
 	Auth     blockAuth         `yaml:"auth"`
 	Quota    *blockQuota       `yaml:"quota"`
-	Poll     time.Duration     `yaml:"poll"`
+	Wait     time.Duration     `yaml:"wait"`
 	DueDate  bool              `yaml:"due_date"`
 	Statuses map[string]string `yaml:"statuses"`
 }

@@ -131,11 +131,13 @@ type Sink struct {
 	Type     string   `yaml:"type" rule:"required"`
 	Formerly []string `yaml:"formerly"`
 	Retired  bool     `yaml:"retired,omitempty"`
-	// Concurrency is how many calls of the sink may run at a time.
+	// Concurrency is how many calls of the sink may run at a time; 0 for the default, see Calls.
 	Concurrency int    `yaml:"concurrency" rule:"min=1 max=256"`
 	Rate        *Rate  `yaml:"rate"` // nil: no bound
 	Unsure      Unsure `yaml:"unsure"`
-	Block       Block  `yaml:",rest"`
+	// Poll is how often the tracker is asked what people changed; 0: as docket says. Only for a sink that can tell.
+	Poll  time.Duration `yaml:"poll,omitempty"`
+	Block Block         `yaml:",rest"`
 }
 
 // Rate bounds how often a sink is called.

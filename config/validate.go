@@ -165,12 +165,19 @@ func (v validator) sources() {
 	v.entries(all, "source", v.d.env.Known.Sources, plannedSources())
 }
 
+// leastPoll is how often a tracker may be asked what changed.
+const leastPoll = time.Minute
+
 func (v validator) sinks() {
 	var all []entry
 	for i, s := range v.c.Sinks {
 		path := item("sinks", i)
 		all = append(all, entry{path, s.Name, s.Type, s.Formerly})
 		v.unsure(path+".unsure", s.Unsure)
+		if s.Poll > 0 && s.Poll < leastPoll {
+			v.fail(path+".poll", "", "is %s; ask a tracker at most every %s, and let it send webhooks for what is to be known sooner",
+				FormatDuration(s.Poll), FormatDuration(leastPoll))
+		}
 	}
 	v.entries(all, "sink", v.d.env.Known.Sinks, plannedSinks())
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors/file"
+	"github.com/docket-hub/docket/connectors/jira"
 	"github.com/docket-hub/docket/connectors/webhook"
 	"github.com/docket-hub/docket/internal/app"
 )
@@ -55,7 +56,9 @@ func TestConfigurationKeys(t *testing.T) {
 		keys("", reflect.TypeFor[config.Config](), 0),
 		keys("", reflect.TypeFor[file.SourceConfig](), 0),
 		keys("", reflect.TypeFor[file.SinkConfig](), 0),
+		keys("", reflect.TypeFor[jira.Config](), 0),
 		keys("", reflect.TypeFor[webhook.Config](), 0),
+		keys("", reflect.TypeFor[webhook.SinkConfig](), 0),
 	) {
 		if !strings.Contains(text, "`"+key+"`") {
 			t.Errorf("configuration.md does not name `%s`; want every key", key)

@@ -62,6 +62,9 @@ const (
 	VerbUnsuppress    Verb = "unsuppress"
 	VerbRetry         Verb = "retry"   // a dead or gone entry, by hand
 	VerbResolveParked Verb = "resolve" // a parked entry: it is Ref, or it does not exist
+	VerbDrop          Verb = "drop"    // a dead, parked or gone entry: give it up
+	VerbBrakeOn       Verb = "brake"   // start no outside write; names no case
+	VerbBrakeOff      Verb = "unbrake"
 )
 
 // Interaction is what a person did, in docket or in a tracker.

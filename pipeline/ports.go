@@ -117,14 +117,14 @@ type Repeater interface{ RepeatsSafely() }
 // fresh before triage judges it. The methods are called by several goroutines at a time.
 type Watcher interface {
 	// Hint checks that one webhook request is the tracker's own and names the records that it
-	// speaks of; only their Ref.ID need be set. It asks the tracker nothing. A wrong or missing signature, or a
-	// sink that has no secret to check it with, is ErrUnauthorized; a body that cannot be read is Permanent.
-	// A request about something else names none.
-	Hint(h Hook) ([]Ref, error)
+	// speaks of. It asks the tracker nothing. A wrong or missing signature, or a sink that has no secret
+	// to check it with, is ErrUnauthorized; a body that cannot be read is Permanent. A request about
+	// something else names none.
+	Hint(h Hook) ([]Change, error)
 	// Changed names records under docket's keys that changed since, in any order and perhaps once more
 	// than needed, and the watermark of the next poll. An empty watermark begins now, less what
 	// a tracker's index lags behind. With an error the watermark must not be kept.
-	Changed(ctx context.Context, since Watermark) ([]Ref, Watermark, error)
+	Changed(ctx context.Context, since Watermark) ([]Change, Watermark, error)
 	// Read reads one record as it is now, not from an index. A record that does not exist is no
 	// error but Deleted, with the Ref asked for. Where nothing can be said (403, no answer) it is an error of the
 	// classes that Apply has.

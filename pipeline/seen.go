@@ -10,6 +10,13 @@ type Hook struct {
 	Body   []byte              // whole and unchanged, as it was signed
 }
 
+// Change names a record that may have changed. Only Ref.ID need be set. Updated is the time of
+// its change by the tracker's clock, zero where it is not told: one that docket knows of already is not read again.
+type Change struct {
+	Ref     Ref
+	Updated time.Time
+}
+
 // Seen is a record as a fresh read found it: what it holds in the tracker's
 // words, and what triage must know of it in docket's own. It says how things are, never what
 // happened; triage compares it with what docket wrote.

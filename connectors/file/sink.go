@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
@@ -84,9 +85,6 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 	name, err := fileName(t)
 	if err != nil {
 		return pipeline.Applied{}, pipeline.Permanent(err)
-	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return pipeline.Applied{}, fmt.Errorf("making the ticket folder: %w", err)
 	}
 	s.start.Do(s.sweep)
 	path := filepath.Join(s.dir, name)
@@ -218,11 +216,14 @@ func readFile(path string) (string, error) {
 	return string(b), err
 }
 
-// write replaces path. A second sink on the same folder may sweep the temporary
-// file away just as it starts; then the write is done once more.
+// write replaces path. Where the folder is not there yet, or a second sink on the same folder
+// swept the temporary file away just as it started, the write is done once more.
 func (s *Sink) write(path, text string) error {
 	err := replaceFile(path, text)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return fmt.Errorf("making the ticket folder: %w", err)
+		}
 		err = replaceFile(path, text)
 	}
 	return err
@@ -252,9 +253,11 @@ func replaceFile(path, text string) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
+	failpoint.Hit("file/write")
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
+	failpoint.Hit("file/written")
 	return syncDir(dir)
 }
 

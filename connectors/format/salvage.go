@@ -36,7 +36,7 @@ func (s *scanner) salvage(v *value) bool {
 	}
 	s.salvages++
 	s.r = io.MultiReader(bytes.NewReader(bytes.Clone(v.data[at:])), bytes.NewReader(bytes.Clone(s.buf[s.pos-excess:s.end])), s.r)
-	s.pos, s.end, s.err = 0, 0, nil
+	s.buf, s.lent, s.pos, s.end, s.err = nil, false, 0, 0, nil
 	s.line = v.line + bytes.Count(v.data[:at], []byte("\n"))
 	v.data, v.size, v.cut, v.list = v.data[:at], at, false, ""
 	v.fault = "malformed: the record runs into the one behind it"

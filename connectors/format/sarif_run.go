@@ -14,6 +14,9 @@ import (
 // tool with all rules above all, in records.
 const maxRunPart = 2
 
+// maxFound is how many results of a run are not read a second time.
+const maxFound = 10_000
+
 // run reads one element of a SARIF document's runs. Its results are put aside
 // until the run's end, since the rules they point to may come behind them.
 func (p *splitter) run(c byte, nesting int, array bool) error {
@@ -135,8 +138,13 @@ func (p *splitter) element(run *sarif.Run, hold *spool, key string, c byte) erro
 
 // results hands the run's results over, now that all of the run is known.
 func (p *splitter) results(run *sarif.Run, hold *spool, whole bool) error {
+	var found []sarif.Found // the first of them
 	err := hold.each(func(text []byte, _, _ int) error {
-		run.Look(text)
+		f := run.Read(text)
+		run.Look(&f)
+		if len(found) < maxFound {
+			found = append(found, f)
+		}
 		return nil
 	})
 	if err != nil {
@@ -144,10 +152,17 @@ func (p *splitter) results(run *sarif.Run, hold *spool, whole bool) error {
 	}
 	run.Close()
 	scope, at := run.Scope(), run.Time()
-	count, next := 0, p.index
+	count, next, n := 0, p.index, 0
 	err = hold.each(func(text []byte, index, line int) error {
 		p.index = index
-		data, err := run.Compose(text)
+		var f sarif.Found
+		if n < len(found) {
+			f = found[n]
+			n++
+		} else {
+			f = run.Read(text)
+		}
+		data, err := run.Compose(&f, text)
 		if err != nil {
 			p.v.reset(line)
 			p.v.data = append(p.v.data, text...)

@@ -3,6 +3,9 @@ package format
 import (
 	"bytes"
 	"io"
+	"slices"
+
+	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 )
 
 // maxDepth is how deep a record may nest. Real findings stay under 20; the
@@ -22,6 +25,9 @@ type scanner struct {
 	err      error // sticky; io.EOF at the end of the text
 	salvages int   // how often a malformed element was cut before the record that it had swallowed
 
+	lent bool   // a record in buf belongs to somebody else now: what was read of it is not written again
+	open *value // is being read, and its text stands in buf
+
 	stack, word, name []byte // kept from value to value for their memory
 }
 
@@ -30,8 +36,8 @@ func newScanner(r io.Reader) *scanner {
 }
 
 // The buffer begins small, as most documents that are sent by themselves are,
-// and doubles while the reader fills it.
-const minBuffer, maxBuffer = 4 << 10, 64 << 10
+// and doubles while the reader fills it. A read is not asked for less than minRead.
+const minBuffer, maxBuffer, minRead = 4 << 10, 64 << 10, 512
 
 // fill reports whether a byte can be read at pos.
 func (s *scanner) fill() bool {
@@ -39,14 +45,35 @@ func (s *scanner) fill() bool {
 		if s.err != nil {
 			return false
 		}
-		if s.end == len(s.buf) && len(s.buf) < maxBuffer {
-			s.buf = make([]byte, max(minBuffer, 2*len(s.buf)))
+		switch {
+		case len(s.buf)-s.end < minRead:
+			s.turn()
+		case !s.lent && s.open == nil:
+			s.end = 0
 		}
 		var n int
-		n, s.err = s.r.Read(s.buf)
-		s.pos, s.end = 0, n
+		n, s.err = s.r.Read(s.buf[s.end:])
+		s.pos, s.end = s.end, s.end+n
 	}
 	return true
+}
+
+// turn makes room to read into, and takes the beginning of the value that is
+// being read along: to the head of the buffer, or out of it when it is long.
+func (s *scanner) turn() {
+	if s.lent || len(s.buf) < maxBuffer {
+		s.buf = make([]byte, min(max(minBuffer, 2*len(s.buf)), maxBuffer))
+		s.lent = false
+	}
+	s.end = 0
+	if v := s.open; v != nil {
+		if len(v.data) <= len(s.buf)/2 {
+			s.end = copy(s.buf, v.data)
+			v.data = s.buf[:s.end]
+		} else {
+			v.data, v.lent, s.open = append(v.room[:0], v.data...), false, nil
+		}
+	}
 }
 
 // next skips white space and shows the byte after it without taking it;
@@ -71,20 +98,32 @@ func (s *scanner) take() { s.pos++ }
 
 // value is one JSON value as it was read, with what its outermost members tell.
 type value struct {
-	data  []byte // the text, at most max bytes of it; reused by the next read
+	data  []byte // the text, at most max bytes of it; valid until the next read
+	lent  bool   // data stands in the scanner's buffer
+	room  []byte // memory for data that does not
 	size  int    // its whole length
 	line  int    // where it starts
 	keys  keySet
-	names []string // the first outer keys, for messages
-	id    string   // the outer member Id or id
-	fault string   // why it cannot be a valid record; empty if nothing was seen
-	cut   bool     // the text ended inside it
-	list  string   // the outer key whose array comes next: the value holds records and was left open
+	names []byte // the first outer keys, for messages
+	named int    // how many they are
+	id    []byte // the outer member Id or id
+	fault string // why it cannot be a valid record; empty if nothing was seen
+	cut   bool   // the text ended inside it
+	list  string // the outer key whose array comes next: the value holds records and was left open
 	spans [spanCount]span
 }
 
 // span is where in value.data the value of an outer member stands.
 type span struct{ start, end int }
+
+// give hands the text of the value that was just read over: it is not written to again.
+func (s *scanner) give(v *value) []byte {
+	if !v.lent {
+		return bytes.Clone(v.data)
+	}
+	s.lent = true
+	return v.data
+}
 
 // part is the text of one of the outer members that spanOf knows; nil where there is none.
 func (v *value) part(key string) []byte {
@@ -97,7 +136,21 @@ func (v *value) part(key string) []byte {
 }
 
 func (v *value) reset(line int) {
-	*v = value{data: v.data[:0], names: v.names[:0], line: line}
+	room := v.room
+	if !v.lent && cap(v.data) > cap(room) {
+		room = v.data
+	}
+	*v = value{data: room[:0], room: room[:0], names: v.names[:0], id: v.id[:0], line: line}
+}
+
+// grow adds the chunk that follows in the text, of at most max bytes in all.
+func (v *value) grow(chunk []byte, max int) {
+	chunk = chunk[:min(len(chunk), max-len(v.data))]
+	if v.lent {
+		v.data = v.data[:len(v.data)+len(chunk)] // the chunk stands there
+		return
+	}
+	v.data = append(v.data, chunk...)
 }
 
 // reader is the state of reading one value.
@@ -126,7 +179,15 @@ func (s *scanner) read(v *value, max int, array, open, resume bool) {
 		v.reset(s.line)
 	}
 	r := reader{v: v, max: max, array: array, open: open, span: -1, stack: s.stack[:0], word: s.word[:0], name: s.name[:0]}
-	defer func() { s.stack, s.word, s.name = r.stack, r.word, r.name }()
+	defer func() {
+		s.stack, s.word, s.name, s.open = r.stack, r.word, r.name, nil
+		if v.lent {
+			v.data = slices.Clip(v.data) // what follows is not the value's
+		}
+	}()
+	if max > 0 && s.fill() {
+		v.data, v.lent, s.open = s.buf[s.pos:s.pos], true, v
+	}
 	if resume {
 		r.stack, r.last, v.list = append(r.stack, '{'), '[', ""
 	}
@@ -139,11 +200,7 @@ func (s *scanner) read(v *value, max int, array, open, resume bool) {
 		chunk := s.buf[s.pos:s.end]
 		n, done := r.chunk(s, chunk)
 		v.size += n
-		if room := max - len(v.data); n <= room {
-			v.data = append(v.data, chunk[:n]...)
-		} else if room > 0 {
-			v.data = append(v.data, chunk[:room]...)
-		}
+		v.grow(chunk[:n], max)
 		s.pos += n
 		if done {
 			if v.size > max && v.fault == "" && v.list == "" {
@@ -178,6 +235,14 @@ func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
 			continue
 		case '"':
 			r.beginString()
+			// Nearly every string is short of escapes and whole in the buffer.
+			if n := quoted.End(b[i+1:]); n >= 0 {
+				if r.isKey || r.wantID {
+					r.word = append(r.word, b[i+1:i+1+min(n, maxWord)]...)
+				}
+				r.endString()
+				i += n + 1
+			}
 			continue
 		case '{', '[':
 			if c == '{' && head && !r.array && r.unexpected() {
@@ -214,16 +279,6 @@ func (r *reader) chunk(s *scanner, b []byte) (int, bool) {
 
 // inString reads on in a string and returns the index of the last byte it used.
 func (r *reader) inString(s *scanner, b []byte) int {
-	if !r.escape {
-		// Nearly every string is short of escapes and whole in the buffer.
-		if end := bytes.IndexByte(b, '"'); end >= 0 && bytes.IndexByte(b[:end], '\\') < 0 && bytes.IndexByte(b[:end], '\n') < 0 {
-			if r.isKey || r.wantID {
-				r.word = append(r.word, b[:min(end, maxWord-min(maxWord, len(r.word)))]...)
-			}
-			r.endString()
-			return end
-		}
-	}
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		switch {
@@ -259,7 +314,7 @@ func (r *reader) beginString() {
 	r.string, r.word = true, r.word[:0]
 	if len(r.stack) == 1 && r.stack[0] == '{' {
 		r.isKey, r.key = r.key, false
-		r.wantID = !r.isKey && r.last == ':' && r.v.id == "" && (string(r.name) == "Id" || string(r.name) == "id")
+		r.wantID = !r.isKey && r.last == ':' && len(r.v.id) == 0 && (string(r.name) == "Id" || string(r.name) == "id")
 	}
 }
 
@@ -268,12 +323,15 @@ func (r *reader) endString() {
 	if r.isKey {
 		r.name = append(r.name[:0], r.word...)
 		r.v.keys |= keyBit(r.name)
-		if len(r.v.names) < 8 {
-			r.v.names = append(r.v.names, string(r.name))
+		if r.v.named < 8 {
+			if r.v.named++; r.v.named > 1 {
+				r.v.names = append(r.v.names, ", "...)
+			}
+			r.v.names = append(r.v.names, r.name...)
 		}
 	}
 	if r.wantID {
-		r.v.id = string(r.word)
+		r.v.id = append(r.v.id, r.word...)
 	}
 	r.isKey, r.wantID = false, false
 }

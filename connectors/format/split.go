@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -254,7 +253,7 @@ func (p *splitter) record(v *value, array bool) error {
 	case v.fault != "" && (format != unknown || v.size <= p.opt.MaxRecord):
 		return p.reject(v, v.fault)
 	case format == unknown || format == SARIF:
-		return p.unknown(v, "an object with the keys "+strings.Join(v.names, ", "))
+		return p.unknown(v, "an object with the keys "+string(v.names))
 	case broken:
 		return p.reject(v, p.explain(v, nil))
 	case format == event:
@@ -276,7 +275,7 @@ func (p *splitter) emit(v *value, format string) error {
 			p.scans.add(scope, "", 1, at)
 		}
 	}
-	rec.Data = bytes.Clone(v.data)
+	rec.Data = p.s.give(v)
 	return p.hand(rec)
 }
 
@@ -324,7 +323,7 @@ func (p *splitter) reject(v *value, reason string) error {
 }
 
 func (p *splitter) refusal(v *value, reason string) pipeline.Reject {
-	r := pipeline.Reject{Origin: p.opt.Origin, Index: p.index, Line: v.line, ID: v.id, Reason: reason,
+	r := pipeline.Reject{Origin: p.opt.Origin, Index: p.index, Line: v.line, ID: string(v.id), Reason: reason,
 		Data: bytes.Clone(v.data[:min(len(v.data), pipeline.RejectBytes)])}
 	p.index++
 	return r
@@ -342,7 +341,7 @@ func (p *splitter) refuse(r pipeline.Reject) error {
 // unknown holds an unknown thing back: beside known records it is a reject,
 // alone it makes the document unknown.
 func (p *splitter) unknown(v *value, what string) error {
-	if len(v.names) == 0 && len(v.data) > 0 {
+	if v.named == 0 && len(v.data) > 0 {
 		what = fmt.Sprintf("%s, %.40q", what, v.data[:min(len(v.data), 200)])
 	}
 	reason := "no known findings format: " + what

@@ -36,9 +36,9 @@ var (
 	_ connectors.Pusher = (*Source)(nil)
 )
 
-// Factory makes sources of type webhook.
+// Factory makes sources and sinks of type webhook.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
+	return connectors.Factory{Type: Type, Sink: makeSink, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
 		c := Config{Format: "auto"}
 		if err := block.Decode(&c); err != nil {
 			return connectors.Source{}, err

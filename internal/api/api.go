@@ -74,7 +74,7 @@ type FindingDetail struct {
 // TicketRow is a case in one sink.
 type TicketRow struct {
 	Sink      string       `json:"sink"`
-	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone
+	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone, given up
 	Ref       pipeline.Ref `json:"ref,omitzero"`
 	Key       string       `json:"key,omitempty"`
 	Wanted    uint64       `json:"wanted"`
@@ -200,9 +200,69 @@ type SinkRow struct {
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"` // the last call that the sink took
 	Stopped     string    `json:"stopped,omitempty"`     // its credentials are refused: nothing is sent
-	Breaker     bool      `json:"breaker,omitempty"`     // it does not answer: one call at a time finds out
-	Held        time.Time `json:"held,omitzero"`         // no call before, as it asked, or the breaker's next try
-	Braked      bool      `json:"braked,omitempty"`
+	Held        string    `json:"held,omitempty"`        // why no call starts now: brake, credentials, retry_after, breaker
+	Until       time.Time `json:"until,omitzero"`        // when the next one starts, where that is known
+}
+
+// BrakeStatus says whether outside writes may start, and what waits for each sink.
+type BrakeStatus struct {
+	On    bool      `json:"on"`
+	By    string    `json:"by,omitempty"`   // who put it on or off
+	Since time.Time `json:"since,omitzero"` // when
+	Text  string    `json:"text,omitempty"` // why
+	Sinks []SinkRow `json:"sinks"`
+}
+
+// DrillRequest asks for a drill.
+type DrillRequest struct {
+	Sink string        `json:"sink,omitempty"`    // empty: every sink
+	Wait time.Duration `json:"wait_ns,omitempty"` // for each step; 0: two minutes
+}
+
+// DrillResult is how a drill went, step by step.
+type DrillResult struct {
+	OK    bool        `json:"ok"`
+	Case  string      `json:"case,omitempty"`
+	Steps []DrillStep `json:"steps"`
+}
+
+// DrillStep is one step of a drill.
+type DrillStep struct {
+	Sink  string        `json:"sink,omitempty"` // empty: docket itself
+	Name  string        `json:"name"`           // finding, ticket, look-up, resolved, closed
+	OK    bool          `json:"ok"`
+	Text  string        `json:"text"`
+	After time.Duration `json:"after_ns"` // since the drill began
+}
+
+// DeadLetterFilter selects dead letters. Empty fields select all. Words of one field are alternatives.
+type DeadLetterFilter struct {
+	Case    []string // DK-1, or a ticket's key
+	Sink    []string
+	Team    []string
+	GivenUp bool // those that a person dropped too; of named cases they are always listed
+}
+
+// DeadLetter is what cannot be delivered without a person: one a case and sink, always
+// with what is wanted now.
+type DeadLetter struct {
+	Case      string            `json:"case"`
+	Sink      string            `json:"sink"`
+	State     string            `json:"state"` // dead (refused), parked (nobody knows what became of it), gone (people deleted it twice)
+	GivenUp   bool              `json:"given_up,omitempty"`
+	Team      string            `json:"team"`
+	Priority  pipeline.Priority `json:"priority,omitempty"`
+	Title     string            `json:"title"`
+	CaseOpen  bool              `json:"case_open"`
+	Since     time.Time         `json:"since,omitzero"`
+	Reason    string            `json:"reason,omitempty"`
+	Next      string            `json:"next"` // what a person does about it
+	Ref       pipeline.Ref      `json:"ref,omitzero"`
+	Key       string            `json:"key"`    // the ticket key that its record would carry
+	Action    uint64            `json:"action"` // number of the action that failed
+	Sent      uint64            `json:"sent"`   // the revision that it carried
+	Wanted    uint64            `json:"wanted"` // the revision that a retry sends
+	Delivered uint64            `json:"delivered"`
 }
 
 // ScopeRow is what is known of one scope of absence.
@@ -296,6 +356,9 @@ type Service interface {
 	Preview(ctx context.Context, id, sink string) ([]TicketPreview, error)
 	// Reconcile compares state with the trackers, and repairs what is asked for.
 	Reconcile(ctx context.Context, r ReconcileRequest, p Progress) (Reconciliation, error)
+	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
+	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
+	Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error)
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

@@ -333,6 +333,25 @@ func (c *Client) Sinks(ctx context.Context) ([]SinkRow, error) {
 	return get[[]SinkRow](ctx, c, nil, "sinks")
 }
 
+// DeadLetters implements Service.
+func (c *Client) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
+	return get[[]DeadLetter](ctx, c, f.Values(), "deadletters")
+}
+
+// Brake implements Service.
+func (c *Client) Brake(ctx context.Context) (BrakeStatus, error) {
+	return get[BrakeStatus](ctx, c, nil, "brake")
+}
+
+// Drill implements Service. When ctx ends the daemon stops the drill and cleans up.
+func (c *Client) Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error) {
+	b, err := body(r)
+	if err != nil {
+		return DrillResult{}, err
+	}
+	return stream[DrillResult](ctx, c, call{method: http.MethodPost, path: "/api/v1/drill", body: b, kind: kindJSON}, p)
+}
+
 // Scopes implements Service.
 func (c *Client) Scopes(ctx context.Context) ([]ScopeRow, error) {
 	return get[[]ScopeRow](ctx, c, nil, "scopes")

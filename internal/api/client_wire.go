@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -90,6 +91,45 @@ func (f Filter) Values() url.Values {
 		v.Set("cursor", f.Cursor)
 	}
 	return v
+}
+
+// Values is the filter as query parameters.
+func (f DeadLetterFilter) Values() url.Values {
+	v := url.Values{}
+	for name, list := range map[string][]string{"case": f.Case, "sink": f.Sink, "team": f.Team} {
+		for _, word := range list {
+			v.Add(name, word)
+		}
+	}
+	if f.GivenUp {
+		v.Set("given_up", "true")
+	}
+	return v
+}
+
+// ParseDeadLetterFilter reads what DeadLetterFilter.Values wrote; anything else is ErrInvalid.
+func ParseDeadLetterFilter(v url.Values) (DeadLetterFilter, error) {
+	var f DeadLetterFilter
+	var errs []error
+	for name, words := range v {
+		switch name {
+		case "case":
+			f.Case = words
+		case "sink":
+			f.Sink = words
+		case "team":
+			f.Team = words
+		case "given_up":
+			on, err := strconv.ParseBool(words[0])
+			if err != nil || len(words) != 1 {
+				errs = append(errs, invalidf("query parameter given_up: %q is neither true nor false", strings.Join(words, ",")))
+			}
+			f.GivenUp = on
+		default:
+			errs = append(errs, invalidf("unknown query parameter %q", name))
+		}
+	}
+	return f, errors.Join(errs...)
 }
 
 // ParseFilter reads what Filter.Values wrote. A parameter that is not of a

@@ -22,6 +22,7 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if err := a.input(ctx, message{Interaction: &in}, "i/"+in.ID); err != nil {
 		return api.ActResult{}, err
 	}
+	a.pulled(&in)
 	inputs, err := a.stream.InputsLastSeq(ctx)
 	if err != nil {
 		return api.ActResult{}, err
@@ -52,6 +53,10 @@ func (a *App) checkAct(in *pipeline.Interaction) error {
 		return nil
 	}
 	if in.Verb == pipeline.VerbUnsuppress {
+		return nil
+	}
+	if brakeVerb(in.Verb) {
+		in.Cases = nil // the brake is one for all
 		return nil
 	}
 	if len(in.Cases) == 0 {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 )
@@ -43,6 +45,7 @@ type Options struct {
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
+	HoldSinks bool     // no outside write starts at all
 	Metrics   *Metrics // nil: not measured
 }
 
@@ -60,18 +63,21 @@ type App struct {
 	// lookFirst: the state is an older copy than what was delivered, or a new one; tickets are looked for before they are made.
 	lookFirst bool
 
-	mu      sync.Mutex // guards sinks and reload
-	sinks   map[string]*delivery
-	ctx     context.Context // of the background work; ends in Close
-	cancel  context.CancelCauseFunc
-	wg      sync.WaitGroup
-	failed  chan struct{} // closed at the first failure of background work
-	failure error         // that failure; read after failed is closed
-	failing sync.Once
-	closing sync.Once
-	closed  error
-	run     atomic.Bool  // a run or an apply is under way
-	taking  atomic.Int64 // requests that are handing findings in
+	mu         sync.Mutex // guards sinks, watches and reload
+	sinks      map[string]*delivery
+	watches    map[string]*watch // while sources run
+	ctx        context.Context   // of the background work; ends in Close
+	cancel     context.CancelCauseFunc
+	wg         sync.WaitGroup
+	failed     chan struct{} // closed at the first failure of background work
+	failure    error         // that failure; read after failed is closed
+	failing    sync.Once
+	closing    sync.Once
+	closed     error
+	brakeOn    atomic.Bool  // outside writes must not start
+	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
+	run        atomic.Bool  // a run or an apply is under way
+	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
 	sourcesCancel context.CancelFunc // nil while none runs
@@ -144,6 +150,8 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+		// Claims may belong to actions that this state has not issued: they are made again from it.
+		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -166,11 +174,22 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	a.polls = newPolls(a)
 	a.background("triage", a.loop.run)
 	a.background("relay", a.relay.run)
+	if err := a.startBrake(ctx, meta); err != nil {
+		return err
+	}
 	if err := a.startSinks(g); err != nil {
 		return err
 	}
 	if meta.Config != g.Rules.Config {
 		return a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text())
+	}
+	return nil
+}
+
+// lose removes a file that may not be there.
+func lose(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making the claims again: %w", err)
 	}
 	return nil
 }
@@ -192,11 +211,13 @@ func (a *App) openClaims(path string) (*state.Claims, error) {
 	var entries []state.ClaimEntry
 	err = snap.EachCase(1, claimEntries(&entries))
 	if err == nil {
+		failpoint.Hit("claims/lost")
 		err = claims.Rebuild(entries)
 	}
 	if err != nil {
 		return nil, errors.Join(err, claims.Close())
 	}
+	failpoint.Hit("claims/rebuilt")
 	return claims, nil
 }
 
@@ -246,12 +267,14 @@ func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
 // closes everything, last opened first. It may be called twice.
 func (a *App) Close(ctx context.Context) error {
 	a.closing.Do(func() {
+		failpoint.Hit("stop/begun")
 		a.cancel(errClosing)
 		if err := waitFor(ctx, &a.wg); err != nil {
 			// What still runs uses the files: they are left as they are, as after a crash.
 			a.closed = err
 			return
 		}
+		failpoint.Hit("stop/drained")
 		var errs []error
 		if a.loop != nil {
 			a.loop.close()
@@ -262,6 +285,7 @@ func (a *App) Close(ctx context.Context) error {
 		if a.stream != nil {
 			errs = append(errs, a.stream.Close(ctx))
 		}
+		failpoint.Hit("state/close")
 		if a.store != nil {
 			errs = append(errs, a.store.Close())
 		}

@@ -73,7 +73,9 @@ func lostIn(store *state.Store, cfg *config.Config) ([]string, error) {
 	}
 	var sources []string
 	for _, w := range marks {
-		sources = append(sources, w.Name)
+		if !isSinkMark(w.Name) {
+			sources = append(sources, w.Name)
+		}
 	}
 	open := map[string]int{}
 	snap, err := store.View()

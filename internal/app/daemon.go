@@ -13,6 +13,7 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
 )
 
@@ -70,7 +71,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(160 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
 	}
 }
 
@@ -127,7 +128,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 
 func (a *App) serverOptions(cfg *config.Config, o RunOptions) server.Options {
 	return server.Options{
-		Listen: cfg.Server.Listen, Service: a, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
+		Listen: cfg.Server.Listen, Service: a, Hook: a.Hook, Metrics: a.o.Metrics.Handler(), Registry: a.o.Metrics.Registry(),
 		Tokens: tokens(cfg), Pprof: o.Pprof, Installation: a.Graph().Rules.Installation, Log: a.o.Log.With("component", "server"),
 	}
 }
@@ -153,7 +154,7 @@ func (a *App) nameLost(cfg *config.Config) {
 	}
 }
 
-// startSources polls every source of the graph in force until stopSources. It does nothing while they run.
+// startSources polls every source of the graph in force, and listens to its sinks, until stopSources. It does nothing while they run.
 func (a *App) startSources() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,6 +168,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.startWatches(ctx, g)
 }
 
 // stopSources ends the polls, at most until ctx ends: a read that does not look up (standard
@@ -237,7 +239,9 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	}
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	failpoint.Hit("reload/stopped")
 	a.graph.Store(g)
+	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""))
 	a.startSources()
 	if a.onReload != nil {

@@ -19,10 +19,6 @@ import (
 // fetchWait is how long one look for actions waits.
 const fetchWait = time.Second
 
-// localCalls is how many writes of a sink go on at a time whose writes are cheap and safe to
-// repeat: more of them share each flush of the claims and of the outcomes.
-const localCalls = 64
-
 // delivery is the loop of one sink.
 type delivery struct {
 	name   string
@@ -46,14 +42,10 @@ func (a *App) startSink(s *Sink) error {
 	if err != nil {
 		return err
 	}
-	calls := s.Concurrency
-	if _, repeats := s.Sink.(pipeline.Repeater); repeats {
-		calls = max(calls, localCalls)
-	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Sink: s.Sink, Concurrency: calls, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, LookFirst: a.lookFirst, Log: a.o.Log.With("component", "deliver"),
-		Rate: s.Rate,
+		Rate: s.Rate, Brake: a.braked,
 	})
 	if err != nil {
 		return fmt.Errorf("sink %s: %w", s.Name, err)
@@ -115,13 +107,14 @@ func (q queue) Fetch(ctx context.Context, n int) ([]deliver.Message, error) {
 
 type queued struct{ stream.Delivery }
 
-func (q queued) Data() []byte { return q.Delivery.Data }
+func (q queued) Action() (pipeline.Action, error) { return state.DecodeAction(q.Data) }
 
 // outcomes puts what workers report onto the inputs stream.
 type outcomes struct{ app *App }
 
 func (o outcomes) Publish(ctx context.Context, out pipeline.Outcome) error {
 	o.app.o.Metrics.attempted(&out)
+	o.app.wrote(&out)
 	return o.app.input(ctx, message{Outcome: &out}, fmt.Sprintf("o/%s/%s/%d.%d", out.Case, out.Sink, out.N, out.Attempt))
 }
 
@@ -174,7 +167,7 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 	}
 	defer snap.Close()
 	inFlight := map[string]triage.Reissue{}
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && a.now().Sub(e.Issued) >= olderThan {
 				inFlight[deliver.ClaimKey(sink, c.ID())] = triage.Reissue{Case: c.Number, Sink: sink, N: e.N}

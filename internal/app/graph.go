@@ -36,6 +36,8 @@ type Graph struct {
 	env   *expr.Env
 	model *risk.Model
 	mask  *mask.Masker
+	memo  *ingest.Memo
+	hand  *ingest.Handover
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -54,6 +56,8 @@ type Source struct {
 type Sink struct {
 	Name        string
 	Type        string
+	Formerly    []string
+	Poll        time.Duration // between two questions what people changed; 0 for the default
 	Sink        pipeline.Sink
 	Unsure      config.Unsure
 	Concurrency int
@@ -78,6 +82,12 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		return nil, err
 	}
 	if g.mask, err = mask.New(); err != nil {
+		return nil, err
+	}
+	if g.memo, err = ingest.NewMemo(format.Steady); err != nil {
+		return nil, err
+	}
+	if g.hand, err = ingest.NewHandover(time.Now); err != nil {
 		return nil, err
 	}
 	if g.model, err = risk.New(g.env, riskConfig(cfg)); err != nil {
@@ -171,7 +181,10 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, err)
 			continue
 		}
-		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Sink: made, Unsure: s.Unsure, Concurrency: s.Concurrency, Rate: rate(s.Rate)})
+		if _, tells := made.(pipeline.Watcher); s.Poll > 0 && !tells {
+			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].poll", i), 0, 0, "a sink of type %s cannot tell what people change: take the key out", s.Type))
+		}
+		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
 	return errs
 }
@@ -191,6 +204,9 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	rep, err := format.Decode(*rec)
 	if err != nil {
 		return rep, g.refusal(rec, err)
+	}
+	if err := reserved(source, &rep); err != nil {
+		return rep, err
 	}
 	if s := g.Source(source); s != nil {
 		if rep.Account.ID == "" {
@@ -243,15 +259,19 @@ func (g *Graph) notes(lines []string) []string {
 
 // Decode is Normalise for what travelled on the stream, masked: what it returns may be stored and shown.
 func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error) {
-	rec := pipeline.Record{Format: it.Format, Data: it.Data, Scope: it.Scope, Observed: time.UnixMilli(it.Observed).UTC()}
-	rep, err := g.Normalise(source, &rec)
-	if err != nil {
-		return rep, err
+	rep := g.hand.Take(source, it)
+	if rep == nil {
+		rec := pipeline.Record{Format: it.Format, Data: it.Data}
+		fresh, err := g.Normalise(source, &rec)
+		if err != nil {
+			return fresh, err
+		}
+		rep = &fresh
 	}
-	rep.ObservedAt, rep.Scope = rec.Observed, it.Scope
+	rep.ObservedAt, rep.Scope = time.UnixMilli(it.Observed).UTC(), it.Scope
 	rep.Raw = it.Data
-	g.mask.Report(&rep)
-	return rep, nil
+	g.mask.Report(rep)
+	return *rep, nil
 }
 
 // intake is the emitter of one read of a source.
@@ -259,6 +279,8 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 	return ingest.New(read, ingest.Options{
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Memo:        g.memo,
+		Handover:    g.hand,
 		Mask:        g.mask.Bytes,
 		Publish:     to,
 		MinSeverity: s.Min,

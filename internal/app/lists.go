@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/docket-hub/docket/config"
@@ -39,6 +40,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		return nil, err
 	}
 	byName := map[string]state.SourceState{}
+	known = slices.DeleteFunc(known, func(w state.SourceState) bool { return isSinkMark(w.Name) })
 	for _, w := range known {
 		byName[w.Name] = w
 	}
@@ -78,7 +80,7 @@ func (r *reader) Sinks(context.Context) ([]api.SinkRow, error) {
 		out = append(out, api.SinkRow{Name: s.Name, Type: s.Type})
 	}
 	err := r.view(func(snap *state.Snapshot) error {
-		return snap.EachCase(1, func(c *triage.Case) bool {
+		return snap.EachBusy(func(c *triage.Case) bool {
 			for sink, e := range c.Entries {
 				i, ok := at[sink]
 				if !ok {

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
@@ -28,8 +30,9 @@ const (
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
 	gatherBusy = 40 * time.Millisecond
 	// Actions are issued this long after what asks for them, so that what belongs together is one
-	// revision: hardly at all when little comes in, longer in a flood.
+	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
 	issueSoon  = 20 * time.Millisecond
+	issueQuiet = 100 * time.Millisecond
 	issueFlood = time.Second
 	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
@@ -156,15 +159,8 @@ func (l *loop) run(ctx context.Context) error {
 	go l.read(rctx, l.inputs, true)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	issue := time.NewTimer(0)
-	defer issue.Stop()
-	pending := false // the timer runs: actions are issued when it fires
-	soon := func(after time.Duration) {
-		if !pending {
-			pending = true
-			issue.Reset(after)
-		}
-	}
+	issue := newPacer()
+	defer issue.timer.Stop()
 	for {
 		if l.sweeping {
 			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
@@ -172,10 +168,11 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				if _, err := l.take(b); err != nil {
+				n, err := l.take(b)
+				if err != nil {
 					return err
 				}
-				soon(issueSoon)
+				issue.after(n)
 			default:
 			}
 			if ctx.Err() != nil {
@@ -192,13 +189,9 @@ func (l *loop) run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if n >= floodSize {
-				soon(issueFlood)
-			} else {
-				soon(issueSoon)
-			}
-		case <-issue.C:
-			pending = false
+			issue.after(n)
+		case <-issue.timer.C:
+			issue.since = time.Time{}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
@@ -213,6 +206,30 @@ func (l *loop) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// pacer says when actions are issued.
+type pacer struct {
+	timer *time.Timer
+	since time.Time // of the first batch that waits for it; zero: none does
+}
+
+// newPacer begins with an issue at once.
+func newPacer() *pacer { return &pacer{timer: time.NewTimer(0), since: time.Now()} }
+
+// after notes a batch of that many findings.
+func (p *pacer) after(findings int) {
+	now := time.Now()
+	first := p.since.IsZero()
+	if first {
+		p.since = now
+	}
+	switch {
+	case findings >= floodSize:
+		p.timer.Reset(min(issueQuiet, max(0, issueFlood-now.Sub(p.since))))
+	case first:
+		p.timer.Reset(issueSoon)
 	}
 }
 
@@ -251,6 +268,7 @@ func (l *loop) giveWay(ctx context.Context) {
 // take decides one batch of messages and says how many findings were in it.
 // What cannot even be read is kept as a reject.
 func (l *loop) take(b batch) (findings int, err error) {
+	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
 		m.Time = m.Time.Add(l.app.o.Skew)
@@ -401,9 +419,17 @@ func (l *loop) commit(inputs []triage.Input) error {
 		return err
 	}
 	if !cs.Empty() || cs.Meta != before {
+		if planted.On("position-before-changes") {
+			_ = l.store.Commit(&triage.Changeset{Meta: cs.Meta})
+		}
+		failpoint.Hit("triage/decided")
 		if err := l.store.Commit(&cs); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
+		failpoint.Hit("triage/committed")
+	}
+	if cs.Meta.Brake.On != before.Brake.On {
+		l.app.brakeOn.Store(cs.Meta.Brake.On)
 	}
 	l.sweeping = cs.Meta.Sweep != 0
 	l.app.o.Metrics.decided(sum, cs.Rejects)

@@ -13,6 +13,7 @@ import (
 type message struct {
 	Outcome     *pipeline.Outcome     `json:"outcome,omitempty"`
 	Interaction *pipeline.Interaction `json:"interaction,omitempty"`
+	Reading     *triage.Reading       `json:"reading,omitempty"`
 	Config      *configChange         `json:"config,omitempty"`
 	Approval    *triage.Approval      `json:"approval,omitempty"`
 }
@@ -35,6 +36,6 @@ func decodeInput(payload []byte, seq uint64, at time.Time) (triage.Input, error)
 	}
 	return triage.Input{
 		Time: at, Inputs: seq,
-		Outcome: m.Outcome, Interaction: m.Interaction, Config: m.Config, Approval: m.Approval,
+		Outcome: m.Outcome, Interaction: m.Interaction, Reading: m.Reading, Config: m.Config, Approval: m.Approval,
 	}, nil
 }

@@ -19,6 +19,7 @@ type Metrics struct {
 	rejected     prometheus.Counter
 	cases        *prometheus.CounterVec
 	tickets      *prometheus.CounterVec
+	doubled      prometheus.Counter
 	outcomes     *prometheus.CounterVec
 	records      *prometheus.CounterVec
 	pollFailures *prometheus.CounterVec
@@ -44,6 +45,9 @@ func NewMetrics() *Metrics {
 		tickets: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_tickets_total", Help: "Delivered changes of tickets.",
 		}, []string{"change"}),
+		doubled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "docket_duplicate_tickets_total", Help: "Second tickets of one case and sink that were met; each is linked and closed.",
+		}),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_outcomes_total", Help: "Outcomes of actions by sink and result.",
 		}, []string{"sink", "result"}),
@@ -63,7 +67,7 @@ func NewMetrics() *Metrics {
 			Name: "docket_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, since 1970.",
 		}),
 	}
-	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.outcomes, m.records, m.pollFailures, m.lastPoll,
+	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
 		m.reloadOK, m.reloadTime, m.delivery, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, kind := range []string{"new", "changed", "unchanged", "older"} {
 		m.findings.WithLabelValues(kind)
@@ -92,6 +96,7 @@ func (m *Metrics) decided(s triage.Summary, rejects []pipeline.Reject) {
 	m.cases.WithLabelValues("opened").Add(float64(s.Opened))
 	m.cases.WithLabelValues("closed").Add(float64(s.Closed))
 	m.cases.WithLabelValues("reopened").Add(float64(s.Reopened))
+	m.doubled.Add(float64(s.TicketsDoubled))
 	m.tickets.WithLabelValues("created").Add(float64(s.TicketsCreated))
 	m.tickets.WithLabelValues("updated").Add(float64(s.TicketsUpdated))
 	m.tickets.WithLabelValues("closed").Add(float64(s.TicketsClosed))

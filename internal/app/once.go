@@ -27,6 +27,10 @@ func (a *App) Once(ctx context.Context, wait time.Duration, p api.Progress) (api
 	before := a.loop.summary()
 	var sum api.Summary
 	var failed []error
+	if err := a.watchOnce(ctx); err != nil {
+		failed = append(failed, err)
+		sum.Failures++
+	}
 	for i := range a.Graph().Sources {
 		s := &a.Graph().Sources[i]
 		got, err := a.polls.poll(ctx, s, true, func(n int) { p("reading "+s.Name, n, 0) })
@@ -122,7 +126,11 @@ func (a *App) underWay(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	left := ready + len(rows)
+	braked := a.brakeOn.Load() || a.o.HoldSinks
 	for _, d := range a.deliveries() {
+		if braked {
+			break // it holds what is queued; a run does not wait for it
+		}
 		if st := d.loop.Status(); st.Stopped != "" {
 			continue // it ends its part at once
 		}
@@ -143,7 +151,7 @@ func (a *App) underWay(ctx context.Context) (int, error) {
 	if inputs > meta.Inputs || findings > meta.Findings || meta.Sweep != 0 {
 		left++
 	}
-	if left == 0 {
+	if left == 0 && !braked {
 		// A queue may count a message late: what state calls in flight is.
 		return a.inFlight()
 	}
@@ -163,7 +171,7 @@ func (a *App) inFlight() (int, error) {
 		stopped[st.Sink] = true
 	}
 	n := 0
-	err = snap.EachCase(1, func(c *triage.Case) bool {
+	err = snap.EachBusy(func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.St == triage.Inflight && !stopped[sink] {
 				n++
@@ -224,14 +232,21 @@ func (a *App) leftOver(ctx context.Context, s *api.Summary) error {
 	}
 	defer snap.Close()
 	counts := map[string]int{}
+	braked := snap.Meta().Brake.On
 	err = snap.EachCase(1, func(c *triage.Case) bool {
 		if why := plan.WaitsFor(c); why != "" {
 			counts[why]++
 		}
+		held := false
 		for _, e := range c.Entries {
-			if e.St == triage.Inflight {
+			if e.St == triage.Inflight && braked {
+				held = true
+			} else if e.St == triage.Inflight {
 				s.Left++
 			}
+		}
+		if held {
+			counts["brake"]++
 		}
 		return true
 	})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ingest"
@@ -102,6 +103,9 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 	defer a.run.Store(false)
 	began := time.Now()
 	out := api.Applied{Planned: len(saved.Actions)}
+	if a.brakeOn.Load() {
+		return out, fmt.Errorf("%w: the brake is on, so nothing could be written: `docket brake off` first", api.ErrRefused)
+	}
 	if saved.Version != plan.Version {
 		return out, fmt.Errorf("%w: the plan has version %d, this docket writes %d: make a new one", api.ErrInvalid, saved.Version, plan.Version)
 	}
@@ -201,12 +205,14 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 	for k := range groups {
 		keys = append(keys, k)
 	}
+	failpoint.Hit("apply/checked")
 	if err := a.input(ctx, message{Approval: &triage.Approval{Plan: saved.ID, Groups: keys}}, ""); err != nil {
 		return 0, err
 	}
 	if err := a.settle(ctx, p); err != nil {
 		return 0, err
 	}
+	failpoint.Hit("apply/approved")
 	a.loop.hold.Store(true)
 	if err := fresh.spool.replay(ctx, patient{a.stream, a.o.Log}); err != nil {
 		return fresh.spool.left, err
@@ -214,6 +220,7 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 	if err := a.settle(ctx, p); err != nil {
 		return fresh.spool.left, err
 	}
+	failpoint.Hit("apply/replayed")
 	a.Release()
 	waited, cancel := context.WithTimeoutCause(ctx, applyWait, errWaited)
 	defer cancel()

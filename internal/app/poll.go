@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ingest"
@@ -78,7 +79,10 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 		st.LastError = g.mask.String(err.Error())
 	}
 	a.o.Metrics.polled(s.Name, c.Accepted, err)
-	return polled{st, g.notes(res.Notes), em.rejects}, errors.Join(err, a.store.SetWatermark(st))
+	failpoint.Hit("watermark/write")
+	err = errors.Join(err, a.store.SetWatermark(st))
+	failpoint.Hit("watermark/written")
+	return polled{st, g.notes(res.Notes), em.rejects}, err
 }
 
 // watermark is where a source goes on: its own, else that of its former name.

@@ -346,6 +346,8 @@ func tickets(installation string, c *triage.Case) []api.TicketRow {
 			t.State = "in flight"
 		case e.St == triage.Dead || e.St == triage.Parked || e.St == triage.Gone:
 			t.State = string(e.St)
+		case e.GivenUp != "":
+			t.State = "given up"
 		case e.Ref.IsZero() && e.WantOpen:
 			t.State = "waiting"
 		case e.Ref.IsZero():

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
 )
@@ -75,8 +76,14 @@ func (r *relay) once(ctx context.Context) (int, error) {
 		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", row.Case, row.Sink, row.N, row.K), Data: row.Data}
 		keys[i] = row.Key
 	}
+	failpoint.Hit("relay/publish")
 	if err := r.stream.PublishActions(ctx, messages); err != nil {
 		return 0, err
 	}
-	return len(rows), r.store.RemoveOutbox(keys)
+	failpoint.Hit("relay/published")
+	if err := r.store.RemoveOutbox(keys); err != nil {
+		return 0, err
+	}
+	failpoint.Hit("relay/removed")
+	return len(rows), nil
 }

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -93,10 +96,24 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		settings[t.Name] = t.Sinks
 	}
 	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
-	r.SinkConfig = func(team, sink string) string {
+	renderers := map[string]pipeline.Renderer{}
+	for _, s := range g.Sinks {
+		if x, ok := s.Sink.(pipeline.Renderer); ok {
+			renderers[s.Name] = x
+		}
+	}
+	r.Fields = func(sink string, t *pipeline.Ticket) pipeline.Fields {
+		if x := renderers[sink]; x != nil {
+			return x.Fields(*t)
+		}
+		return nil
+	}
+	routes := map[string]string{}
+	routeDigests(cfg.Route, "route", "", routes)
+	r.SinkConfig = func(team, route, sink string) string {
 		// encoding a map of plain values sorts its keys and cannot fail
 		own, _ := json.Marshal(settings[team][sink])
-		return digests[sink] + string(own)
+		return digests[sink] + routes[route] + string(own)
 	}
 	if base := cfg.Server.ExternalURL; base != "" {
 		r.CaseURL = func(id string) string { return base + "/cases/" + id }
@@ -112,6 +129,19 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		if len(s.Formerly) > 0 {
 			g.first[s.Name] = s.Formerly[0]
 		}
+	}
+}
+
+// routeDigests notes a hash of what each route says, the routes above it included, by its path.
+func routeDigests(r config.Route, path, above string, out map[string]string) {
+	below := r.Routes
+	r.Routes = nil
+	// encoding plain values and pointers to them cannot fail
+	own, _ := json.Marshal(r)
+	sum := sha256.Sum256([]byte(above + string(own)))
+	out[path] = hex.EncodeToString(sum[:8])
+	for i, child := range below {
+		routeDigests(child, fmt.Sprintf("%s.routes[%d]", path, i), out[path], out)
 	}
 }
 
@@ -132,6 +162,9 @@ func (g *Graph) groupSinks(sinks []string) []string {
 
 // Judge works out priority, route and group of a finding.
 func (g *Graph) Judge(f *pipeline.Finding) triage.Verdict {
+	if v, is := g.drillVerdict(f); is {
+		return v
+	}
 	x := g.model.Assess(f)
 	full := g.model.Extend(f) // with the user's own factors, for conditions only
 	d := g.Tree.Route(full, expr.NewSubject(full))

@@ -126,8 +126,8 @@ func (d dump) value(t testing.TB, where string, v any, err error) {
 	d[where] = append(append(d[where], b...), '\n')
 }
 
-// planted are findings that carry credentials wherever text may stand, and some that are refused.
-func planted(t testing.TB, list []credential) map[string][]byte {
+// plantSecrets are findings that carry credentials wherever text may stand, and some that are refused.
+func plantSecrets(t testing.TB, list []credential) map[string][]byte {
 	t.Helper()
 	var all strings.Builder
 	for _, c := range list {
@@ -315,7 +315,8 @@ func stored(t testing.TB, d dump, path string) {
 		t.Error(err)
 	}
 	for _, r := range rows {
-		d["state outbox"] = append(d["state outbox"], r.Data...)
+		a, err := state.DecodeAction(r.Data)
+		d.value(t, "state outbox "+r.Case, a, err)
 	}
 	marks, err := store.Watermarks()
 	d.value(t, "state watermarks", marks, err)
@@ -333,7 +334,7 @@ func TestSecretsStayInside(t *testing.T) {
 	s := newSite(t, secretsSite)
 	s.env["CI_TOKEN"] = ours["token of the environment"]
 	s.put("boss.token", []byte(ours["token of a file"]+"\n"))
-	bodies := planted(t, list)
+	bodies := plantSecrets(t, list)
 	for name, b := range bodies {
 		s.put("in/"+name, b)
 	}

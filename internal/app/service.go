@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -38,11 +39,15 @@ func RunOnce(ctx context.Context, cfg *config.Config, o RunOptions, wait time.Du
 }
 
 // with opens an App with its actions held back, runs fn and closes it.
-func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) error) (err error) {
+func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) error) error {
 	opts, err := o.options()
 	if err != nil {
 		return err
 	}
+	return withOptions(ctx, cfg, opts, fn)
+}
+
+func withOptions(ctx context.Context, cfg *config.Config, opts Options, fn func(*App) error) (err error) {
 	opts.HoldIssue = true
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
@@ -105,9 +110,9 @@ func (a *App) Sinks(ctx context.Context) ([]api.SinkRow, error) {
 		for _, d := range a.deliveries() {
 			if st := d.loop.Status(); st.Sink == rows[i].Name {
 				rows[i].LastError, rows[i].LastErrorAt, rows[i].LastSuccess = st.LastError, st.LastErrorAt, st.LastSuccess
-				rows[i].Stopped, rows[i].Breaker, rows[i].Held, rows[i].Braked = st.Stopped, st.Open, st.Held, st.Braked
+				rows[i].Stopped, rows[i].Held, rows[i].Until = st.Stopped, st.Why(), st.Held
 				if st.Open {
-					rows[i].Held = st.Probe
+					rows[i].Until = st.Probe
 				}
 			}
 		}
@@ -218,6 +223,7 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	defer a.taking.Add(-1)
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
+	failpoint.Hit("ingest/answer")
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
 	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}
 	for _, r := range got.Rejected {
@@ -374,6 +380,9 @@ func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 }
 
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
+	if brakeVerb(in.Verb) {
+		return f.brake(ctx, in)
+	}
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		var err error
 		if out, err = a.Act(ctx, in); err != nil {
@@ -387,6 +396,37 @@ func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.Act
 			return err
 		}
 		return nil
+	})
+	return out, err
+}
+
+// brake puts the brake on or off without a single write: the next run goes by it.
+func (f *offline) brake(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
+	opts, err := f.o.options()
+	if err != nil {
+		return out, err
+	}
+	opts.HoldSinks = true
+	err = withOptions(ctx, f.cfg, opts, func(a *App) error {
+		out, err = a.Act(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+func (f *offline) Brake(ctx context.Context) (api.BrakeStatus, error) {
+	return one(f.known, func(r *reader) (api.BrakeStatus, error) { return r.Brake(ctx) })
+}
+
+func (f *offline) DeadLetters(ctx context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	return one(f.known, func(r *reader) ([]api.DeadLetter, error) { return r.DeadLetters(ctx, q) })
+}
+
+func (f *offline) Drill(ctx context.Context, r api.DrillRequest, p api.Progress) (out api.DrillResult, err error) {
+	err = with(ctx, f.cfg, f.o, func(a *App) error {
+		var err error
+		out, err = a.Drill(ctx, r, p)
+		return err
 	})
 	return out, err
 }

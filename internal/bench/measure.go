@@ -321,7 +321,7 @@ type grown struct {
 }
 
 func (p Plan) filled(ctx context.Context, known int) (*grown, error) {
-	d, err := Start(ctx, p.Binary, p.Dir, false)
+	d, err := Start(ctx, p.Binary, p.Dir, p.Profile != "")
 	if err != nil {
 		return nil, err
 	}

@@ -210,12 +210,22 @@ func (p *program) act(c *cobra.Command, a *acting, in pipeline.Interaction) erro
 }
 
 func (p *program) actOn(ctx context.Context, svc api.Service, a *acting, by string, in pipeline.Interaction) error {
-	in.By, in.Via, in.ID = by, "cli", rand.Text()
-	got, err := svc.Act(ctx, in)
+	got, err := p.interact(ctx, svc, by, in)
 	if err != nil {
 		return err
 	}
-	if err := p.show(a.output, got, func(pg *page) { drawActed(pg, &got) }); err != nil {
+	return p.acted(a, &got)
+}
+
+// interact hands one interaction in.
+func (p *program) interact(ctx context.Context, svc api.Service, by string, in pipeline.Interaction) (api.ActResult, error) {
+	in.By, in.Via, in.ID = by, "cli", rand.Text()
+	return svc.Act(ctx, in)
+}
+
+// acted prints what became of interactions.
+func (p *program) acted(a *acting, got *api.ActResult) error {
+	if err := p.show(a.output, got, func(pg *page) { drawActed(pg, got) }); err != nil {
 		return err
 	}
 	if got.Refused {

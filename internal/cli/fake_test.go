@@ -37,6 +37,12 @@ type fake struct {
 	refuse    string // why every interaction is refused
 	page      int    // rows a page, whatever is asked
 
+	dead       []api.DeadLetter
+	deadFilter api.DeadLetterFilter
+	brake      api.BrakeStatus
+	drill      api.DrillResult
+	drilled    api.DrillRequest
+
 	filter   api.Filter
 	acted    []pipeline.Interaction
 	strict   bool
@@ -183,6 +189,19 @@ func (f *fake) ResetSource(context.Context, string) error                    { r
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) {
 	return []api.SinkRow{{Name: "jira", Type: "jira", Waiting: 2, Dead: 1, Stopped: "401: the token is refused"}, {Name: "disk", Type: "file"}}, f.err
 }
+
+func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	f.deadFilter = q
+	return f.dead, f.err
+}
+
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket in jira", 0, 0)
+	f.drilled = r
+	return f.drill, f.err
+}
+
+func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return f.brake, f.err }
 
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) {
 	return []api.ScopeRow{{Scope: "Trivy repo", Held: "it would close 40 of 41 cases"}}, f.err

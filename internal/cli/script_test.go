@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("ADDR", l.Addr().String())
 			e.Setenv("USER", "tester")
+			e.Values[receiverKey{}] = newReceiver()
 			return l.Close()
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -71,12 +72,15 @@ func TestScripts(t *testing.T) {
 			"tickets":    checkTickets,
 			"eventually": awaitTickets,
 			"listening":  waitListening,
+			"receiver":   startReceiver,
+			"received":   checkReceived,
+			"await":      awaitOutput,
 		},
 	})
 }
 
-// writeConfig (config [FILE]) puts the address of the script into docket.yaml, where
-// every other "$ADDR" of a txtar file cannot be replaced.
+// writeConfig (config [FILE]) puts the script's address, and that of its receiver, into docket.yaml, where
+// "$ADDR" and "$HOOK" of a txtar file cannot be replaced otherwise.
 func writeConfig(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
 		ts.Fatalf("usage: config [file]")
@@ -85,7 +89,7 @@ func writeConfig(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 1 {
 		from = args[0]
 	}
-	text := strings.ReplaceAll(ts.ReadFile(from), "$ADDR", ts.Getenv("ADDR"))
+	text := strings.NewReplacer("$ADDR", ts.Getenv("ADDR"), "$HOOK", ts.Getenv("HOOK")).Replace(ts.ReadFile(from))
 	ts.Check(os.WriteFile(ts.MkAbs("docket.yaml"), []byte(text), 0o600))
 }
 

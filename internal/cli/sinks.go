@@ -24,8 +24,8 @@ func (p *program) sinksList() *cobra.Command {
 		Use: "list", Short: "List sinks with what waits for them",
 		Long: `List shows each sink: its open tickets, what is on its way to it and since when, what is
 stuck, and the last call that it took or refused. "stopped" is a sink that refuses
-our credentials, "no answer" one whose breaker is open; what its calls say is known
-while docket runs.
+our credentials, "held" one that nothing is sent to now and why. What its calls say is
+known while docket runs.
 
   docket sinks list`,
 		Args: arguments(0, 0, ""),
@@ -56,12 +56,8 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 			state = stateCell("lost")
 		case r.Stopped != "":
 			state, why = cell{"stopped", red}, r.Stopped
-		case r.Breaker:
-			state = cell{"no answer", red}
-		case r.Braked:
-			state = cell{"braked", yellow}
-		case !r.Held.IsZero():
-			state = cell{"asked to wait", yellow}
+		case r.Held != "":
+			state = cell{"held: " + heldWord(r.Held), yellow}
 		case r.LastErrorAt.After(r.LastSuccess) || r.LastError != "" && r.LastErrorAt.IsZero():
 			state = stateCell("failed")
 		}
@@ -76,8 +72,8 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 		if r.Lost {
 			pg.line("%s is known from earlier runs and not configured: give its successor `formerly: [%s]`, or keep it with `retired: true`", cell{r.Name, red}, r.Name)
 		}
-		if !r.Held.IsZero() {
-			pg.line("%s: no call before %s", r.Name, stamp(r.Held))
+		if !r.Until.IsZero() {
+			pg.line("%s: no call before %s", r.Name, stamp(r.Until))
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,21 +26,6 @@ func binary(t *testing.T) string {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
-}
-
-// seed is the run's seed: given by DOCKET_SEED to replay a run, else new, and always printed.
-func seed(t *testing.T) *rand.Rand {
-	t.Helper()
-	n := uint64(time.Now().UnixNano())
-	if s := os.Getenv("DOCKET_SEED"); s != "" {
-		v, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n = v
-	}
-	t.Logf("DOCKET_SEED=%d", n)
-	return rand.New(rand.NewPCG(n, 1))
 }
 
 // Shape of the workload: findings lines, of which distinct are different, in groups.
@@ -67,8 +51,8 @@ sinks:
 limits: {max_new_tickets_per_hour: 100000}
 `
 
-// world writes a configuration and its findings into a folder of its own.
-func world(t *testing.T) string {
+// workload writes a configuration and its findings into a folder of its own.
+func workload(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "docket.yaml"), []byte(configuration))
@@ -89,21 +73,9 @@ func world(t *testing.T) string {
 }
 
 // finding is the n-th distinct finding: resource n of group n mod groups.
-func finding(n int) map[string]any {
-	g := n % groups
-	account := fmt.Sprintf("%012d", 100000000000+g/10)
-	arn := fmt.Sprintf("arn:aws:ec2:eu-west-1:%s:instance/i-%017x", account, n)
-	return map[string]any{
-		"SchemaVersion": "2018-10-08", "Id": fmt.Sprintf("sample/%d", n), "ProductArn": "arn:aws:securityhub:eu-west-1::product/sample/scanner",
-		"ProductName": "Sample Scanner", "GeneratorId": fmt.Sprintf("sample-rule-%d", g%10), "AwsAccountId": account, "Region": "eu-west-1",
-		"CreatedAt": "2026-01-01T00:00:00Z", "UpdatedAt": "2026-01-02T00:00:00Z", "Severity": map[string]any{"Label": "HIGH"},
-		"Types": []string{"Software and Configuration Checks"}, "Title": fmt.Sprintf("Sample rule %d fails", g%10), "Description": "sample",
-		"Resources":  []any{map[string]any{"Type": "AwsEc2Instance", "Id": arn, "Region": "eu-west-1"}},
-		"Compliance": map[string]any{"Status": "FAILED"}, "RecordState": "ACTIVE", "Workflow": map[string]any{"Status": "NEW"},
-	}
-}
+func finding(n int) map[string]any { return report(n%groups, n, failed, first) }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -225,7 +197,7 @@ func kills() int {
 // first ticket and the last; then one run ends in peace.
 func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 	bin, r := binary(t), seed(t)
-	dir := world(t)
+	dir := workload(t)
 	between, sent := 0, 0
 	for sent < kills() || between < kills()*3/5 {
 		before := len(tickets(t, dir))
@@ -252,7 +224,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 // an apply that was killed finishes when it is run again.
 func TestPlanApplyAgain(t *testing.T) {
 	bin, r := binary(t), seed(t)
-	dir := world(t)
+	dir := workload(t)
 	must(t, bin, dir, "plan", "--out", "plan.json")
 	b, err := os.ReadFile(filepath.Join(dir, "plan.json"))
 	if err != nil {
@@ -286,7 +258,7 @@ func TestPlanApplyAgain(t *testing.T) {
 // TestApplyStopsWhenThePlanIsOld: one planned finding is resolved meanwhile.
 func TestApplyStopsWhenThePlanIsOld(t *testing.T) {
 	bin := binary(t)
-	dir := world(t)
+	dir := workload(t)
 	must(t, bin, dir, "plan", "--out", "plan.json")
 	f := finding(7)
 	f["UpdatedAt"] = "2026-01-03T00:00:00Z"
@@ -301,7 +273,7 @@ func TestApplyStopsWhenThePlanIsOld(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("apply of an old plan: %v, want exit status 1\n%s", err, out)
 	}
-	if !strings.Contains(out, "Sample rule 7 fails") {
+	if !strings.Contains(out, "Sample rule 0007 fails") {
 		t.Errorf("apply does not name the action that changed:\n%s", out)
 	}
 	if n := len(tickets(t, dir)); n != 0 {

@@ -50,6 +50,9 @@ func TestClientIsTheService(t *testing.T) {
 			},
 			"ResetSource": func(s api.Service) (any, error) { return nil, s.ResetSource(ctx, "hub") },
 			"Sinks":       func(s api.Service) (any, error) { return s.Sinks(ctx) },
+			"Brake":       func(s api.Service) (any, error) { return s.Brake(ctx) },
+			"Drill":       func(s api.Service) (any, error) { return s.Drill(ctx, example[api.DrillRequest](), quiet) },
+			"DeadLetters": func(s api.Service) (any, error) { return s.DeadLetters(ctx, example[api.DeadLetterFilter]()) },
 			"Scopes":      func(s api.Service) (any, error) { return s.Scopes(ctx) },
 			"Rejects":     func(s api.Service) (any, error) { return s.Rejects(ctx, 17) },
 			"RouteTest": func(s api.Service) (any, error) {

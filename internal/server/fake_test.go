@@ -51,6 +51,7 @@ type fake struct {
 	asked    []api.Filter
 	ingested []api.IngestRequest
 	bodies   []string
+	hooks    []string // bodies
 	reloads  int
 	reset    []string
 	empty    bool
@@ -179,6 +180,23 @@ func (f *fake) Sources(context.Context) ([]api.SourceRow, error) {
 }
 
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) { return one[[]api.SinkRow](f), nil }
+
+func (f *fake) DeadLetters(_ context.Context, q api.DeadLetterFilter) ([]api.DeadLetter, error) {
+	list := one[[]api.DeadLetter](f)
+	for i := range list {
+		list[i].Reason = fmt.Sprint(q)
+	}
+	return list, nil
+}
+
+func (f *fake) Drill(_ context.Context, r api.DrillRequest, p api.Progress) (api.DrillResult, error) {
+	p("waiting for the ticket", 0, 0)
+	v := one[api.DrillResult](f)
+	v.Case = fmt.Sprint(r)
+	return v, sentinelOf(r.Sink)
+}
+
+func (f *fake) Brake(context.Context) (api.BrakeStatus, error) { return one[api.BrakeStatus](f), nil }
 
 func (f *fake) Scopes(context.Context) ([]api.ScopeRow, error) { return one[[]api.ScopeRow](f), nil }
 
@@ -334,7 +352,7 @@ func start(t *testing.T, change func(o *Options, tm *timings)) *running {
 	x := &running{fake: &fake{}, log: &output{}, reg: prometheus.NewRegistry()}
 	o := Options{
 		Listen: "127.0.0.1:0", Service: x.fake, Registry: x.reg, Metrics: promhttp.HandlerFor(x.reg, promhttp.HandlerOpts{}),
-		Tokens: allTokens(), Installation: "acme-test", Pprof: true,
+		Tokens: allTokens(), Installation: "acme-test", Pprof: true, Hook: x.fake.hook,
 		Log: slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	tm := defaultTimings()

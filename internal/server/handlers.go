@@ -249,11 +249,52 @@ func (s *Server) act(x *exchange, r *http.Request) error {
 	return answer(x, http.StatusOK, v)
 }
 
+func (s *Server) deadLetters(x *exchange, r *http.Request) error {
+	q, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	f, err := api.ParseDeadLetterFilter(q)
+	if err != nil {
+		return err
+	}
+	v, err := s.o.Service.DeadLetters(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return answer(x, http.StatusOK, some(v))
+}
+
+func (s *Server) brake(x *exchange, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	v, err := s.o.Service.Brake(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Sinks = some(v.Sinks)
+	return answer(x, http.StatusOK, v)
+}
+
 func (s *Server) plan(x *exchange, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
 	return stream(s, x, r, s.o.Service.Plan)
+}
+
+func (s *Server) drill(x *exchange, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	var in api.DrillRequest
+	if err := s.decode(r, &in); err != nil {
+		return err
+	}
+	return stream(s, x, r, func(ctx context.Context, p api.Progress) (api.DrillResult, error) {
+		return s.o.Service.Drill(ctx, in, p)
+	})
 }
 
 func (s *Server) apply(x *exchange, r *http.Request) error {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/docket-hub/docket/config/secret"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // The defaults of Options.
@@ -40,8 +41,11 @@ type Token struct {
 
 // Options is what a Server works with. Service, Metrics, Registry and Log are required.
 type Options struct {
-	Listen           string // host:port
-	Service          api.Service
+	Listen  string // host:port
+	Service api.Service
+	// Hook takes a tracker's webhook request for a sink. api.ErrNotFound is an unknown sink,
+	// pipeline.ErrUnauthorized a request that is not the tracker's own. Nil: no sink takes any.
+	Hook             func(ctx context.Context, sink string, h pipeline.Hook) error
 	Metrics          http.Handler         // what GET /metrics answers
 	Registry         *prometheus.Registry // where the server's own metrics are registered
 	Tokens           []Token              // none: see the package comment

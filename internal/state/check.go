@@ -101,7 +101,7 @@ func (c *checker) checkCases() error {
 		for _, k := range []struct {
 			bucket     []byte
 			have, want []byte
-		}{{bucketDue, have.due, want.due}, {bucketReady, have.ready, want.ready}, {bucketHeld, have.held, want.held}} {
+		}{{bucketDue, have.due, want.due}, {bucketReady, have.ready, want.ready}, {bucketHeld, have.held, want.held}, {bucketBusy, have.busy, want.busy}} {
 			if !bytes.Equal(k.have, k.want) || k.want != nil && c.get(k.bucket, k.want) == nil {
 				c.problem("%s: the index %q does not say what the case says", x.ID(), k.bucket)
 			}
@@ -157,13 +157,13 @@ func (c *checker) checkMembers() error {
 
 // checkIndexes looks for rows of the indexes that no case knows of.
 func (c *checker) checkIndexes() error {
-	for _, bucket := range [][]byte{bucketDue, bucketReady, bucketHeld} {
+	for _, bucket := range [][]byte{bucketDue, bucketReady, bucketHeld, bucketBusy} {
 		err := c.scan(bucket, nil, func(k, _ []byte) error {
 			keys, err := decodeCaseKeys(c.get(bucketCaseIndex, key64(number(k))))
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc([][]byte{keys.due, keys.ready, keys.held}, func(have []byte) bool { return bytes.Equal(have, k) }) {
+			if !slices.ContainsFunc([][]byte{keys.due, keys.ready, keys.held, keys.busy}, func(have []byte) bool { return bytes.Equal(have, k) }) {
 				c.problem("%s stands in the index %q under a key that it does not have", triage.CaseID(number(k)), bucket)
 			}
 			return nil

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline/deliver"
 )
 
@@ -316,6 +317,7 @@ func (c *Claims) flush(batch []*claimSwap) {
 		}
 		return nil
 	})
+	failpoint.Hit("claims/flushed")
 	c.learn(batch, results, err)
 	for i, s := range batch {
 		r := results[i]

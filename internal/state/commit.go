@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -64,6 +65,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 		return err
 	}
 	id := tx.ID()
+	failpoint.Hit("state/commit")
 	if err := tx.Commit(); err != nil {
 		s.mu.Lock()
 		for _, h := range w.added {

@@ -9,8 +9,8 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-// caseKeys are the keys under which a case stands in due, ready and held; nil where it does not.
-type caseKeys struct{ due, ready, held []byte }
+// caseKeys are the keys under which a case stands in due, ready, held and busy; nil where it does not.
+type caseKeys struct{ due, ready, held, busy []byte }
 
 func caseKeysOf(c *triage.Case) caseKeys {
 	var k caseKeys
@@ -23,12 +23,15 @@ func caseKeysOf(c *triage.Case) caseKeys {
 	if c.Open && c.Held != "" {
 		k.held = heldKey(c.Team, c.Priority, c.Opened, c.Number)
 	}
+	if !c.AtRest() || c.Stuck() {
+		k.busy = key64(c.Number)
+	}
 	return k
 }
 
 func (k *caseKeys) encode(b []byte) []byte {
 	b = append(b, valueVersion)
-	for _, key := range [...][]byte{k.due, k.ready, k.held} {
+	for _, key := range [...][]byte{k.due, k.ready, k.held, k.busy} {
 		b = append(binary.AppendUvarint(b, uint64(len(key))), key...)
 	}
 	return b
@@ -44,7 +47,7 @@ func decodeCaseKeys(v []byte) (caseKeys, error) {
 	if err := r.version(); err != nil {
 		return k, err
 	}
-	for _, key := range [...]*[]byte{&k.due, &k.ready, &k.held} {
+	for _, key := range [...]*[]byte{&k.due, &k.ready, &k.held, &k.busy} {
 		if b := r.bytes(r.uvarint()); len(b) > 0 {
 			*key = slices.Clone(b)
 		}
@@ -109,10 +112,11 @@ func (w *writer) indexCase(n uint64, keys caseKeys, team string) error {
 		swap(bucketDue, old.due, keys.due, []byte{valueVersion}),
 		swap(bucketReady, old.ready, keys.ready, []byte{valueVersion}),
 		swap(bucketHeld, old.held, keys.held, versioned([]byte(team))),
+		swap(bucketBusy, old.busy, keys.busy, []byte{valueVersion}),
 	); err != nil {
 		return err
 	}
-	if keys.due == nil && keys.ready == nil && keys.held == nil {
+	if keys.due == nil && keys.ready == nil && keys.held == nil && keys.busy == nil {
 		return w.bucket(bucketCaseIndex).Delete(number)
 	}
 	w.buf = keys.encode(w.buf[:0])

@@ -16,10 +16,11 @@ var (
 	bucketRecords      = []byte("records")      // arrival number -> record
 	bucketRaw          = []byte("raw")          // arrival number -> the reports' own records
 	bucketCases        = []byte("cases")        // number -> case
-	bucketCaseIndex    = []byte("caseindex")    // number -> keys in due, ready and held
+	bucketCaseIndex    = []byte("caseindex")    // number -> keys in due, ready, held and busy
 	bucketDue          = []byte("due")          // instant, number
 	bucketReady        = []byte("ready")        // number
 	bucketHeld         = []byte("held")         // team, priority, opened, number -> team
+	bucketBusy         = []byte("busy")         // number
 	bucketGroups       = []byte("groups")       // group key -> number of the newest case
 	bucketMembers      = []byte("members")      // case, arrival number -> member
 	bucketTouches      = []byte("touches")      // row -> packed last-seen times of one commit
@@ -40,7 +41,7 @@ var (
 func allBuckets() [][]byte {
 	return [][]byte{
 		bucketMeta, bucketHot, bucketRecords, bucketRaw, bucketCases, bucketCaseIndex, bucketDue, bucketReady,
-		bucketHeld, bucketGroups, bucketMembers, bucketTouches, bucketSeen, bucketScopes, bucketScopeReports,
+		bucketHeld, bucketBusy, bucketGroups, bucketMembers, bucketTouches, bucketSeen, bucketScopes, bucketScopeReports,
 		bucketTeams, bucketSuppressions, bucketSuppressed, bucketApprovals, bucketInteractions, bucketOutbox,
 		bucketAudit, bucketRejects, bucketWatermarks,
 	}

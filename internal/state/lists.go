@@ -54,6 +54,20 @@ func (p *Snapshot) EachRecord(from uint64, fn func(*triage.Record) bool) error {
 	})
 }
 
+// EachBusy calls fn for every case that something is under way, wanted or stuck of, in order, until it
+// returns false. fn owns the case.
+func (p *Snapshot) EachBusy(fn func(*triage.Case) bool) error {
+	var err error
+	p.each(bucketBusy, nil, func(k, _ []byte) bool {
+		var c *triage.Case
+		if c, err = p.Case(number(k)); err != nil {
+			return false
+		}
+		return c == nil || fn(c)
+	})
+	return err
+}
+
 // EachCase calls fn for every case, open and closed, from a number on, in order, until it returns false. fn owns the case.
 func (p *Snapshot) EachCase(from uint64, fn func(*triage.Case) bool) error {
 	return p.scan(bucketCases, key64(from), func(k, v []byte) error {

@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
@@ -25,7 +26,7 @@ type SourceState struct {
 	Rejected    int                `json:"rejected,omitempty"`   // of the last run
 }
 
-// OutboxRow is an action that is to be published: the JSON of a pipeline.Action, with what its key tells of it.
+// OutboxRow is an action that is to be published, as it lies in the file: DecodeAction reads it.
 type OutboxRow struct {
 	Key  []byte
 	Case string
@@ -113,22 +114,25 @@ func (s *Store) Outbox(limit int) ([]OutboxRow, error) {
 
 // outboxRow takes a row apart without decoding its action. What it returns are copies.
 func outboxRow(k, v []byte) (OutboxRow, error) {
-	data, err := unpack(v)
-	if err != nil {
-		return OutboxRow{}, err
-	}
-	row := OutboxRow{Key: slices.Clone(k), Data: slices.Clone(data)}
+	row := OutboxRow{Key: slices.Clone(k), Data: slices.Clone(v)}
 	var ok bool
 	if row.Case, row.Sink, row.N, row.K, ok = parseOutboxKey(k); ok {
 		return row, nil
 	}
 	// The sink's name is too long to stand in the key.
-	var a pipeline.Action
-	if err := load(v, &a); err != nil {
+	a, err := DecodeAction(v)
+	if err != nil {
 		return OutboxRow{}, err
 	}
 	row.Case, row.Sink, row.N, row.K = a.Case, a.Sink, a.N, a.K
 	return row, nil
+}
+
+// DecodeAction reads an action as the outbox holds it; the error is ErrDamaged or ErrNewer.
+func DecodeAction(data []byte) (pipeline.Action, error) {
+	var a pipeline.Action
+	err := load(data, &a)
+	return a, err
 }
 
 // RemoveOutbox takes actions that were published from the outbox, all in one
@@ -186,6 +190,7 @@ func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
 		if err != nil && !errors.Is(err, errEnough) {
 			return err
 		}
+		failpoint.Hit("audit/purge")
 		n = len(keys)
 		for _, k := range keys {
 			if err := tx.Bucket(bucketAudit).Delete(k); err != nil {
@@ -197,6 +202,7 @@ func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("clearing old audit lines: %w", err)
 	}
+	failpoint.Hit("audit/purged")
 	return n, nil
 }
 

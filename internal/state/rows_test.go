@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -114,8 +113,7 @@ func TestRemoveOutbox(t *testing.T) {
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("Outbox(2) = %+v, %v; want two actions", rows, err)
 	}
-	var a pipeline.Action
-	if err := json.Unmarshal(rows[0].Data, &a); err != nil || !cmp.Equal(a, cs.Outbox[0]) {
+	if a, err := DecodeAction(rows[0].Data); err != nil || !cmp.Equal(a, cs.Outbox[0]) {
 		t.Errorf("Outbox(2)[0].Data = %s, %v; want %+v", rows[0].Data, err, cs.Outbox[0])
 	}
 	for range 2 { // the second time there is nothing to remove

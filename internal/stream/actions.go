@@ -217,8 +217,8 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 }
 
 // Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
-// not at all for more, and returns none without an error when none came. A cancelled ctx
-// is noticed when the wait ends, so wait is to be short.
+// not at all for more, and returns none without an error when none came or ctx ended. What
+// comes at that very moment is handed out again later.
 func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -228,9 +228,11 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 	if err != nil || len(deliveries) > 0 || ctx.Err() != nil {
 		return deliveries, err
 	}
-	batch, err = c.c.Fetch(1, jetstream.FetchMaxWait(wait))
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	batch, err = c.c.Fetch(1, jetstream.FetchContext(waiting))
 	deliveries, err = c.collect(batch, err)
-	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, nats.ErrTimeout) || waiting.Err() != nil {
 		err = nil
 	}
 	return deliveries, err

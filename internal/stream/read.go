@@ -29,7 +29,8 @@ type Reader struct {
 	next    uint64
 	inbox   string
 	replies *nats.Subscription
-	asked   int // requests so far; part of the reply subject, so that late replies are told apart
+	asked   int  // requests so far; part of the reply subject, so that late replies are told apart
+	ended   bool // it has been at the end of the stream
 	wakes   *nats.Subscription
 	wake    chan struct{}
 }
@@ -92,6 +93,9 @@ func (r *Reader) fetch(ctx context.Context, limit int) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(raw) == 0 && !r.ended {
+		return r.atEnd(ctx)
+	}
 	messages := make([]Message, 0, len(raw))
 	next := r.next
 	for _, m := range raw {
@@ -112,6 +116,27 @@ func (r *Reader) fetch(ctx context.Context, limit int) ([]Message, error) {
 	}
 	r.next = next
 	return messages, nil
+}
+
+// atEnd looks, at the first end of the stream, whether all that the reader wants was freed
+// already: no message says so. It answers an empty one at the last sequence then.
+func (r *Reader) atEnd(ctx context.Context) ([]Message, error) {
+	state, err := r.s.state(ctx, r.name)
+	if err != nil {
+		return nil, err
+	}
+	if state.Msgs > 0 && state.LastSeq >= r.next {
+		return nil, nil // it came just now
+	}
+	r.ended = true
+	if state.LastSeq < r.next {
+		return nil, nil
+	}
+	if err := r.proveDeleted(ctx, r.next, state.LastSeq+1); err != nil {
+		return nil, err
+	}
+	r.next = state.LastSeq + 1
+	return []Message{{Seq: state.LastSeq, Time: time.Now().UTC()}}, nil
 }
 
 // proveDeleted tells messages that were deleted on purpose from lost ones: the

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -66,6 +68,10 @@ type Options struct {
 	// since new messages under sequences already applied would be dropped unread.
 	FindingsPosition uint64
 	InputsPosition   uint64
+	// Apart is called before anything moves when streams and state do not belong together: a stream ends before
+	// its position, or what follows the position was freed already, which only an older copy of the state
+	// that was put back can ask for. Nil: nobody wants to know.
+	Apart func() error
 }
 
 // Stream is an open set of streams. Its methods may be called at the same time.
@@ -113,10 +119,8 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 	if err := s.makeStreams(ctx); err != nil {
 		return nil, err
 	}
-	for name, position := range map[string]uint64{findingsName: opts.FindingsPosition, inputsName: opts.InputsPosition} {
-		if err := s.moveOn(ctx, name, position); err != nil {
-			return nil, err
-		}
+	if err := s.fit(ctx); err != nil {
+		return nil, err
 	}
 	if s.server != nil {
 		state, err := s.state(ctx, actionsName, jetstream.WithDeletedDetails(true))
@@ -223,27 +227,48 @@ func (s *Stream) makeStream(ctx context.Context, want jetstream.StreamConfig) er
 	return nil
 }
 
-// moveOn lets a stream that ends before position go on behind it.
-func (s *Stream) moveOn(ctx context.Context, name string, position uint64) error {
-	state, err := s.state(ctx, name)
-	if err != nil {
-		return err
+// fit compares the streams with their positions. One that ends before its position goes on behind it.
+func (s *Stream) fit(ctx context.Context) error {
+	apart := false
+	short := map[string]uint64{}
+	for name, position := range map[string]uint64{findingsName: s.opts.FindingsPosition, inputsName: s.opts.InputsPosition} {
+		state, err := s.state(ctx, name)
+		if err != nil {
+			return err
+		}
+		if state.LastSeq < position {
+			s.log.Error("the stream ends before the position of the state: it was lost or replaced; sources are read again from their watermarks",
+				"stream", name, "last", state.LastSeq, "position", position)
+			short[name] = position
+		}
+		if state.FirstSeq > position+1 {
+			s.log.Error("the stream was freed beyond the position of the state: an older copy of the state was put back",
+				"stream", name, "first", state.FirstSeq, "position", position)
+		}
+		apart = apart || state.LastSeq < position || state.FirstSeq > position+1
 	}
-	if state.LastSeq >= position {
-		return nil
+	if apart && s.opts.Apart != nil {
+		if err := s.opts.Apart(); err != nil {
+			return err
+		}
 	}
-	s.log.Error("the stream ends before the position of the state: it was lost or replaced; sources are read again from their watermarks",
-		"component", "stream", "stream", name, "last", state.LastSeq, "position", position)
-	return s.purge(ctx, name, position)
+	for name, position := range short {
+		if err := s.purge(ctx, name, position); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // purge removes the messages up to and including upTo.
 func (s *Stream) purge(ctx context.Context, name string, upTo uint64) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
+	failpoint.Hit("stream/free")
 	if err := s.handles[name].Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return fmt.Errorf("free stream %s up to %d: %w", name, upTo, withCause(ctx, err))
 	}
+	failpoint.Hit("stream/freed")
 	return nil
 }
 
@@ -271,12 +296,18 @@ func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.Strea
 // full stream is pipeline.ErrFull, a payload that can never fit ErrTooLarge. After any
 // other error it may or may not be stored. The payload must not change after the call.
 func (s *Stream) PublishFindings(ctx context.Context, payload []byte) error {
+	failpoint.Hit("findings/publish")
+	if planted.On("answer-before-stored") {
+		time.AfterFunc(time.Minute, func() { _ = s.findings.put(ctx, payload) })
+		return nil
+	}
 	if err := s.findings.put(ctx, payload); err != nil {
 		if errors.Is(err, pipeline.ErrFull) {
 			s.free.full()
 		}
 		return fmt.Errorf("store findings: %w", err)
 	}
+	failpoint.Hit("findings/published")
 	return nil
 }
 
@@ -287,9 +318,11 @@ func (s *Stream) PublishInput(ctx context.Context, payload []byte, id string) er
 	if s.recent.has(id) {
 		return nil
 	}
+	failpoint.Hit("input/publish")
 	if err := s.inputs.put(ctx, payload); err != nil {
 		return fmt.Errorf("store input: %w", err)
 	}
+	failpoint.Hit("input/published")
 	s.recent.add(id)
 	return nil
 }

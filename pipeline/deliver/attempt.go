@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -95,7 +96,9 @@ func (w *attempt) write(ctx context.Context) *ending {
 	if d := l.heldFor(w.pass); d > 0 {
 		return &ending{giveBack: true, delay: max(d, time.Second)}
 	}
+	failpoint.Hit("deliver/checked")
 	applied, err := apply(call, l.o.Sink, w.t)
+	failpoint.Hit("deliver/answered")
 	w.called(err)
 	return w.answer(ctx, applied, err)
 }

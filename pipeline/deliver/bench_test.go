@@ -38,7 +38,10 @@ type benchMessage struct {
 	data []byte
 }
 
-func (m benchMessage) Data() []byte                     { return m.data }
+func (m benchMessage) Action() (a pipeline.Action, err error) {
+	err = json.Unmarshal(m.data, &a)
+	return a, err
+}
 func (m benchMessage) Done() error                      { m.q.left.Add(-1); return nil }
 func (m benchMessage) NakWithDelay(time.Duration) error { return nil }
 func (m benchMessage) InProgress() error                { return nil }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -51,6 +52,7 @@ func (w *attempt) report(ctx context.Context, o pipeline.Outcome) {
 	l := w.l
 	c := w.claim
 	c.Done, c.Clean, c.Outcome, c.Ref = true, false, &o, o.Ref
+	failpoint.Hit("deliver/finish")
 	switch err := w.swapAgain(ctx, c); {
 	case errors.Is(err, ErrLost):
 		w.lose(ctx)
@@ -62,6 +64,7 @@ func (w *attempt) report(ctx context.Context, o pipeline.Outcome) {
 		w.nak(l.o.Timings.Lease)
 		return
 	}
+	failpoint.Hit("deliver/finished")
 	l.status.count(string(o.Result))
 	if err := l.o.Outcomes.Publish(ctx, o); err != nil {
 		// It comes again and is published from the claim.
@@ -70,7 +73,9 @@ func (w *attempt) report(ctx context.Context, o pipeline.Outcome) {
 		w.nak(backoff(1))
 		return
 	}
+	failpoint.Hit("deliver/reported")
 	w.done()
+	failpoint.Hit("deliver/done")
 }
 
 // swapAgain is swap that does not give up at the first error: the result is known to nobody else.

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -232,9 +232,11 @@ func (l *Loop) heldFor(p *pass) time.Duration {
 
 // handle deals with one message; it owns one hand and one pass.
 func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
+	failpoint.Hit("deliver/received")
 	w := &attempt{l: l, m: m, hand: true, pass: p}
 	defer w.release()
-	if err := json.Unmarshal(m.Data(), &w.a); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
+	var err error
+	if w.a, err = m.Action(); err != nil || w.a.N == 0 || w.a.Case == "" || w.a.Sink != l.o.Name {
 		// Nobody can be told the outcome. The case's entry stays in flight and triage issues the action again.
 		l.o.Log.Error("an action that cannot be read was dropped", "sink", l.o.Name, "case", w.a.Case, "err", err)
 		l.status.count("unreadable")
@@ -251,6 +253,7 @@ func (l *Loop) handle(ctx context.Context, m Message, p *pass) {
 		return
 	}
 	if w.take(context.WithoutCancel(ctx)) {
+		failpoint.Hit("deliver/claimed")
 		w.carry(ctx)
 	}
 }

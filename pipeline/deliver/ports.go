@@ -61,10 +61,11 @@ type Queue interface {
 	Fetch(ctx context.Context, n int) ([]Message, error)
 }
 
-// Message is one action on its way, as JSON of pipeline.Action. It may come
-// any number of times, also while another copy is being worked on.
+// Message is one action on its way. It may come any number of times, also while another copy is
+// being worked on.
 type Message interface {
-	Data() []byte
+	// Action reads the action; an error says that the message is damaged.
+	Action() (pipeline.Action, error)
 	// Done takes the message off the queue.
 	Done() error
 	// NakWithDelay lets the message come again after the delay.

@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -187,7 +188,10 @@ type stepMessage struct {
 	it *item
 }
 
-func (m stepMessage) Data() []byte { return m.it.data }
+func (m stepMessage) Action() (a pipeline.Action, err error) {
+	err = json.Unmarshal(m.it.data, &a)
+	return a, err
+}
 func (m stepMessage) Done() error {
 	return m.p.step("done", func() error {
 		m.p.queue.mu.Lock()

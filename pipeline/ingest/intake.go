@@ -26,6 +26,10 @@ type Options struct {
 	Source string
 	// Normalise decodes and identifies a record and works its risk factors out.
 	Normalise func(rec *pipeline.Record) (pipeline.Report, error)
+	// Memo spares Normalise of what it knows; nil for none.
+	Memo *Memo
+	// Handover takes what was decoded; nil for none.
+	Handover *Handover
 	// Mask hides credentials in the text of a reject.
 	Mask        func([]byte) []byte
 	Publish     Publisher
@@ -170,30 +174,52 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 	if len(rec.Data) > pipeline.MaxRecordBytes {
 		return refuse("", fmt.Sprintf("the record has %d bytes, %d is the limit", len(rec.Data), pipeline.MaxRecordBytes))
 	}
+	var key sum
+	keyed := false
+	if in.o.Memo != nil {
+		var own time.Time
+		if key, own, keyed = in.o.Memo.keyOf(in.o.Source, rec); keyed {
+			if x, ok := in.o.Memo.find(key); ok {
+				return x.item(rec, observedAt(own, rec, in.o.Now())), nil
+			}
+		}
+	}
 	rep, err := in.o.Normalise(rec)
 	if err != nil {
 		return refuse(rep.ID, err.Error())
 	}
 	Stamp(&rep, rec, in.o.Now())
-	return pipeline.Item{
+	it := pipeline.Item{
 		Print: rep.Print, Key: pipeline.ReportKey(rep.Product, rep.ID), IDHash: IDHash(rep.ID),
 		Hash: ContentHash(&rep), Observed: rep.ObservedAt.UnixMilli(), Status: rep.Status, Severity: rep.Severity,
 		Occurred: rep.Occurred, Format: rec.Format, Scope: rec.Scope, Data: rec.Data,
-	}, nil
+	}
+	if keyed {
+		in.o.Memo.put(key, &it)
+	}
+	if in.o.Handover != nil {
+		in.o.Handover.put(in.o.Source, &it, &rep)
+	}
+	return it, nil
 }
 
-// Stamp gives a report its time and scope: its own word, else the document's, else now.
+// Stamp gives a report its time and scope.
 func Stamp(rep *pipeline.Report, rec *pipeline.Record, now time.Time) {
-	if rep.ObservedAt.IsZero() {
-		rep.ObservedAt = rec.Observed
-	}
-	if rep.ObservedAt.IsZero() || rep.ObservedAt.After(now.Add(futureSkew)) {
-		rep.ObservedAt = now
-	}
-	rep.ObservedAt = rep.ObservedAt.UTC().Truncate(time.Millisecond)
+	rep.ObservedAt = observedAt(rep.ObservedAt, rec, now)
 	if rec.Scope != "" {
 		rep.Scope = rec.Scope
 	}
+}
+
+// observedAt is a record's own time, else its document's, else now.
+func observedAt(own time.Time, rec *pipeline.Record, now time.Time) time.Time {
+	if own.IsZero() {
+		own = rec.Observed
+	}
+	if own.IsZero() || own.After(now.Add(futureSkew)) {
+		own = now
+	}
+	return own.UTC().Truncate(time.Millisecond)
 }
 
 // IDHash is what Item.IDHash holds: a finding is found by its source's own id with it. A

@@ -17,6 +17,7 @@ type Verdict struct {
 	Key         string   // group key
 	Group       []pipeline.GroupValue
 	Settings    Settings
+	Drill       bool // docket's own finding: outside limits, and not counted by them
 }
 
 // Limits bound what a team meets at once.
@@ -58,9 +59,9 @@ type Rules struct {
 	// cannot say. A nil function: none can.
 	Fields  func(sink string, t *pipeline.Ticket) pipeline.Fields
 	Reissue time.Duration // R: an action in flight longer than this is looked at again
-	// SinkConfig is a hash of what a sink's settings are for a team; a dead letter is tried once more
-	// when it changes. Nil: only on command.
-	SinkConfig func(team, sink string) string
+	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
+	// tried once more when it changes. Nil: only on command.
+	SinkConfig func(team, route, sink string) string
 }
 
 // ConfigChange says that another configuration applies from here on.
@@ -123,7 +124,8 @@ type Summary struct {
 	TicketsCreated int `json:"tickets_created"`
 	TicketsUpdated int `json:"tickets_updated"`
 	TicketsClosed  int `json:"tickets_closed"`
-	Failures       int `json:"failures"` // actions that became dead letters, were parked or gone
+	TicketsDoubled int `json:"tickets_doubled,omitempty"` // second records of one ticket that were met
+	Failures       int `json:"failures"`                  // actions that became dead letters, were parked or gone
 }
 
 // Add adds o to s.
@@ -143,6 +145,7 @@ func (s *Summary) Add(o Summary) {
 	s.TicketsCreated += o.TicketsCreated
 	s.TicketsUpdated += o.TicketsUpdated
 	s.TicketsClosed += o.TicketsClosed
+	s.TicketsDoubled += o.TicketsDoubled
 	s.Failures += o.Failures
 }
 

@@ -353,7 +353,7 @@ func (d *decider) newCase(v Verdict, since time.Time, previous *Case) *Case {
 	c := &Case{
 		Number: d.l.meta.NextCase, Key: v.Key, Group: v.Group, Team: v.Team, Route: v.Route, Why: v.Why,
 		Sinks: v.Sinks, Gen: d.l.Team(groupName(v.Key)).Gen + 1, Settings: v.Settings, Open: true, Opened: d.now, Changed: d.now,
-		Since: since, Entries: map[string]*Entry{},
+		Since: since, Drill: v.Drill, Entries: map[string]*Entry{},
 	}
 	d.l.meta.NextCase++
 	if previous != nil {

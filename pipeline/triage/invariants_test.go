@@ -28,6 +28,9 @@ func broken(l *Layer) []string {
 			openGroups[c.Key] = n
 		}
 		for sink, e := range c.Entries {
+			if _, given := e.Stuck(); given && (e.Wants() || e.St != Idle && e.St != Inflight) {
+				bad("%s is given up in %s and stands as %s, wanting %v", c.ID(), sink, e.St, e.Wants())
+			}
 			if e.N == 0 {
 				continue
 			}
@@ -315,7 +318,7 @@ func (w *life) drawPerson(t *rapid.T) {
 		Verb: rapid.SampledFrom([]pipeline.Verb{
 			pipeline.VerbAck, pipeline.VerbUnack, pipeline.VerbSnooze, pipeline.VerbAssign, pipeline.VerbComment,
 			pipeline.VerbClose, pipeline.VerbClose, pipeline.VerbReopen, pipeline.VerbTicket, pipeline.VerbMove,
-			pipeline.VerbRetry, pipeline.VerbResolveParked,
+			pipeline.VerbRetry, pipeline.VerbResolveParked, pipeline.VerbDrop,
 		}).Draw(t, "verb"),
 	}
 	if rapid.Bool().Draw(t, "ref") {

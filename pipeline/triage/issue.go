@@ -143,7 +143,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 			teams[c.Team] = true
 			c.Held = ""
 		}
-		if !c.Digest {
+		if !c.Digest && !c.Drill {
 			d.countTicket(c.Team)
 		}
 	} else if c.Held != "" {
@@ -189,7 +189,7 @@ func (d *decider) firstTicket(c *Case) bool {
 
 // noRoom says why the first ticket of a case waits; "" when it need not. P1 is never held by the limit.
 func (d *decider) noRoom(c *Case) string {
-	if c.Approved || c.Manual || c.Digest {
+	if c.Approved || c.Manual || c.Digest || c.Drill {
 		return ""
 	}
 	if d.r.Limits.HoldFirstRun && !d.l.meta.Applied {
@@ -269,7 +269,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 	t := pipeline.Ticket{
 		Key: pipeline.TicketKey(d.r.Installation, c.Key, e.Gen), Case: c.ID(), Rev: c.Rev, Gen: e.Gen,
 		Installation: d.r.Installation,
-		Open:         e.WantOpen, WasOpen: e.opened(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
+		Open:         e.WantOpen, WasOpen: e.wasOpen(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
 		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
 		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
 		Comments: slices.Clone(e.Comments),

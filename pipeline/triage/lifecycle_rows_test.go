@@ -137,6 +137,28 @@ func ticketRows() []situation {
 			{inputs: becomes(func(k *config) { k.sinkHash = "b" }), verbs: "refused DK-1", state: "DK-1 open P2 r1:open disk:dead"},
 			{inputs: becomes(func(k *config) { k.raised = 0 }), state: "DK-1 open P2 r1:open disk:dead"},
 		}},
+		{"refused, dropped: nothing more is sent, whatever happens, until somebody retries", nil, []step{
+			{inputs: fails(pipeline.OutcomeRefused, "r1"), verbs: "refused DK-1", state: "DK-1 open P3 r1:open disk:dead"},
+			{inputs: func(w *world) []Input {
+				delete(w.failures, "disk")
+				drop := does(pipeline.Interaction{Verb: pipeline.VerbDrop})(w)
+				return append(drop, drop...)
+			}, state: "DK-1 open P3 r1:open disk:given up as dead"},
+			{after: hour, inputs: open("r2"), state: "DK-1 open P3 r1:open r2:open disk:given up as dead"},
+			{inputs: becomes(func(k *config) { k.sinkHash = "b" }), state: "DK-1 open P3 r1:open r2:open disk:given up as dead"},
+			{inputs: does(pipeline.Interaction{Verb: pipeline.VerbRetry}), verbs: "create DK-1", state: "DK-1 open P3 r1:open r2:open"},
+		}},
+		{"unknown, dropped: a retry asks again what became of it", nil, []step{
+			{inputs: fails(pipeline.OutcomeUnknown, "r1"), verbs: "unknown DK-1", state: "DK-1 open P3 r1:open disk:parked"},
+			{inputs: does(pipeline.Interaction{Verb: pipeline.VerbRetry}), state: "DK-1 open P3 r1:open disk:parked"},
+			{inputs: func(w *world) []Input {
+				delete(w.failures, "disk")
+				return does(pipeline.Interaction{Verb: pipeline.VerbDrop})(w)
+			}, state: "DK-1 open P3 r1:open disk:given up as parked"},
+			{after: hour, inputs: open("r2"), state: "DK-1 open P3 r1:open r2:open disk:given up as parked"},
+			{inputs: does(pipeline.Interaction{Verb: pipeline.VerbRetry}), state: "DK-1 open P3 r1:open r2:open disk:parked"},
+			{inputs: does(pipeline.Interaction{Verb: pipeline.VerbResolveParked}), verbs: "create DK-1", state: "DK-1 open P3 r1:open r2:open"},
+		}},
 		{"unknown, parked, resolved: it does not exist", nil, []step{
 			{inputs: fails(pipeline.OutcomeUnknown, "r1"), verbs: "unknown DK-1", state: "DK-1 open P3 r1:open disk:parked"},
 			{after: hour, inputs: open("r2"), state: "DK-1 open P3 r1:open r2:open disk:parked"},

@@ -161,6 +161,7 @@ func standingOf(t *testing.T, l *Layer) string {
 			e := c.Entries[sink]
 			flag(e.St != Idle, sink+":"+string(e.St))
 			flag(sink != "disk" && e.St == Idle, sink)
+			flag(e.GivenUp != "", sink+":given up as "+string(e.GivenUp))
 		}
 		out = append(out, strings.Join(w, " "))
 	}

@@ -43,13 +43,16 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	if o.Result != pipeline.OutcomeDone && (o.Result != pipeline.OutcomeGone || e.GoneOnce) {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
+	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
+	}
 	switch o.Result {
 	case pipeline.OutcomeDone:
 		d.delivered(c, sink, e, o)
 	case pipeline.OutcomeRefused:
 		e.St, e.Reason, e.Since = Dead, o.Reason, d.now
 		if d.r.SinkConfig != nil {
-			e.Under = d.r.SinkConfig(c.Team, sink)
+			e.Under = d.r.SinkConfig(c.Team, c.Route, sink)
 		}
 		d.auditCase(c, "dead_letter", "", "%s refused revision %d: %s", sink, o.Rev, o.Reason)
 	case pipeline.OutcomeUnknown:
@@ -73,7 +76,7 @@ func (d *decider) seenMeanwhile(c *Case, e *Entry, o *pipeline.Outcome) {
 	switch {
 	case seen.IsZero() || seen.ID == e.Ref.ID:
 	case o.Result == pipeline.OutcomeDone:
-		e.Twin = seen
+		d.doubled(c, o.Sink, e, seen)
 	case e.Ref.IsZero() && o.Gen == e.Gen:
 		e.Ref, e.Again, e.St, e.Reason, e.Since = seen, true, Idle, "", time.Time{}
 		d.auditCase(c, "sighted", "", "%s is the ticket after all", refWord(seen))
@@ -104,7 +107,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 	}
 	e.InTwin = pipeline.Ref{}
 	if !o.Twin.IsZero() && o.Twin.ID != e.Ref.ID {
-		e.Twin = o.Twin
+		d.doubled(c, sink, e, o.Twin)
 	}
 	switch {
 	case created:
@@ -118,7 +121,7 @@ func (d *decider) delivered(c *Case, sink string, e *Entry, o *pipeline.Outcome)
 func (e *Entry) forgetRecord() {
 	e.Ref, e.Last, e.HeldAt, e.Sent, e.Theirs, e.Waiting = pipeline.Ref{}, nil, time.Time{}, nil, nil, nil
 	e.Heard, e.HeardAt, e.IsOpen = nil, time.Time{}, false
-	e.LeftOpen = false
+	e.LeftOpen, e.Turning = false, false
 }
 
 func refWord(r pipeline.Ref) string {
@@ -166,8 +169,7 @@ func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) 
 	case e.Twin == o.Ref:
 		return
 	default:
-		e.Twin = o.Ref
-		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(o.Ref))
+		d.doubled(c, sink, e, o.Ref)
 	}
 	d.l.putCase(c)
 }
@@ -195,6 +197,15 @@ func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
 	}
 	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
 	d.l.putCase(c)
+}
+
+// doubled notes a second record of a case's ticket: the next action links and closes it.
+func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
+	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
+		d.sum.TicketsDoubled++
+		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
+	}
+	e.Twin = second
 }
 
 // reissue puts actions that no message is stored for back on their way.

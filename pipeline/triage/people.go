@@ -28,6 +28,9 @@ func (d *decider) interaction(in *pipeline.Interaction) error {
 	switch in.Verb {
 	case pipeline.VerbSuppress, pipeline.VerbUnsuppress:
 		return d.interactSuppression(in)
+	case pipeline.VerbBrakeOn, pipeline.VerbBrakeOff:
+		d.brake(in)
+		return nil
 	}
 	for _, id := range in.Cases {
 		n, ok := ParseCaseID(id)
@@ -96,6 +99,8 @@ func (d *decider) act(c *Case, in *pipeline.Interaction) error {
 		return d.retry(c, in)
 	case pipeline.VerbResolveParked:
 		return d.unpark(c, in)
+	case pipeline.VerbDrop:
+		return d.drop(c, in)
 	}
 	return refused(fmt.Sprintf("unknown verb %q", in.Verb))
 }
@@ -257,53 +262,6 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 	}
 	d.changed(c)
 	d.reprioritise(c)
-	return nil
-}
-
-// retry lets a dead or gone entry try again, with what is wanted now.
-func (d *decider) retry(c *Case, in *pipeline.Interaction) error {
-	any := false
-	for sink, e := range c.Entries {
-		if in.Sink != "" && in.Sink != sink || e.St != Dead && e.St != Gone {
-			continue
-		}
-		e.St, e.Reason, e.Delivered, e.Since, e.Under = Idle, "", 0, time.Time{}, ""
-		if c.Disputed == deletedTwice {
-			c.Disputed = ""
-		}
-		any = true
-	}
-	if !any {
-		return refused("nothing of it is a dead letter")
-	}
-	d.l.putCase(c)
-	d.auditCase(c, "retried", in.By, "asked for another try")
-	return nil
-}
-
-// unpark takes a person's word for what became of a parked action.
-func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
-	e := c.Entries[in.Sink]
-	if e == nil || e.St != Parked {
-		return refused("nothing of it is parked in " + in.Sink)
-	}
-	if !d.sinkIs(in.Sink) {
-		return refused("the sink " + in.Sink + " takes no actions")
-	}
-	e.St, e.Reason, e.Since = Idle, "", time.Time{}
-	word := "the record does not exist"
-	switch {
-	case !in.Ref.IsZero():
-		e.Ref, e.Again = in.Ref, true
-		word = "the record is " + refWord(in.Ref)
-	case !e.Ref.IsZero():
-		e.forgetRecord()
-		e.Gen, e.Delivered = d.nextGen(c), 0
-	default:
-		e.Delivered = 0
-	}
-	d.l.putCase(c)
-	d.auditCase(c, "resolved", in.By, "%s: %s", in.Sink, word)
 	return nil
 }
 

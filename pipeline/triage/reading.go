@@ -209,6 +209,24 @@ func (d *decider) commented(c *Case, e *Entry, s *pipeline.Seen) error {
 	return nil
 }
 
+// ownStateSeen: the record is in a state that docket put it into, or found it in at a write.
+func (d *decider) ownStateSeen(c *Case, e *Entry, s *pipeline.Seen, v string) {
+	switch {
+	case e.IsOpen != s.Closed:
+		return
+	case e.Turning && v != "" && v != e.Last[pipeline.FieldState]:
+		// The attempt that we knew no end of got there.
+		e.Last = maps.Clone(e.Last)
+		e.Last[pipeline.FieldState] = v
+		delete(e.Theirs, pipeline.FieldState)
+	case !e.rests():
+		return
+	}
+	e.IsOpen, e.Turning = !s.Closed, false
+	e.LeftOpen = e.LeftOpen && e.IsOpen
+	d.l.putCase(c)
+}
+
 // others reports whether the case has a ticket besides this one, to tell of what happened here.
 func (d *decider) others(c *Case, e *Entry) bool {
 	any := false
@@ -221,14 +239,15 @@ func (d *decider) stateSeen(c *Case, e *Entry, s *pipeline.Seen) error {
 	v, told := s.Fields[pipeline.FieldState]
 	if told && !e.news(pipeline.FieldState, v) || !told && !e.rests() && e.RevOpen != s.Closed {
 		d.wontFixSeen(c, e, s, false)
-		return nil // ours, or perhaps: the attempt that we know no end of went there
+		d.ownStateSeen(c, e, s, v)
+		return nil
 	}
 	back := told && v == e.Last[pipeline.FieldState]
 	if told {
 		e.takeNote(pipeline.FieldState, v)
 	}
 	wasOpen := e.IsOpen
-	e.IsOpen = !s.Closed
+	e.IsOpen, e.Turning = !s.Closed, false
 	e.LeftOpen = e.LeftOpen && e.IsOpen
 	d.l.putCase(c)
 	switch {
@@ -340,7 +359,7 @@ func (d *decider) sayEverywhere(c *Case, text string) {
 // prioritySeen: from here on the priority is the person's.
 func (d *decider) prioritySeen(c *Case, s *pipeline.Seen) {
 	in := d.acted(s, pipeline.FieldPriority, "")
-	if s.Priority == 0 || !c.Open {
+	if s.Priority == 0 {
 		d.auditCase(c, "edited", in.By, "%s changed the priority to %s; it stays so there", d.who(in), s.Fields[pipeline.FieldPriority])
 		d.l.putCase(c)
 		return
@@ -389,19 +408,28 @@ func (e *Entry) takeNote(word, value string) {
 // wrote takes over what the record held after a write: a person's value that the write left alone stays the
 // person's, every other is docket's now.
 func (e *Entry) wrote(o *pipeline.Outcome) {
-	turned := e.RevOpen != e.opened()
+	turned := e.Turning || e.RevOpen != e.opened()
+	e.Turning = false
 	for word, theirs := range e.Theirs {
 		if held := o.Held[word]; held == theirs || held != e.Last[word] || word == pipeline.FieldState && turned {
 			delete(e.Theirs, word)
 		}
 	}
-	if _, theirs := e.Theirs[pipeline.FieldState]; !theirs {
+	if turned {
 		e.IsOpen = e.RevOpen
 	}
 	e.Last, e.Sent = o.Held, nil
 	if o.Updated.After(e.HeldAt) {
 		e.HeldAt = o.Updated
 	}
+}
+
+// wasOpen is what a sink must take the record to have been: where an attempt may have turned it, it is turned for certain.
+func (e *Entry) wasOpen() bool {
+	if e.Turning {
+		return !e.WantOpen
+	}
+	return e.opened()
 }
 
 // opened reports whether the record is open as far as docket has a say in it.

@@ -47,7 +47,7 @@ func (d *decider) takeUp(c *Case, sink string, e *Entry) {
 	switch {
 	case e.St == Parked && e.Reason == sinkRemoved:
 		e.St, e.Reason, e.Since = Idle, "", time.Time{}
-	case e.St == Dead && d.r.SinkConfig != nil && e.Under != d.r.SinkConfig(c.Team, sink):
+	case e.St == Dead && d.r.SinkConfig != nil && e.Under != d.r.SinkConfig(c.Team, c.Route, sink):
 		e.St, e.Reason, e.Since, e.Delivered, e.Under = Idle, "", time.Time{}, 0, ""
 		d.auditCase(c, "retried", "", "%s: its settings changed", sink)
 	default:

@@ -126,6 +126,7 @@ type Entry struct {
 	Rev        uint64             `json:"rev,omitempty"`       // of the action in flight
 	RevOpen    bool               `json:"rev_open,omitempty"`  // whether that action leaves the record open
 	IsOpen     bool               `json:"is_open,omitempty"`   // the record is open, as last written or read
+	Turning    bool               `json:"turning,omitempty"`   // an attempt of which no end is known was to close or reopen the record
 	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
 	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet
@@ -138,6 +139,7 @@ type Entry struct {
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
+	GivenUp    Standing           `json:"given_up,omitempty"`    // a person dropped it: what it was; nothing more is sent until somebody retries
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
 	InComments int                `json:"in_comments,omitempty"` // how many of them the action in flight carries
@@ -234,6 +236,7 @@ type Case struct {
 	Held     string    `json:"held,omitempty"`     // why its first ticket waits: limit, first_run
 	Digest   bool      `json:"digest,omitempty"`   // it is a team's digest
 	Approved bool      `json:"approved,omitempty"` // by apply or by hand: outside limits
+	Drill    bool      `json:"drill,omitempty"`    // docket's own: outside limits, and not counted by them
 	Manual   bool      `json:"manual,omitempty"`   // a person asked for its ticket: tickets_from and `for` do not hold it
 
 	Ack       *Ack         `json:"ack,omitempty"`
@@ -316,7 +319,7 @@ func (c *Case) Ready() bool {
 
 // Wants reports whether an action should be issued for this entry now.
 func (e *Entry) Wants() bool {
-	if e.St != Idle && e.St != "" {
+	if e.St != Idle && e.St != "" || e.GivenUp != "" {
 		return false
 	}
 	if !e.Twin.IsZero() || e.Again {
@@ -333,6 +336,16 @@ func (c *Case) AtRest() bool {
 		}
 	}
 	return true
+}
+
+// Stuck reports that a person is asked for in some sink: what went there is parked, dead or gone.
+func (c *Case) Stuck() bool {
+	for _, e := range c.Entries {
+		if e.St == Parked || e.St == Dead || e.St == Gone {
+			return true
+		}
+	}
+	return false
 }
 
 // Scope is what is known of one scope of absence.
@@ -404,4 +417,13 @@ type Meta struct {
 	Sweep     uint64    `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
 	SweepTill uint64    `json:"sweep_till,omitempty"`
 	Ticked    time.Time `json:"ticked,omitzero"`
+	Brake     Brake     `json:"brake,omitzero"`
+}
+
+// Brake says whether outside writes may start. The zero Brake lets them.
+type Brake struct {
+	On    bool      `json:"on"`
+	By    string    `json:"by,omitempty"`
+	Since time.Time `json:"since,omitzero"` // it is on, or off, since then
+	Text  string    `json:"text,omitempty"` // why
 }

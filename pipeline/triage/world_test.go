@@ -141,7 +141,7 @@ func (k config) rules() *Rules {
 	}
 	r.Fields = func(_ string, t *pipeline.Ticket) pipeline.Fields { return written(t) }
 	if k.sinkHash != "" {
-		r.SinkConfig = func(string, string) string { return k.sinkHash }
+		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
 	}
 	return r
 }

@@ -95,7 +95,7 @@ func (f *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		into := f.member(name)
+		into := f.member(name[1 : len(name)-1])
 		if into == nil || d.PeekKind() != '"' {
 			if err := d.SkipValue(); err != nil {
 				return err
@@ -112,24 +112,48 @@ func (f *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return err
 }
 
-func (f *fields) member(quoted []byte) *string {
-	switch string(quoted) {
-	case `"ControlId"`:
+func (f *fields) member(name []byte) *string {
+	switch string(name) {
+	case "ControlId":
 		return &f.ControlID
-	case `"RuleId"`:
+	case "RuleId":
 		return &f.RuleID
-	case `"StandardsControlArn"`:
+	case "StandardsControlArn":
 		return &f.StandardsControlARN
-	case `"RecommendationUrl"`:
+	case "RecommendationUrl":
 		return &f.RecommendationURL
-	case `"aws/securityhub/ProductName"`:
+	case "aws/securityhub/ProductName":
 		return &f.ProductName
-	case `"aws/inspector/FindingStatus"`:
+	case "aws/inspector/FindingStatus":
 		return &f.InspectorStatus
-	case `"aws/inspector/inspectorScore"`:
+	case "aws/inspector/inspectorScore":
 		return &f.InspectorScore
 	}
 	return nil
+}
+
+// Moves says what the value of a member is to a report: 0, a part of it; n > 0, only the time that
+// comes n-th for ObservedAt; -1, nothing, or FirstObserved. inner is a member of the object that outer
+// holds, nil for outer itself.
+func Moves(outer, inner []byte) int {
+	if inner != nil {
+		var f fields
+		if string(outer) == "ProductFields" && f.member(inner) == nil {
+			return -1
+		}
+		return 0
+	}
+	switch string(outer) {
+	case "UpdatedAt":
+		return 1
+	case "LastObservedAt":
+		return 2
+	case "CreatedAt":
+		return 3
+	case "FirstObservedAt", "ProcessedAt":
+		return -1
+	}
+	return 0
 }
 
 // Decode reads one finding. The report's ID is the finding's Id where that is

@@ -68,6 +68,14 @@ func Decode(data []byte) (pipeline.Report, error) {
 	return r, errors.Join(f.words(&r), f.times(&r))
 }
 
+// Moves says what the value of a member is to a report, as that of asff does.
+func Moves(outer, inner []byte) int {
+	if inner == nil && string(outer) == "observed_at" {
+		return 1
+	}
+	return 0
+}
+
 func (f *finding) required() error {
 	var missing []error
 	need := func(name string, words ...string) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -208,16 +207,9 @@ func (e *event) advice(r *pipeline.Report) {
 		s = strings.Replace(s, "/v/", " ", 1)
 		require(r, strings.TrimPrefix(s, "standards/"))
 	}
-	var u struct {
-		RelatedURL string         `json:"related_url"`
-		Compliance jsontext.Value `json:"compliance"`
-	}
-	if json.Unmarshal(e.Unmapped, &u) != nil {
-		return
-	}
-	link(r, u.RelatedURL)
+	link(r, e.Unmapped.relatedURL)
 	var frameworks map[string][]string
-	if json.Unmarshal(u.Compliance, &frameworks) != nil {
+	if json.Unmarshal(e.Unmapped.compliance, &frameworks) != nil {
 		return
 	}
 	var all []string

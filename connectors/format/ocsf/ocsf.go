@@ -25,28 +25,71 @@ const (
 
 // event holds the members that a report needs; the others are skipped.
 type event struct {
-	Class        int            `json:"class_uid"`
-	Metadata     metadata       `json:"metadata"`
-	SeverityID   *int           `json:"severity_id"`
-	Severity     string         `json:"severity"`
-	Status       string         `json:"status"`
-	StatusID     int            `json:"status_id"`
-	StatusCode   string         `json:"status_code"`
-	StatusDetail string         `json:"status_detail"`
-	ActivityID   int            `json:"activity_id"`
-	Message      string         `json:"message"`
-	Info         info           `json:"finding_info"`
-	Resources    []resource     `json:"resources"`
-	Resource     *resource      `json:"resource"` // before 1.3
-	Cloud        cloud          `json:"cloud"`
-	Compliance   compliance     `json:"compliance"`
-	Vulns        []vuln         `json:"vulnerabilities"`
-	Remediation  remediation    `json:"remediation"`
-	Risk         string         `json:"risk_details"`
-	Time         instant.Time   `json:"time"`
-	TimeDT       instant.Time   `json:"time_dt"`
-	EventTime    instant.Time   `json:"event_time"` // Prowler 4.0 to 4.2
-	Unmapped     jsontext.Value `json:"unmapped"`
+	Class        int          `json:"class_uid"`
+	Metadata     metadata     `json:"metadata"`
+	SeverityID   *int         `json:"severity_id"`
+	Severity     string       `json:"severity"`
+	Status       string       `json:"status"`
+	StatusID     int          `json:"status_id"`
+	StatusCode   string       `json:"status_code"`
+	StatusDetail string       `json:"status_detail"`
+	ActivityID   int          `json:"activity_id"`
+	Message      string       `json:"message"`
+	Info         info         `json:"finding_info"`
+	Resources    []resource   `json:"resources"`
+	Resource     *resource    `json:"resource"` // before 1.3
+	Cloud        cloud        `json:"cloud"`
+	Compliance   compliance   `json:"compliance"`
+	Vulns        []vuln       `json:"vulnerabilities"`
+	Remediation  remediation  `json:"remediation"`
+	Risk         string       `json:"risk_details"`
+	Time         instant.Time `json:"time"`
+	TimeDT       instant.Time `json:"time_dt"`
+	EventTime    instant.Time `json:"event_time"` // Prowler 4.0 to 4.2
+	Unmapped     unmapped     `json:"unmapped"`
+}
+
+// unmapped is what a product has beside the schema; the parts that nobody knows are stepped over.
+type unmapped struct {
+	relatedURL string
+	compliance jsontext.Value
+}
+
+// UnmarshalJSONFrom reads an object; any other value is skipped.
+func (u *unmapped) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() != '{' {
+		return d.SkipValue()
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		member := string(name)
+		switch {
+		case member == `"related_url"` && d.PeekKind() == '"':
+			tok, err := d.ReadToken()
+			if err != nil {
+				return err
+			}
+			u.relatedURL = tok.String()
+		case member == `"compliance"`:
+			v, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			u.compliance = v.Clone()
+		default:
+			if err := d.SkipValue(); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := d.ReadToken()
+	return err
 }
 
 type metadata struct {
@@ -225,6 +268,45 @@ func Decode(data []byte) (pipeline.Report, error) {
 	}
 	r.Status, r.StatusReason = e.status()
 	return r, nil
+}
+
+// Moves says what the value of a member is to a report, as that of asff does.
+func Moves(outer, inner []byte) int {
+	switch string(outer) {
+	case "time_dt":
+		return only(inner, 1)
+	case "time":
+		return only(inner, 2)
+	case "event_time":
+		return only(inner, 3)
+	case "metadata":
+		switch string(inner) {
+		case "logged_time", "logged_time_dt", "processed_time", "processed_time_dt":
+			return -1
+		}
+	case "finding_info":
+		switch string(inner) {
+		case "modified_time_dt":
+			return 4
+		case "modified_time":
+			return 5
+		case "last_seen_time_dt":
+			return 6
+		case "last_seen_time":
+			return 7
+		case "created_time", "created_time_dt", "first_seen_time", "first_seen_time_dt":
+			return -1
+		}
+	}
+	return 0
+}
+
+// only is n for an outer member, 0 for one inside it.
+func only(inner []byte, n int) int {
+	if inner != nil {
+		return 0
+	}
+	return n
 }
 
 // reportID keeps one product's equal uids of different places apart only where

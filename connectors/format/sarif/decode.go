@@ -13,18 +13,6 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// record is what Compose writes and Decode reads.
-type record struct {
-	Tool       toolPart       `json:"tool"`
-	Rule       jsontext.Value `json:"rule,omitzero"`
-	Run        runPart        `json:"run"`
-	Place      place          `json:"place"`
-	Stable     string         `json:"stable"`
-	Own        bool           `json:"own,omitzero"`
-	Occurrence int            `json:"occurrence,omitzero"`
-	Result     jsontext.Value `json:"result"`
-}
-
 type toolPart struct {
 	Name      string `json:"name"`
 	Version   string `json:"version,omitzero"`
@@ -40,7 +28,7 @@ type runPart struct {
 	Time         string `json:"time,omitzero"`
 }
 
-// composed is record with the parts that Decode looks into.
+// composed is the part of what Compose writes that Decode looks into.
 type composed struct {
 	Tool       toolPart `json:"tool"`
 	Rule       rule     `json:"rule"`
@@ -170,6 +158,14 @@ func Decode(data []byte) (pipeline.Report, error) {
 	}
 	r.Status, r.StatusReason = c.status()
 	return r, nil
+}
+
+// Moves says what the value of a member is to a report, as that of asff does.
+func Moves(outer, inner []byte) int {
+	if string(outer) == "run" && string(inner) == "time" {
+		return 1
+	}
+	return 0
 }
 
 // words is the result's message, with the rule's text where the message names one by id.

@@ -3,6 +3,8 @@ package sarif
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 )
 
 // maxRule is the size up to which a rule travels whole with each of its
@@ -49,7 +52,7 @@ type location struct {
 }
 
 // Run gathers what one run of a SARIF document says about all its results.
-// It is used by one goroutine: Set and Artifact and Results in any order, then Look for
+// It is used by one goroutine: Set and Artifact and Results in any order, then Look at
 // every result, then Close, then Compose for every result.
 type Run struct {
 	driver      component
@@ -64,6 +67,8 @@ type Run struct {
 	results     bool // the run has an array of results
 	external    bool // some results are in another file
 	places      map[[16]byte][]spot
+	runText     []byte            // the run as its records have it
+	toolText    map[string][]byte // the tool likewise, by extension
 }
 
 type spot struct{ line, column int }
@@ -256,18 +261,35 @@ func (r *Run) Incomplete() string {
 	return ""
 }
 
-// Look takes note of where a result is, so that Compose can count results of
-// equal text at different places of one file. A result that cannot be read is left to Compose.
-func (r *Run) Look(result []byte) {
+// Found is what of a result tells it from the others.
+type Found struct {
+	identity identity
+	rule     jsontext.Value
+	owner    string // the extension that the rule is of
+	err      error  // why the result cannot be read
+}
+
+// Read takes from a result what Look and Compose need. The text is not kept.
+func (r *Run) Read(result []byte) Found {
 	var x result1
 	if err := json.Unmarshal(result, &x); err != nil {
+		return Found{err: err}
+	}
+	f := Found{identity: r.identify(&x)}
+	f.rule, f.owner = r.rule(&x)
+	return f
+}
+
+// Look takes note of where a result is, so that Compose can count results of
+// equal text at different places of one file. A result that cannot be read is left to Compose.
+func (r *Run) Look(f *Found) {
+	if f.err != nil {
 		return
 	}
-	p := r.identify(&x)
 	if r.places == nil {
 		r.places = make(map[[16]byte][]spot)
 	}
-	r.places[p.group] = append(r.places[p.group], p.spot)
+	r.places[f.identity.group] = append(r.places[f.identity.group], f.identity.spot)
 }
 
 // Close ends the looking; the next calls are Compose.
@@ -288,31 +310,73 @@ func (s spot) compare(t spot) int {
 	return cmp.Or(cmp.Compare(s.line, t.line), cmp.Compare(s.column, t.column))
 }
 
-// Compose makes the record of one result: a JSON object that Decode reads by itself.
-func (r *Run) Compose(result []byte) ([]byte, error) {
-	var x result1
-	if err := json.Unmarshal(result, &x); err != nil {
+// Compose makes the record of one result, which Read read: a JSON object that Decode reads by itself.
+func (r *Run) Compose(f *Found, result []byte) ([]byte, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	tool, run, err := r.texts(f.owner)
+	if err != nil {
 		return nil, err
 	}
-	p := r.identify(&x)
-	rule, owner := r.rule(&x)
-	rec := record{
-		Tool:       toolPart{Name: r.driver.Name, Version: first(r.driver.SemanticVersion, r.driver.Version), Extension: owner},
-		Rule:       rule,
-		Run:        runPart{Target: r.Target(), Repository: r.Repository(), AutomationID: r.automation.ID},
-		Place:      p.place,
-		Stable:     p.stable,
-		Own:        p.own,
-		Occurrence: r.occurrence(p),
-		Result:     result,
+	p := &f.identity
+	var errs [3]error
+	b := make([]byte, 0, 256+len(tool)+len(run)+len(f.rule)+len(p.place.Path)+len(p.place.Snippet)+len(p.stable)+len(result))
+	b = append(append(b, `{"tool":`...), tool...)
+	if len(f.rule) > 0 {
+		b = compact(append(b, `,"rule":`...), f.rule)
 	}
-	if len(r.provenance) > 0 {
-		rec.Run.Branch, rec.Run.Revision = r.provenance[0].Branch, r.provenance[0].RevisionID
+	b = append(append(b, `,"run":`...), run...)
+	b, errs[0] = jsontext.AppendQuote(append(b, `,"place":{"path":`...), p.place.Path)
+	b = fmt.Appendf(b, `,"line":%d,"column":%d`, p.place.Line, p.place.Column)
+	b, errs[1] = jsontext.AppendQuote(append(b, `,"snippet":`...), p.place.Snippet)
+	b, errs[2] = jsontext.AppendQuote(append(b, `},"stable":`...), p.stable)
+	b = fmt.Appendf(b, `,"own":%t,"occurrence":%d,"result":`, p.own, r.occurrence(*p))
+	return append(compact(b, result), '}'), errors.Join(errs[:]...)
+}
+
+// texts are tool and run as the records of results have them; owner is the
+// extension that a result's rule is of.
+func (r *Run) texts(owner string) (tool, run []byte, err error) {
+	if r.runText == nil {
+		part := runPart{Target: r.Target(), Repository: r.Repository(), AutomationID: r.automation.ID}
+		if len(r.provenance) > 0 {
+			part.Branch, part.Revision = r.provenance[0].Branch, r.provenance[0].RevisionID
+		}
+		if t := r.Time(); !t.IsZero() {
+			part.Time = t.Format(time.RFC3339Nano)
+		}
+		if r.runText, err = json.Marshal(part); err != nil {
+			return nil, nil, err
+		}
+		r.toolText = make(map[string][]byte)
 	}
-	if t := r.Time(); !t.IsZero() {
-		rec.Run.Time = t.Format(time.RFC3339Nano)
+	if r.toolText[owner] == nil {
+		part := toolPart{Name: r.driver.Name, Version: first(r.driver.SemanticVersion, r.driver.Version), Extension: owner}
+		if r.toolText[owner], err = json.Marshal(part); err != nil {
+			return nil, nil, err
+		}
 	}
-	return json.Marshal(&rec)
+	return r.toolText[owner], r.runText, nil
+}
+
+// compact appends a JSON value without the white space between its parts.
+func compact(to, value []byte) []byte {
+	from := 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '"':
+			n := quoted.End(value[i+1:])
+			if n < 0 {
+				n = quoted.Close(value[i+1:])
+			}
+			i += n + 1
+		case ' ', '\t', '\r', '\n':
+			to = append(to, value[from:i]...)
+			from = i + 1
+		}
+	}
+	return append(to, value[from:]...)
 }
 
 func hash16(parts ...string) [16]byte {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/docket-hub/docket/connectors/format/sarif"
@@ -27,13 +28,16 @@ func reports(t *testing.T, members map[string]string, results ...string) []pipel
 			t.Fatalf("Set(%s) = %v", k, err)
 		}
 	}
+	var found []sarif.Found
 	for _, r := range results {
-		run.Look([]byte(r))
+		f := run.Read([]byte(r))
+		run.Look(&f)
+		found = append(found, f)
 	}
 	run.Close()
 	var out []pipeline.Report
-	for _, r := range results {
-		data, err := run.Compose([]byte(r))
+	for i, r := range results {
+		data, err := run.Compose(&found[i], []byte(r))
 		if err != nil {
 			t.Fatalf("Compose(%s) = %v", r, err)
 		}
@@ -232,6 +236,7 @@ func TestDecodeErrors(t *testing.T) {
 
 // FuzzSARIF reads any text as a result of a run that has any text as its members.
 func FuzzSARIF(f *testing.F) {
+	f.Add([]byte("{\"message\" :\n{ \"text\":\" a \\\"  b\" , \"id\"\t: \"\" }}"), []byte(`{}`))
 	f.Add([]byte(at("a.go", "1", "s", `,"fingerprints":{"a/v1":"b"}`)), []byte(`{"R":{"uri":"file:///r/"}}`))
 	f.Add([]byte(`{"ruleIndex":-1,"rule":{"index":7,"toolComponent":{"index":0}},"message":{"id":"m","arguments":["a"]}}`), []byte(`{"A":{"uri":"b","uriBaseId":"A"}}`))
 	f.Add([]byte(`{"locations":[{"physicalLocation":{"artifactLocation":{"uri":"file:","uriBaseId":"A"},"region":{"startLine":-4}}}]}`), []byte(`{}`))
@@ -241,11 +246,15 @@ func FuzzSARIF(f *testing.F) {
 			t.Fatal(err)
 		}
 		_ = run.Set("originalUriBaseIds", bases)
-		run.Look(result)
+		found := run.Read(result)
+		run.Look(&found)
 		run.Close()
-		data, err := run.Compose(result)
+		data, err := run.Compose(&found, result)
 		if err != nil {
 			return
+		}
+		if !jsontext.Value(data).IsValid() {
+			t.Errorf("Compose(%q) = %q; want valid JSON", result, data)
 		}
 		r, err := sarif.Decode(data)
 		if err == nil && (r.Product != "T" || r.ID == "" || r.Status == 0 || r.Code == nil || r.Code.Line < 0 || r.Severity == 0) {

@@ -1,0 +1,186 @@
+package jira
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docket-hub/docket/internal/httpx"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// eventProperty marks docket's comments with the event id.
+const eventProperty = "docket.event"
+
+// comment is a comment as it is listed.
+type comment struct {
+	ID         string          `json:"id"`
+	Body       json.RawMessage `json:"body"`
+	Created    string          `json:"created"`
+	Properties []struct {
+		Key   string          `json:"key"`
+		Value json.RawMessage `json:"value"`
+	} `json:"properties"`
+}
+
+// event is the event id that a comment of docket's carries: in its property, else at the end of its
+// first line; empty for a person's.
+func (c *comment) is(event string) bool {
+	for _, p := range c.Properties {
+		var v struct {
+			ID string `json:"id"`
+		}
+		if p.Key == eventProperty && json.Unmarshal(p.Value, &v) == nil && v.ID == event {
+			return true
+		}
+	}
+	var text string
+	if json.Unmarshal(c.Body, &text) != nil {
+		return false
+	}
+	head, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.HasSuffix(strings.TrimSpace(head), commentHead(event))
+}
+
+// commentSlack is how much older than its event a comment may look by the server's clock.
+const commentSlack = 24 * time.Hour
+
+// comments writes those that are not there yet. They are listed rather than searched: a list is
+// never behind.
+func (w *work) comments(ctx context.Context) error {
+	if len(w.t.Comments) == 0 {
+		return nil
+	}
+	there := map[string]bool{}
+	if !w.fresh {
+		var err error
+		if there, err = w.s.c.written(ctx, w.issue.ID, w.t.Comments); err != nil {
+			return err
+		}
+	}
+	for _, c := range w.t.Comments {
+		if there[c.EventID] || len(c.Lines) == 0 {
+			continue
+		}
+		there[c.EventID] = true
+		err := w.s.c.comment(ctx, w.issue.ID, c.EventID, commentText(c, w.s.config.DescriptionLimit))
+		var e *httpx.Error
+		if errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge {
+			w.s.log.Warn("the issue takes no more comments", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
+			return nil
+		}
+		if err != nil {
+			return named("commenting on "+w.ref.Key, err)
+		}
+	}
+	return nil
+}
+
+// written says which of the events have their comment on the issue, the newest comments first.
+func (c *client) written(ctx context.Context, id string, list []pipeline.Comment) (map[string]bool, error) {
+	there := map[string]bool{}
+	oldest := list[0].Time
+	for _, e := range list {
+		if e.Time.Before(oldest) {
+			oldest = e.Time
+		}
+	}
+	for start := 0; ; {
+		q := url.Values{"orderBy": {"-created"}, "expand": {"properties"}, "startAt": {strconv.Itoa(start)}, "maxResults": {"100"}}
+		var page struct {
+			Comments []comment `json:"comments"`
+			Total    int       `json:"total"`
+		}
+		if _, err := c.http.Do(ctx, http.MethodGet, issuePath(id)+"/comment?"+q.Encode(), nil, &page); err != nil {
+			return nil, fmt.Errorf("reading the comments of %s: %w", id, err)
+		}
+		for i := range page.Comments {
+			for _, e := range list {
+				there[e.EventID] = there[e.EventID] || page.Comments[i].is(e.EventID)
+			}
+		}
+		start += len(page.Comments)
+		if len(page.Comments) == 0 || start >= page.Total || before(page.Comments, oldest) {
+			return there, nil
+		}
+	}
+}
+
+// before reports whether a page, newest first, reaches back behind the events. A server that does not
+// sort is read to the end.
+func before(page []comment, oldest time.Time) bool {
+	first, err1 := time.Parse(jiraTime, page[0].Created)
+	last, err2 := time.Parse(jiraTime, page[len(page)-1].Created)
+	return err1 == nil && err2 == nil && !last.After(first) && last.Before(oldest.Add(-commentSlack)) && len(page) > 1
+}
+
+// comment writes one comment, with the event id as its property and in its text.
+func (c *client) comment(ctx context.Context, id, event, text string) error {
+	body := map[string]any{"body": text, "properties": []property{{eventProperty, map[string]string{"id": event}}}}
+	_, err := c.http.Do(ctx, http.MethodPost, issuePath(id)+"/comment", body, nil)
+	return err
+}
+
+// attach puts the whole text beside a description that it was too long for: as a file, else as a comment.
+func (w *work) attach(ctx context.Context) error {
+	if w.whole == "" || !w.told {
+		return nil
+	}
+	name := fmt.Sprintf("docket-%s-%s.md", w.t.Case, digest(w.whole))
+	if w.issue.hasFile(name) {
+		return nil
+	}
+	err := w.s.c.upload(ctx, w.issue.ID, name, []byte(w.whole))
+	if !pipeline.IsPermanent(err) && !errors.Is(err, pipeline.ErrForbidden) && !errors.Is(err, pipeline.ErrGone) {
+		return err
+	}
+	w.s.log.Warn("the rest of a long text goes into a comment: files are refused", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
+	event := name
+	there, err := w.s.c.written(ctx, w.issue.ID, []pipeline.Comment{{EventID: event}})
+	if err != nil || there[event] {
+		return err
+	}
+	text, _ := cutWiki(fmt.Sprintf("The whole text (%s)\n{noformat}\n%s\n{noformat}\n", wikiText(event), strings.ReplaceAll(w.whole, "{noformat}", "(noformat)")), w.s.config.DescriptionLimit, "\n_Cut here._\n")
+	return w.s.c.comment(ctx, w.issue.ID, event, text)
+}
+
+func (i *issue) hasFile(name string) bool {
+	var files []struct {
+		Name string `json:"filename"`
+	}
+	if json.Unmarshal(i.Fields["attachment"], &files) != nil {
+		return false
+	}
+	for _, f := range files {
+		if f.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// upload attaches a file. Without the header the call is blocked as a forged one.
+func (c *client) upload(ctx context.Context, id, name string, content []byte) error {
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	part, err := m.CreateFormFile("file", name)
+	if err == nil {
+		_, err = part.Write(content)
+	}
+	if err = errors.Join(err, m.Close()); err != nil {
+		return pipeline.Permanent(fmt.Errorf("attaching %s: %w", name, err))
+	}
+	_, err = c.http.Send(ctx, httpx.Request{
+		Method: http.MethodPost, Path: issuePath(id) + "/attachments", Body: b.Bytes(),
+		Header: http.Header{"Content-Type": {m.FormDataContentType()}, "X-Atlassian-Token": {"no-check"}},
+	})
+	return err
+}

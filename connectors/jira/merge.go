@@ -1,0 +1,303 @@
+package jira
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// The words of pipeline.Fields.
+const (
+	wordTitle       = "title"
+	wordDescription = "description"
+	wordPriority    = pipeline.FieldPriority
+	wordDue         = "due"
+	wordAssignee    = pipeline.FieldAssignee   // account id, or user name
+	wordLabels      = "labels"                 // docket's own, separated by blanks
+	wordState       = pipeline.FieldState      // the status by its name
+	wordResolution  = pipeline.FieldResolution // by its name
+	// What only docket reads again, to do it once.
+	wordAcked    = "acked"
+	wordLink     = "link"     // the address of the case that the issue links to
+	wordPrevious = "previous" // the id of the earlier ticket that it links to
+)
+
+// want is one field as docket wants it.
+type want struct {
+	word  string
+	field string
+	value any    // nil: empty
+	canon string // of value
+}
+
+// digest stands for a value in the issue's property.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// shortRunes is how long a value is kept as it is in pipeline.Fields, which lie in docket's state.
+const shortRunes = 300
+
+// short is a value, or its digest where it is long.
+func short(s string) string {
+	if len(s) <= shortRunes {
+		return s
+	}
+	return "sha256:" + digest(s)
+}
+
+// wants lists the fields but labels. On create a configured field that the screen does not have is an
+// error, later it is left alone: the issue may have been moved.
+func (w *work) wants(ctx context.Context, sc *screen, create bool) ([]want, error) {
+	title, err := w.s.title(w.t)
+	if err != nil {
+		return nil, pipeline.Permanent(err)
+	}
+	text, whole, err := w.s.text(w.t)
+	if err != nil {
+		return nil, pipeline.Permanent(err)
+	}
+	w.whole = whole
+	all := []want{{wordTitle, "summary", title, canonText(title)}, {wordDescription, "description", text, canonText(text)}}
+	add := func(word, field string, value any) {
+		all = append(all, want{word, field, value, canonValue(value)})
+	}
+	if f, ok := sc.fields["priority"]; ok {
+		name, err := w.priority(f)
+		if err != nil && create {
+			return nil, pipeline.Permanent(err)
+		}
+		if name != "" {
+			add(wordPriority, "priority", map[string]string{"name": name})
+		}
+	}
+	if _, ok := sc.fields["duedate"]; ok && w.settings.dueDate {
+		var due any
+		if !w.t.Due.IsZero() {
+			due = w.t.Due.UTC().Format("2006-01-02")
+		}
+		add(wordDue, "duedate", due)
+	}
+	if _, ok := sc.fields["assignee"]; ok {
+		who, err := w.assignee(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if who != nil {
+			add(wordAssignee, "assignee", who)
+		}
+	}
+	custom, err := w.custom(ctx, sc, create)
+	return append(all, custom...), err
+}
+
+// priority is the name in the project's scheme; "" where none was asked for and the scheme has no usual one.
+func (w *work) priority(f fieldMeta) (string, error) {
+	p := w.t.Priority
+	name, asked := w.settings.priorities[p.String()]
+	if !asked {
+		name = map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
+	}
+	if name == "" {
+		return "", nil
+	}
+	if len(f.Allowed) == 0 {
+		return name, nil
+	}
+	o, ok := pick(f.Allowed, name)
+	switch {
+	case ok:
+		return o.word(), nil
+	case asked:
+		return "", fmt.Errorf("priorities.%s: project %s has no priority %q, it has %s", p, w.settings.project, name, strings.Join(words(f.Allowed), ", "))
+	default:
+		return "", nil
+	}
+}
+
+// custom are the configured fields but labels.
+func (w *work) custom(ctx context.Context, sc *screen, create bool) ([]want, error) {
+	var all []want
+	d := data(w.t)
+	y := w.s.typer(w.where())
+	for _, field := range slices.Sorted(maps.Keys(w.settings.fields)) {
+		if field == "labels" || field == w.s.config.KeyField {
+			continue
+		}
+		f, ok := sc.fields[field]
+		if !ok && create {
+			return nil, pipeline.Permanent(fmt.Errorf("fields.%s: it is not on the create screen of %s in project %s", field, sc.typeName, w.settings.project))
+		}
+		if !ok {
+			continue
+		}
+		v, err := w.s.templates.renderValue(w.settings.fields[field], d)
+		if err != nil {
+			err = pipeline.Permanent(err)
+		} else {
+			v, err = y.value(ctx, f, v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fields.%s (%s): %w", field, f.Name, err)
+		}
+		all = append(all, want{field, field, v, canonValue(v)})
+	}
+	return all, nil
+}
+
+// wantedLabels are docket's own labels, sorted: the ticket key, the configured ones, the case's.
+func (w *work) wantedLabels() ([]string, error) {
+	var all []string
+	if w.s.config.KeyField == "" {
+		all = append(all, w.t.Key)
+	}
+	for _, l := range w.t.Labels {
+		all = append(all, label("docket-"+l))
+	}
+	v, err := w.s.templates.renderValue(w.settings.fields["labels"], data(w.t))
+	if err != nil {
+		return nil, pipeline.Permanent(fmt.Errorf("fields.labels: %w", err))
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			all = append(all, label(plainText(x)))
+		}
+	case nil:
+	default:
+		for _, x := range strings.Split(plainText(v), ",") {
+			all = append(all, label(x))
+		}
+	}
+	return sortedUnique(all), nil
+}
+
+// merged is what a three-way comparison leaves to write.
+type merged struct {
+	fields map[string]any
+	update map[string]any
+	mark   marker
+	kept   map[string]bool // words whose value is a person's
+}
+
+// merge compares field by field what docket wants, what is there and what docket wrote before. A
+// value that docket never wrote is a person's and stays.
+func (w *work) merge(before marker, wants []want, labels []string) merged {
+	m := merged{fields: map[string]any{}, update: map[string]any{}, kept: map[string]bool{}, mark: w.marker()}
+	m.mark.Wrote = maps.Clone(before.Wrote)
+	if m.mark.Wrote == nil {
+		m.mark.Wrote = map[string]string{}
+	}
+	for _, x := range wants {
+		now := w.issue.value(x.field)
+		switch {
+		case now == x.canon:
+			m.mark.Wrote[x.word] = digest(x.canon)
+		case before.Wrote[x.word] == digest(x.canon) && w.t.Last[x.word] == short(now):
+			// It was written so before, and this is what the tracker made of it.
+		case !w.ours(before, x.word, now):
+			m.kept[x.word] = true
+		default:
+			m.fields[x.field] = x.value
+			m.mark.Wrote[x.word] = digest(x.canon)
+		}
+	}
+	if ops := labelChanges(w.issue.labels(), labels, w.ownLabels(before), w.t.Key); len(ops) > 0 {
+		m.update["labels"] = ops
+	}
+	m.mark.Wrote[wordLabels] = strings.Join(labels, " ")
+	if f := w.s.config.KeyField; f != "" && w.issue.value(f) != w.t.Key {
+		m.fields[f] = w.t.Key // without it the issue is not found again
+	}
+	return m
+}
+
+// ours reports whether docket may replace the value now of a field.
+func (w *work) ours(before marker, word, now string) bool {
+	last, delivered := w.t.Last[word]
+	if delivered && last == short(now) {
+		return true
+	}
+	for _, sent := range w.t.Sent {
+		if v, ok := sent[word]; ok && (v == now || v == short(now)) {
+			return true
+		}
+	}
+	wrote, written := before.Wrote[word]
+	if written && wrote == digest(now) {
+		return true
+	}
+	return !delivered && !written && now == ""
+}
+
+// ownLabels are those that docket put on the issue before.
+func (w *work) ownLabels(before marker) []string {
+	return append(strings.Fields(w.t.Last[wordLabels]), strings.Fields(before.Wrote[wordLabels])...)
+}
+
+// labelChanges are the operations that bring docket's own labels up to date: a person's labels stay, and
+// one that a person took off stays off, but for the ticket key, by which the issue is found.
+func labelChanges(now, wanted, own []string, key string) []map[string]string {
+	var ops []map[string]string
+	for _, l := range wanted {
+		if !slices.Contains(now, l) && (l == key || !slices.Contains(own, l)) {
+			ops = append(ops, map[string]string{"add": l})
+		}
+	}
+	for _, l := range sortedUnique(own) {
+		if slices.Contains(now, l) && !slices.Contains(wanted, l) {
+			ops = append(ops, map[string]string{"remove": l})
+		}
+	}
+	return ops
+}
+
+// marker is the issue's property as this ticket wants it.
+func (w *work) marker() marker {
+	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+}
+
+// held is what the issue held when it was read last. A field that was left to a person keeps what
+// docket last knew of its own, so that the person's value is not taken for docket's next time.
+func (w *work) held() pipeline.Fields {
+	h := pipeline.Fields{}
+	for _, x := range w.all {
+		if w.kept[x.word] {
+			h[x.word] = w.t.Last[x.word]
+		} else {
+			h[x.word] = short(w.issue.value(x.field))
+		}
+	}
+	h[wordLabels] = present(w.labels, w.issue.labels())
+	h[wordState], h[wordResolution] = w.issue.status().Name, w.issue.value("resolution")
+	if w.stateIsTheirs() {
+		h[wordState], h[wordResolution] = w.t.Last[wordState], w.t.Last[wordResolution]
+	}
+	h[wordAcked], h[wordLink], h[wordPrevious] = w.t.Acked, w.link, w.previous
+	maps.DeleteFunc(h, func(_, v string) bool { return v == "" })
+	return h
+}
+
+// present are those of docket's labels that an issue has, separated by blanks.
+func present(own, there []string) string {
+	return strings.Join(slices.DeleteFunc(sortedUnique(own), func(l string) bool { return !slices.Contains(there, l) }), " ")
+}
+
+// stateIsTheirs reports whether the status is one that docket neither set nor found at its last write.
+func (w *work) stateIsTheirs() bool {
+	now, last := w.issue.status().Name, w.t.Last[wordState]
+	switch {
+	case w.moved, last == "", now == last:
+		return false
+	case w.t.Open != w.t.WasOpen && w.issue.state() == stateWord(w.t.Open):
+		return false // an attempt that no answer told of brought it there
+	}
+	return !slices.ContainsFunc(w.t.Sent, func(f pipeline.Fields) bool { return f[wordState] == now })
+}

@@ -1,0 +1,119 @@
+package jira
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// settings are what holds for one ticket: the sink's own, the team's laid over.
+type settings struct {
+	project     string
+	issueType   string
+	priorities  map[string]string // by P1 to P5
+	fields      map[string]any
+	transitions Transitions
+	close       Close
+	dueDate     bool
+}
+
+// settings lays a team's settings over the sink's. Its error names the key as it stands under the team.
+func (c Config) settings(over map[string]any) (settings, error) {
+	s := settings{
+		project: c.Project, issueType: c.IssueType, priorities: map[string]string{}, fields: maps.Clone(c.Fields),
+		transitions: c.Transitions, close: c.Close, dueDate: c.DueDate,
+	}
+	for p, name := range c.Priorities {
+		s.priorities[p.String()] = name
+	}
+	for _, key := range slices.Sorted(maps.Keys(over)) {
+		if err := s.set(key, over[key]); err != nil {
+			return s, fmt.Errorf("the team's settings for this sink: %w", err)
+		}
+	}
+	if s.project == "" {
+		return s, fmt.Errorf("project: neither the sink nor the team names one")
+	}
+	return s, nil
+}
+
+func (s *settings) set(key string, value any) error {
+	texts := func(into map[string]*string) error {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s: wants keys and values", key)
+		}
+		for k, v := range m {
+			text, isText := v.(string)
+			if into[k] == nil || !isText {
+				return fmt.Errorf("%s.%s: wants one of %s, with a text", key, k, strings.Join(slices.Sorted(maps.Keys(into)), ", "))
+			}
+			*into[k] = text
+		}
+		return nil
+	}
+	text, isText := value.(string)
+	switch key {
+	case "project":
+		if !isText || !isProjectKey(text) {
+			return fmt.Errorf("project: %v is no project key", value)
+		}
+		s.project = text
+	case "issue_type":
+		if !isText || text == "" {
+			return fmt.Errorf("issue_type: wants a name")
+		}
+		s.issueType = text
+	case "due_date":
+		on, isBool := value.(bool)
+		if !isBool {
+			return fmt.Errorf("due_date: wants true or false")
+		}
+		s.dueDate = on
+	case "priorities":
+		m, ok := value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("priorities: wants P1 to P5 with names")
+		}
+		for k, v := range m {
+			p, known := pipeline.ParsePriority(k)
+			name, isText := v.(string)
+			if !known || p == 0 || !isText {
+				return fmt.Errorf("priorities.%s: wants P1 to P5 with a name", k)
+			}
+			s.priorities[p.String()] = name
+		}
+	case "fields":
+		m, ok := value.(map[string]any)
+		if !ok {
+			return fmt.Errorf("fields: wants field ids with values")
+		}
+		if s.fields == nil {
+			s.fields = map[string]any{}
+		}
+		for k, v := range m {
+			if why := reserved(k); why != "" {
+				return fmt.Errorf("fields.%s: %s", k, why)
+			}
+			s.fields[k] = v
+		}
+	case "transitions":
+		return texts(map[string]*string{"ack": &s.transitions.Ack, "close": &s.transitions.Close, "reopen": &s.transitions.Reopen})
+	case "close":
+		return texts(map[string]*string{"resolution": &s.close.Resolution, "accepted": &s.close.Accepted, "duplicate": &s.close.Duplicate})
+	default:
+		return fmt.Errorf("%s: a team can set project, issue_type, priorities, fields, transitions, close and due_date", key)
+	}
+	return nil
+}
+
+// resolution is what a ticket is closed with.
+func (s *settings) resolution(why string) string {
+	if strings.HasPrefix(why, "accepted") && s.close.Accepted != "" {
+		return s.close.Accepted
+	}
+	return s.close.Resolution
+}

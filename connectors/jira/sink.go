@@ -1,0 +1,208 @@
+package jira
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// Type is the type's name in the configuration.
+const Type = "jira"
+
+// Options is what the program adds to a sink's settings.
+type Options struct {
+	Name        string
+	Log         *slog.Logger     // nil: none
+	Now         func() time.Time // nil: time.Now
+	Description string           // the text of templates.description_file; empty: docket's own
+}
+
+// Sink makes issues match tickets. It is safe for concurrent use, with one call at a time for one ticket key.
+type Sink struct {
+	name        string
+	config      Config
+	description string
+	log         *slog.Logger
+	now         func() time.Time
+	c           *client
+	screens     *screens
+	people      *people
+	templates   templates
+
+	mu      sync.Mutex
+	refused map[string]error // by project and issue type: creates that lose their marker
+}
+
+var (
+	_ pipeline.Sink    = (*Sink)(nil)
+	_ pipeline.Finder  = (*Sink)(nil)
+	_ pipeline.Checker = (*Sink)(nil)
+)
+
+// Factory makes sinks of type jira.
+func Factory() connectors.Factory { return connectors.Factory{Type: Type, Sink: makeSink} }
+
+func makeSink(env connectors.Env, block connectors.Block) (pipeline.Sink, error) {
+	c := DefaultConfig()
+	if err := block.Decode(&c); err != nil {
+		return nil, err
+	}
+	o := Options{Name: env.Name, Log: env.Log, Now: env.Now}
+	if f := c.Templates.DescriptionFile; f != "" {
+		text, err := os.ReadFile(block.Path(f))
+		if err != nil {
+			return nil, block.Errorf("templates.description_file", "%s", err)
+		}
+		o.Description = string(text)
+	}
+	if err := placed(block, errors.Join(c.Validate(), tryTemplates(c, o.Description))); err != nil {
+		return nil, err
+	}
+	return NewSink(c, o)
+}
+
+// placed gives errors that start with a key ("auth.token: …") their place in the file.
+func placed(block connectors.Block, err error) error {
+	var out []error
+	for _, e := range flat(err) {
+		key, text, found := strings.Cut(e.Error(), ": ")
+		if !found {
+			key, text = "", e.Error()
+		}
+		out = append(out, block.Errorf(key, "%s", text))
+	}
+	return errors.Join(out...)
+}
+
+func flat(err error) []error {
+	if err == nil {
+		return nil
+	}
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range j.Unwrap() {
+		out = append(out, flat(e)...)
+	}
+	return out
+}
+
+// tryTemplates fills every template in for an empty ticket, so that a misspelt field is found at load.
+func tryTemplates(c Config, description string) error {
+	var cache templates
+	d := data(pipeline.Ticket{Case: "DK-1"})
+	var errs []error
+	try := func(key string, v any) {
+		if _, err := cache.renderValue(v, d); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	try("templates.title", c.Templates.Title)
+	try("templates.description_file", description)
+	for name, v := range c.Fields {
+		try("fields."+name, v)
+	}
+	return errors.Join(errs...)
+}
+
+// NewSink makes the sink; it connects to nothing.
+func NewSink(c Config, o Options) (*Sink, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	api, err := newClient(c, o.Log, o.Now)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	return &Sink{
+		name: o.Name, config: c, description: o.Description, log: o.Log, now: o.Now,
+		c: api, screens: newScreens(api, o.Now), people: newPeople(api, o.Now), refused: map[string]error{},
+	}, nil
+}
+
+// Apply makes the issue match t. Without a Ref it looks the key up first. An issue that is not there
+// or not visible any more is pipeline.ErrGone; so is one that has to be reopened and whose workflow has no way
+// back. An answer that was lost is pipeline.Unsure. With an error the Ref is set where the issue is known to exist.
+func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, error) {
+	if err := ctx.Err(); err != nil {
+		return pipeline.Applied{}, err
+	}
+	if !isTicketKey(t.Key) {
+		return pipeline.Applied{}, pipeline.Permanent(fmt.Errorf("ticket key %q is none that docket makes", t.Key))
+	}
+	eff, err := s.config.settings(t.Settings)
+	if err != nil {
+		return pipeline.Applied{}, pipeline.Permanent(err)
+	}
+	w := &work{s: s, t: t, settings: eff}
+	if t.Ref.IsZero() {
+		refs, err := s.Find(ctx, t.Key)
+		if err != nil {
+			return pipeline.Applied{}, err
+		}
+		if len(refs) == 0 && !t.Open {
+			return pipeline.Applied{}, nil // nothing is made in order to be closed
+		}
+		if len(refs) == 0 {
+			if err := w.create(ctx); err != nil {
+				return w.answer(), err
+			}
+			err = w.follow(ctx)
+			return w.answer(), err
+		}
+		w.t.Ref = refs[0]
+		if len(refs) > 1 {
+			w.second = refs[1]
+		}
+	}
+	err = w.update(ctx)
+	return w.answer(), err
+}
+
+// work is one Apply.
+type work struct {
+	s        *Sink
+	t        pipeline.Ticket
+	settings settings
+	issue    *issue // as last read; nil before that
+	all      []want // the fields as they are wanted
+	labels   []string
+	kept     map[string]bool // words of fields that were left to a person
+	told     bool            // the description was written by this call
+	wrote    bool            // something that shows in a field was written since the issue was read
+	fresh    bool            // the issue was made by this call
+	moved    bool            // its status was set by this call
+	whole    string          // the text that was too long for the description
+	ref      pipeline.Ref
+	second   pipeline.Ref // another issue under the key
+	link     string       // the address of the case that the issue links to
+	previous string       // the id of the earlier ticket that it links to
+}
+
+// answer is what the tracker held at the last read.
+func (w *work) answer() pipeline.Applied {
+	a := pipeline.Applied{Ref: w.ref, Twin: w.second}
+	if w.issue != nil {
+		a.Held, a.Updated = w.held(), w.issue.time("updated")
+	}
+	return a
+}
+
+// place names where a ticket goes, in messages and for refusals.
+func (w *work) place() string { return w.settings.project + "/" + w.settings.issueType }

@@ -1,0 +1,125 @@
+package jira
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// readFields are the fields that are read of an issue.
+func (w *work) readFields() []string {
+	all := []string{
+		"summary", "description", "priority", "labels", "duedate", "assignee", "status", "resolution", "project",
+		"issuetype", "created", "updated", "issuelinks", "attachment",
+	}
+	if f := w.s.config.KeyField; f != "" {
+		all = append(all, f)
+	}
+	for _, f := range slices.Sorted(maps.Keys(w.settings.fields)) {
+		if !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// readBack reads the issue as it is now. It is found by its id wherever it was moved to.
+func (w *work) readBack(ctx context.Context) error {
+	i, err := w.s.c.read(ctx, w.t.Ref.ID, w.readFields()...)
+	if err != nil {
+		return err
+	}
+	w.issue, w.wrote = i, false
+	w.ref = w.s.ref(ctx, i)
+	return nil
+}
+
+// update makes the known issue match the ticket.
+func (w *work) update(ctx context.Context) error {
+	if err := w.readBack(ctx); err != nil {
+		return err
+	}
+	before, marked := w.issue.marker()
+	switch {
+	case marked && before.Key != "" && before.Key != w.t.Key:
+		w.ref = pipeline.Ref{}
+		return pipeline.Permanent(fmt.Errorf("%s is the ticket of another case (%s, key %s)", w.issue.Key, before.Case, before.Key))
+	case marked && before.Key == w.t.Key && before.Case == w.t.Case && before.Rev > w.t.Rev:
+		return nil // something newer was written already
+	}
+	if err := w.edit(ctx, before); err != nil {
+		return err
+	}
+	stuck, err := w.carry(ctx, before)
+	if err != nil {
+		return err
+	}
+	if err := w.follow(ctx); err != nil {
+		return err
+	}
+	return stuck
+}
+
+// edit writes what the three-way comparison leaves, with the property, in one call.
+func (w *work) edit(ctx context.Context, before marker) error {
+	sc, err := w.s.screens.of(ctx, w.issue.project(), w.issue.value("issuetype"))
+	if pipeline.IsPermanent(err) || errors.Is(err, pipeline.ErrForbidden) {
+		// It was moved to where docket may create nothing: the fields that every issue has are kept up.
+		sc, err = &screen{fields: map[string]fieldMeta{}}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if w.all, err = w.wants(ctx, sc, false); err != nil {
+		return err
+	}
+	if w.labels, err = w.wantedLabels(); err != nil {
+		return err
+	}
+	m := w.merge(before, w.all, w.labels)
+	w.kept = m.kept
+	if len(m.fields) == 0 && len(m.update) == 0 && sameMarker(before, m.mark) {
+		return nil
+	}
+	err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	if w.unassign(err, m.fields, m.mark) {
+		err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	}
+	if err != nil {
+		return named("updating "+w.issue.Key, err)
+	}
+	w.wrote = len(m.fields)+len(m.update) > 0
+	_, w.told = m.fields["description"]
+	return nil
+}
+
+func sameMarker(a, b marker) bool {
+	w, v := a.Wrote, b.Wrote
+	a.Wrote, b.Wrote = nil, nil
+	return a.Version == b.Version && a.Key == b.Key && a.Case == b.Case && a.Gen == b.Gen && a.Rev == b.Rev && a.State == b.State && a.TwinOf == b.TwinOf && maps.Equal(w, v)
+}
+
+// follow is what comes behind the fields and the state: comments, the rest of a long text, links, the
+// twin. It ends with a reading of the issue when anything of it changed.
+func (w *work) follow(ctx context.Context) error {
+	if err := w.comments(ctx); err != nil {
+		return err
+	}
+	if err := w.attach(ctx); err != nil {
+		return err
+	}
+	if err := w.links(ctx); err != nil {
+		return err
+	}
+	if err := w.twin(ctx); err != nil {
+		return err
+	}
+	if !w.wrote {
+		return nil
+	}
+	return w.readBack(ctx)
+}

@@ -1,0 +1,66 @@
+// Package failpoint ends the process at a named place, so that the reliability
+// suites can prove what a crash there costs. Built without the tag "failpoint", as
+// every released program is, Hit is empty and leaves nothing behind.
+//
+// With the tag, DOCKET_FAILPOINT="name:n" makes the n-th Hit of that name (n from 1)
+// send SIGKILL to the process itself: nothing is flushed, closed or answered after it.
+//
+// A place is named in Sites, and internal/crashtest has a scenario that reaches it.
+package failpoint
+
+// Site is one place that Hit is called at.
+type Site struct {
+	Name string
+	At   string // where a process that dies here stands
+}
+
+// Sites are all places, in the order of a finding's way through docket. Each
+// name has exactly one call of Hit.
+func Sites() []Site {
+	return []Site{
+		{"ingest/answer", "a sender's findings are stored, it has no answer"},
+		{"findings/publish", "findings read, not stored"},
+		{"findings/published", "findings stored, their source does not know"},
+		{"watermark/write", "a poll is over, its watermark not written"},
+		{"watermark/written", "the watermark is written"},
+
+		{"triage/read", "inputs read, not decided"},
+		{"triage/decided", "inputs decided, not committed"},
+		{"state/commit", "a commit is written, not flushed"},
+		{"triage/committed", "inputs committed, their actions not published"},
+		{"input/publish", "an input made, not stored"},
+		{"input/published", "an input stored, whoever gave it does not know"},
+
+		{"relay/publish", "actions read from the outbox, not published"},
+		{"relay/published", "actions published, their rows not removed"},
+		{"relay/removed", "the rows are removed"},
+
+		{"deliver/received", "an action received, no claim taken"},
+		{"deliver/claimed", "the claim taken, nothing sent"},
+		{"claims/flushed", "a claim on disk, its writer does not know"},
+		{"deliver/checked", "the last check is over, the sink not called"},
+		{"file/write", "a ticket file flushed under its temporary name"},
+		{"file/written", "a ticket file in place, its folder not flushed"},
+		{"deliver/answered", "the sink answered, the answer not judged"},
+		{"deliver/finish", "the result known, not in the claim"},
+		{"deliver/finished", "the result in the claim, its outcome not published"},
+		{"deliver/reported", "the outcome published, the action still queued"},
+		{"deliver/done", "the action off the queue"},
+
+		{"stream/free", "messages done with, not removed"},
+		{"stream/freed", "messages removed"},
+		{"audit/purge", "old lines of the story found, not removed"},
+		{"audit/purged", "old lines of the story removed"},
+
+		{"reload/stopped", "a reload stopped the old sinks"},
+		{"reload/swapped", "the new configuration in force, its sinks not started"},
+		{"claims/lost", "the claims are lost, not made again"},
+		{"claims/rebuilt", "the claims are made again"},
+		{"apply/checked", "a plan checked, its approval not given"},
+		{"apply/approved", "a plan approved, its findings not replayed"},
+		{"apply/replayed", "a plan's findings replayed, its tickets not made"},
+		{"stop/begun", "a stop began"},
+		{"stop/drained", "a stop ended the work, nothing is closed"},
+		{"state/close", "a stop closed everything but the state"},
+	}
+}
