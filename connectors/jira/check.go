@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,79 +14,260 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// Check proves the settings against the server and changes nothing: credentials, project, issue type,
-// required and configured fields, priorities, statuses, and permissions. It reports all that is wrong; each error
-// begins with the key of the configuration and says what the tracker has instead.
+// Check is Checks in one word.
 func (s *Sink) Check(ctx context.Context) error {
-	about, err := s.c.info(ctx)
-	if err != nil {
-		return fmt.Errorf("url: %w", err)
+	var errs []error
+	for _, c := range s.Checks(ctx) {
+		if c.Err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", cmp.Or(c.Key, c.Name), c.Err))
+		}
 	}
-	if isCloud := strings.EqualFold(about.DeploymentType, "cloud"); s.c.fixed != "" && isCloud != (s.c.fixed == cloud) {
-		return fmt.Errorf("deployment: says %s, the server says %s", s.c.fixed, about.DeploymentType)
-	}
-	if _, resp, err := s.c.jira.User.GetSelfWithContext(ctx); err != nil {
-		return fmt.Errorf("auth: %w", bare(err))
-	} else {
-		_ = resp.Body.Close()
+	return errors.Join(errs...)
+}
+
+// Checks proves the settings against the server and changes nothing: server, credentials, project, issue
+// type, permissions, the ticket key's place, configured and required fields, priorities and statuses. Where all
+// is well, places that were refused because new issues lost their key are open again.
+func (s *Sink) Checks(ctx context.Context) []pipeline.Check {
+	x := &checking{s: s}
+	if !x.server(ctx) || !x.credentials(ctx) {
+		return x.skip("project", "project")
 	}
 	if s.config.Project == "" {
-		return nil // each team names its own
+		return append(x.list, pipeline.Check{Name: "project", Key: "project", Skip: "each team names its own"})
 	}
 	eff, err := s.config.settings(nil)
 	if err != nil {
-		return err
+		x.failed("project", "project", err, "", "")
+		return x.list
 	}
-	if err := s.checkProject(ctx, eff); err != nil {
-		return err
+	x.eff = eff
+	if !x.project(ctx) {
+		return x.skip("issue type", "issue_type")
 	}
-	var errs []error
-	errs = append(errs, s.checkPermissions(ctx, eff))
-	sc, err := s.c.screen(ctx, eff.project, eff.issueType)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
+	x.permissions(ctx)
+	if !x.issueType(ctx) {
+		return x.skip("fields", "fields")
 	}
-	errs = append(errs, s.carries(sc, eff.project), s.checkFields(ctx, eff, sc), checkPriorities(eff, sc), s.checkStatuses(ctx, eff, sc))
-	if err := errors.Join(errs...); err != nil {
-		return err
+	x.place()
+	x.fields(ctx)
+	x.priorities()
+	x.statuses(ctx)
+	if !slices.ContainsFunc(x.list, func(c pipeline.Check) bool { return c.Err != nil }) {
+		s.mu.Lock() // whoever repaired the screen wants to go on
+		clear(s.refused)
+		s.mu.Unlock()
 	}
-	s.mu.Lock() // whoever repaired the screen wants to go on
-	clear(s.refused)
-	s.mu.Unlock()
-	return nil
+	return x.list
 }
 
-func (s *Sink) checkProject(ctx context.Context, eff settings) error {
-	_, resp, err := s.c.jira.Project.GetWithContext(ctx, eff.project)
+// checking gathers what Checks finds.
+type checking struct {
+	s    *Sink
+	eff  settings
+	sc   *screen
+	list []pipeline.Check
+}
+
+func (x *checking) fine(name, key, format string, args ...any) {
+	x.list = append(x.list, pipeline.Check{Name: name, Key: key, Fact: fmt.Sprintf(format, args...)})
+}
+
+func (x *checking) failed(name, key string, err error, have, fix string) {
+	if text, ok := strings.CutPrefix(err.Error(), key+": "); ok {
+		err = errors.New(text) // the key stands beside it
+	}
+	x.list = append(x.list, pipeline.Check{Name: name, Key: key, Err: err, Have: have, Fix: fix})
+}
+
+// skip ends the list with what was not looked at.
+func (x *checking) skip(name, key string) []pipeline.Check {
+	return append(x.list, pipeline.Check{Name: name, Key: key, Skip: "what comes before it failed"})
+}
+
+func (x *checking) server(ctx context.Context) bool {
+	about, err := x.s.c.info(ctx)
+	if err != nil {
+		x.failed("server", "url", err, "", "write the address at which people open Jira, or that of the gateway for OAuth and scoped tokens")
+		return false
+	}
+	if isCloud := strings.EqualFold(about.DeploymentType, "cloud"); x.s.c.fixed != "" && isCloud != (x.s.c.fixed == cloud) {
+		x.failed("server", "deployment", fmt.Errorf("the server is not %s", x.s.c.fixed), about.DeploymentType, "leave deployment out: the server is asked")
+		return false
+	}
+	x.fine("server", "url", "Jira %s at %s", about.DeploymentType, x.s.c.base)
+	return true
+}
+
+func (x *checking) credentials(ctx context.Context) bool {
+	me, resp, err := x.s.c.jira.User.GetSelfWithContext(ctx)
+	if err != nil {
+		x.failed("credentials", "auth", bare(err), "", "make a new token, and look whether a CAPTCHA waits for this account in the browser (Data Center)")
+		return false
+	}
+	_ = resp.Body.Close()
+	x.fine("credentials", "auth", "signed in as %s", cmp.Or(me.EmailAddress, me.Name, me.DisplayName))
+	return true
+}
+
+func (x *checking) project(ctx context.Context) bool {
+	p, resp, err := x.s.c.jira.Project.GetWithContext(ctx, x.eff.project)
 	err = bare(err)
 	switch {
 	case errors.Is(err, pipeline.ErrGone):
-		return fmt.Errorf("project: there is no project %s that this account may see", eff.project)
+		x.failed("project", "project", fmt.Errorf("there is no project %s that this account may see", x.eff.project), "", "write the project's key, and give the account the permission Browse projects there")
+		return false
 	case err != nil:
-		return fmt.Errorf("project: %w", err)
+		x.failed("project", "project", err, "", "")
+		return false
 	}
-	return resp.Body.Close()
+	_ = resp.Body.Close()
+	x.fine("project", "project", "%s (%s)", p.Key, p.Name)
+	return true
 }
 
-// permissions that every sink needs, as they are called in Jira's permission schemes
+// permissions are as they are called in Jira's permission schemes
 // (https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-permissions/).
-func permissions(eff settings) []string {
-	all := []string{"BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES"}
-	if eff.dueDate {
-		all = append(all, "SCHEDULE_ISSUES")
+func (x *checking) permissions(ctx context.Context) {
+	wanted := []string{"BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES"}
+	if x.eff.dueDate {
+		wanted = append(wanted, "SCHEDULE_ISSUES")
 	}
-	return all
+	missing, err := x.s.c.missing(ctx, url.Values{"projectKey": {x.eff.project}}, wanted...)
+	switch {
+	case err != nil:
+		x.failed("permissions", "auth", err, "", "")
+	case len(missing) > 0:
+		x.failed("permissions", "auth", fmt.Errorf("this account lacks %s in project %s", strings.Join(missing, ", "), x.eff.project), "",
+			"add the account to a role that has them in the project's permission scheme")
+	default:
+		x.fine("permissions", "auth", "%s", strings.Join(wanted, ", "))
+	}
 }
 
-func (s *Sink) checkPermissions(ctx context.Context, eff settings) error {
-	missing, err := s.c.missing(ctx, url.Values{"projectKey": {eff.project}}, permissions(eff)...)
+func (x *checking) issueType(ctx context.Context) bool {
+	sc, err := x.s.c.screen(ctx, x.eff.project, x.eff.issueType)
 	if err != nil {
-		return fmt.Errorf("project: %w", err)
+		x.failed("issue type", "issue_type", err, "", "name one of the project's issue types")
+		return false
 	}
-	if len(missing) == 0 {
-		return nil
+	x.sc = sc
+	x.fine("issue type", "issue_type", "%s", sc.typeName)
+	return true
+}
+
+// place is where the ticket key goes.
+func (x *checking) place() {
+	key, fact := "fields", "as a label"
+	if f := x.s.config.KeyField; f != "" {
+		key, fact = "key_field", "in "+f
 	}
-	return fmt.Errorf("auth: this account lacks %s in project %s: add it to a role that has them in the project's permission scheme", strings.Join(missing, ", "), eff.project)
+	if err := x.s.carries(x.sc, x.eff.project); err != nil {
+		x.failed("ticket key", key, err, "", "")
+		return
+	}
+	x.fine("ticket key", key, "%s", fact)
+}
+
+// fields fills every configured field for a sample ticket and looks for required ones that nothing fills.
+func (x *checking) fields(ctx context.Context) {
+	onScreen := fmt.Sprintf("the create screen of %s in project %s", x.sc.typeName, x.eff.project)
+	for _, field := range slices.Sorted(maps.Keys(x.eff.fields)) {
+		key, f := "fields."+field, fieldMeta{}
+		f, ok := x.sc.fields[field]
+		if !ok {
+			x.failed("field "+field, key, errors.New("it is not on "+onScreen), strings.Join(slices.Sorted(maps.Keys(x.sc.fields)), ", "), "put it there, or take it out of the configuration")
+			continue
+		}
+		if dependsOnTicket(x.eff.fields[field]) {
+			x.fine("field "+field, key, "%s; its value is known when there is a ticket", f.Name)
+			continue
+		}
+		one := &work{s: x.s, settings: x.eff, t: pipeline.Ticket{Case: "DK-1", Title: "sample", Priority: pipeline.P3}}
+		one.settings.fields = map[string]any{field: x.eff.fields[field]}
+		if _, err := one.custom(ctx, x.sc, true); err != nil {
+			x.failed("field "+field, key, err, strings.Join(words(f.Allowed), ", "), "")
+			continue
+		}
+		x.fine("field "+field, key, "%s", f.Name)
+	}
+	for _, f := range x.sc.required() {
+		if _, configured := x.eff.fields[f.ID]; !configured && !x.s.fills(f.ID) {
+			x.failed("required field "+f.ID, "fields."+f.ID, missingField(f, x.sc, x.eff.project), strings.Join(words(f.Allowed), ", "), "give it a value under fields")
+		}
+	}
+	if _, ok := x.sc.fields["duedate"]; x.eff.dueDate && !ok {
+		x.failed("due date", "due_date", errors.New("duedate is not on "+onScreen), "", "put it there, or say due_date: false")
+	}
+}
+
+// fills reports whether docket itself gives every issue a value of a field.
+func (s *Sink) fills(field string) bool {
+	return slices.Contains([]string{"summary", "description", "priority", "labels", s.config.KeyField}, field)
+}
+
+func dependsOnTicket(v any) bool { return strings.Contains(plainText(v), "{{") }
+
+func (x *checking) priorities() {
+	f, ok := x.sc.fields["priority"]
+	if len(x.eff.priorities) == 0 {
+		return
+	}
+	if !ok {
+		x.failed("priorities", "priorities", fmt.Errorf("priority is not on the create screen of %s in project %s", x.sc.typeName, x.eff.project), "", "put it there, or leave priorities out")
+		return
+	}
+	for _, p := range slices.Sorted(maps.Keys(x.eff.priorities)) {
+		name := x.eff.priorities[p]
+		if _, known := pick(f.Allowed, name); !known && len(f.Allowed) > 0 {
+			x.failed("priority "+p, "priorities."+p, fmt.Errorf("project %s has no priority %q", x.eff.project, name), strings.Join(words(f.Allowed), ", "), "name one of these, or add it to the project's priority scheme")
+			continue
+		}
+		x.fine("priority "+p, "priorities."+p, "%s", name)
+	}
+}
+
+// statuses looks whether the issue type's workflow has the wanted statuses, and one of the category done.
+func (x *checking) statuses(ctx context.Context) {
+	types, err := x.s.c.statuses(ctx, x.eff.project)
+	if err != nil {
+		x.failed("statuses", "transitions", err, "", "")
+		return
+	}
+	i := slices.IndexFunc(types, func(t typeStatuses) bool { return t.ID == x.sc.typeID })
+	if i < 0 {
+		return
+	}
+	var all []string
+	closes := false
+	for _, st := range types[i].Statuses {
+		all = append(all, fmt.Sprintf("%s (%s)", st.Name, st.Category.Key))
+		closes = closes || st.Category.Key == done
+	}
+	has := strings.Join(all, ", ")
+	if !closes {
+		x.failed("status close", "transitions.close", fmt.Errorf("no status of %s in project %s is of category done, so that no ticket can be closed", x.sc.typeName, x.eff.project), has, "add one to the workflow, or set the category of its last status to done")
+	}
+	for _, w := range []struct{ key, name, category string }{
+		{"ack", x.eff.transitions.Ack, ""}, {"close", x.eff.transitions.Close, done}, {"reopen", x.eff.transitions.Reopen, "new or indeterminate"},
+	} {
+		x.status(types[i].Statuses, w.key, w.name, w.category, has)
+	}
+}
+
+func (x *checking) status(list []status, key, name, category, has string) {
+	if name == "" {
+		return
+	}
+	i := slices.IndexFunc(list, func(s status) bool { return strings.EqualFold(s.Name, name) })
+	switch {
+	case i < 0:
+		x.failed("status "+key, "transitions."+key, fmt.Errorf("the workflow has no status %q", name), has, "name one of these")
+	case category != "" && !strings.Contains(category, list[i].Category.Key):
+		x.failed("status "+key, "transitions."+key, fmt.Errorf("status %q is of category %s, wanted is %s", name, list[i].Category.Key, category), has, "name one of the right category")
+	default:
+		x.fine("status "+key, "transitions."+key, "%s (%s)", list[i].Name, list[i].Category.Key)
+	}
 }
 
 // missing lists those of the permissions that this account does not have at a place.
@@ -115,102 +297,4 @@ func (c *client) statuses(ctx context.Context, project string) ([]typeStatuses, 
 		return nil, fmt.Errorf("reading the statuses of project %s: %w", project, err)
 	}
 	return types, nil
-}
-
-// checkFields fills every configured field for a sample ticket and looks for required ones that nothing fills.
-func (s *Sink) checkFields(ctx context.Context, eff settings, sc *screen) error {
-	var errs []error
-	w := &work{s: s, settings: eff, t: pipeline.Ticket{Case: "DK-1", Title: "sample", Priority: pipeline.P3}}
-	for _, field := range slices.Sorted(maps.Keys(eff.fields)) {
-		if _, ok := sc.fields[field]; !ok {
-			errs = append(errs, fmt.Errorf("fields.%s: it is not on the create screen of %s in project %s, which has %s", field, sc.typeName, eff.project, strings.Join(slices.Sorted(maps.Keys(sc.fields)), ", ")))
-			continue
-		}
-		if dependsOnTicket(eff.fields[field]) {
-			continue // what it will be is not known before there is a ticket
-		}
-		one := *w
-		one.settings.fields = map[string]any{field: eff.fields[field]}
-		if _, err := one.custom(ctx, sc, true); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	for _, f := range sc.required() {
-		_, configured := eff.fields[f.ID]
-		if !configured && !s.fills(f.ID) {
-			errs = append(errs, missingField(f, sc, eff.project))
-		}
-	}
-	if _, ok := sc.fields["duedate"]; eff.dueDate && !ok {
-		errs = append(errs, fmt.Errorf("due_date: duedate is not on the create screen of %s in project %s: put it there, or say due_date: false", sc.typeName, eff.project))
-	}
-	return errors.Join(errs...)
-}
-
-// fills reports whether docket itself gives every issue a value of a field.
-func (s *Sink) fills(field string) bool {
-	return slices.Contains([]string{"summary", "description", "priority", "labels", s.config.KeyField}, field)
-}
-
-func dependsOnTicket(v any) bool { return strings.Contains(plainText(v), "{{") }
-
-func checkPriorities(eff settings, sc *screen) error {
-	f, ok := sc.fields["priority"]
-	if len(eff.priorities) == 0 {
-		return nil
-	}
-	if !ok {
-		return fmt.Errorf("priorities: priority is not on the create screen of %s in project %s: put it there, or leave priorities out", sc.typeName, eff.project)
-	}
-	var errs []error
-	for _, p := range slices.Sorted(maps.Keys(eff.priorities)) {
-		if _, known := pick(f.Allowed, eff.priorities[p]); !known && len(f.Allowed) > 0 {
-			errs = append(errs, fmt.Errorf("priorities.%s: project %s has no priority %q, it has %s", p, eff.project, eff.priorities[p], strings.Join(words(f.Allowed), ", ")))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkStatuses looks whether the issue type's workflow has the wanted statuses, and one of each category.
-func (s *Sink) checkStatuses(ctx context.Context, eff settings, sc *screen) error {
-	types, err := s.c.statuses(ctx, eff.project)
-	if err != nil {
-		return fmt.Errorf("transitions: %w", err)
-	}
-	var errs []error
-	for _, t := range types {
-		if t.ID != sc.typeID {
-			continue
-		}
-		var all []string
-		categories := map[string]bool{}
-		for _, st := range t.Statuses {
-			all = append(all, fmt.Sprintf("%s (%s)", st.Name, st.Category.Key))
-			categories[st.Category.Key] = true
-		}
-		has := strings.Join(all, ", ")
-		if !categories[done] {
-			errs = append(errs, fmt.Errorf("transitions.close: no status of %s in project %s is of category done, so that no ticket can be closed; it has %s", sc.typeName, eff.project, has))
-		}
-		for _, x := range []struct{ key, name, category string }{
-			{"ack", eff.transitions.Ack, ""}, {"close", eff.transitions.Close, done}, {"reopen", eff.transitions.Reopen, "new or indeterminate"},
-		} {
-			errs = append(errs, checkStatus(t.Statuses, x.key, x.name, x.category, has))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func checkStatus(list []status, key, name, category, has string) error {
-	if name == "" {
-		return nil
-	}
-	i := slices.IndexFunc(list, func(s status) bool { return strings.EqualFold(s.Name, name) })
-	switch {
-	case i < 0:
-		return fmt.Errorf("transitions.%s: the workflow has no status %q, it has %s", key, name, has)
-	case category != "" && !strings.Contains(category, list[i].Category.Key):
-		return fmt.Errorf("transitions.%s: status %q is of category %s, wanted is %s", key, name, list[i].Category.Key, category)
-	}
-	return nil
 }

@@ -166,7 +166,14 @@ func issuePath(id string) string { return api + "issue/" + url.PathEscape(id) }
 
 // read reads an issue by id or key with docket's property.
 func (c *client) read(ctx context.Context, id string, fields ...string) (*issue, error) {
+	return c.readWith(ctx, id, "", fields)
+}
+
+func (c *client) readWith(ctx context.Context, id, expand string, fields []string) (*issue, error) {
 	q := url.Values{"properties": {propertyKey}, "fields": {strings.Join(fields, ",")}}
+	if expand != "" {
+		q.Set("expand", expand)
+	}
 	var i issue
 	if _, err := c.http.Do(ctx, http.MethodGet, issuePath(id)+"?"+q.Encode(), nil, &i); err != nil {
 		return nil, fmt.Errorf("reading issue %s: %w", id, err)

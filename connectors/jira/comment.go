@@ -9,12 +9,14 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/internal/httpx"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // eventProperty marks docket's comments with the event id.
@@ -23,6 +25,7 @@ const eventProperty = "docket.event"
 // comment is a comment as it is listed.
 type comment struct {
 	ID         string          `json:"id"`
+	Author     user            `json:"author"`
 	Body       json.RawMessage `json:"body"`
 	Created    string          `json:"created"`
 	Properties []struct {
@@ -31,8 +34,28 @@ type comment struct {
 	} `json:"properties"`
 }
 
-// event is the event id that a comment of docket's carries: in its property, else at the end of its
-// first line; empty for a person's.
+// text is the comment's body, empty where it is no text.
+func (c *comment) text() string {
+	var s string
+	_ = json.Unmarshal(c.Body, &s)
+	return s
+}
+
+// docket reports whether docket wrote the comment: by its property, else by a first line that begins
+// with a time and ends in an event id.
+func (c *comment) docket() bool {
+	for _, p := range c.Properties {
+		if p.Key == eventProperty {
+			return true
+		}
+	}
+	return ownHead.MatchString(strings.TrimSpace(c.text()))
+}
+
+// ownHead is the first line of docket's comments, see ticket.Comment.
+var ownHead = regexp.MustCompile(`^\*\d{4}\\?-\d\d\\?-\d\d \d\d:\d\d UTC\* \([^\n]*DK\\?-\d+[^\n]*\)`)
+
+// is reports whether this is docket's comment on an event: by its property, else by the end of its first line.
 func (c *comment) is(event string) bool {
 	for _, p := range c.Properties {
 		var v struct {
@@ -42,12 +65,13 @@ func (c *comment) is(event string) bool {
 			return true
 		}
 	}
-	var text string
-	if json.Unmarshal(c.Body, &text) != nil {
-		return false
-	}
-	head, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	head, _, _ := strings.Cut(strings.TrimSpace(c.text()), "\n")
 	return strings.HasSuffix(strings.TrimSpace(head), commentHead(event))
+}
+
+type commentPage struct {
+	Comments []comment `json:"comments"`
+	Total    int       `json:"total"`
 }
 
 // commentSlack is how much older than its event a comment may look by the server's clock.
@@ -95,10 +119,7 @@ func (c *client) written(ctx context.Context, id string, list []pipeline.Comment
 	}
 	for start := 0; ; {
 		q := url.Values{"orderBy": {"-created"}, "expand": {"properties"}, "startAt": {strconv.Itoa(start)}, "maxResults": {"100"}}
-		var page struct {
-			Comments []comment `json:"comments"`
-			Total    int       `json:"total"`
-		}
+		var page commentPage
 		if _, err := c.http.Do(ctx, http.MethodGet, issuePath(id)+"/comment?"+q.Encode(), nil, &page); err != nil {
 			return nil, fmt.Errorf("reading the comments of %s: %w", id, err)
 		}
@@ -143,13 +164,13 @@ func (w *work) attach(ctx context.Context) error {
 		return err
 	}
 	w.s.log.Warn("the rest of a long text goes into a comment: files are refused", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
-	event := name
-	there, err := w.s.c.written(ctx, w.issue.ID, []pipeline.Comment{{EventID: event}})
-	if err != nil || there[event] {
+	say := pipeline.Comment{EventID: w.t.Case + " text " + digest(w.whole), Time: w.s.now(), Lines: []string{"The whole text:"}}
+	there, err := w.s.c.written(ctx, w.issue.ID, []pipeline.Comment{{EventID: say.EventID}})
+	if err != nil || there[say.EventID] {
 		return err
 	}
-	text, _ := cutWiki(fmt.Sprintf("The whole text (%s)\n{noformat}\n%s\n{noformat}\n", wikiText(event), strings.ReplaceAll(w.whole, "{noformat}", "(noformat)")), w.s.config.DescriptionLimit, "\n_Cut here._\n")
-	return w.s.c.comment(ctx, w.issue.ID, event, text)
+	text, _ := cutWiki(wiki(ticket.Comment(say))+"{noformat}\n"+strings.ReplaceAll(w.whole, "{noformat}", "(noformat)")+"{noformat}\n", w.s.config.DescriptionLimit, "\n_Cut here._\n")
+	return w.s.c.comment(ctx, w.issue.ID, say.EventID, text)
 }
 
 func (i *issue) hasFile(name string) bool {

@@ -74,63 +74,67 @@ func (i *issue) time(field string) time.Time {
 	return at.UTC()
 }
 
-// searchPages bounds a search; a ticket key has one issue, or a few by accident.
+// searchPages bounds a look-up; a ticket key has one issue, or a few by accident.
 const searchPages = 20
 
 // search lists the ids of the issues that a query finds.
 func (c *client) search(ctx context.Context, jql string) ([]string, error) {
+	var ids []string
+	err := c.each(ctx, jql, searchPages, func(i *issue) error {
+		ids = append(ids, i.ID)
+		return nil
+	})
+	return ids, err
+}
+
+// searchPage is how many issues one page has at most.
+const searchPage = 100
+
+// errTooMany ends a search that does not come to an end.
+var errTooMany = errors.New("the search finds more issues than docket reads at once")
+
+// each calls fn for every issue that a query finds, with its times, as the index knows it. More than
+// so many pages are an error, for a search that is cut short would hide issues.
+func (c *client) each(ctx context.Context, jql string, pages int, fn func(*issue) error) error {
 	isCloud, err := c.isCloud(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !isCloud {
-		return c.searchDataCenter(ctx, jql)
+	path := api + "search"
+	if isCloud {
+		path = "rest/api/3/search/jql"
 	}
-	var ids []string
-	token := ""
-	for range searchPages {
-		body := map[string]any{"jql": jql, "fields": []string{"created"}, "maxResults": 50}
-		if token != "" {
+	token, seen := "", 0
+	for range pages {
+		body := map[string]any{"jql": jql, "fields": []string{"created", "updated"}, "maxResults": searchPage}
+		switch {
+		case !isCloud:
+			body["startAt"] = seen
+		case token != "":
 			body["nextPageToken"] = token
 		}
 		var page struct {
 			Issues []issue `json:"issues"`
+			Total  int     `json:"total"` // Data Center
 			Last   bool    `json:"isLast"`
 			Next   string  `json:"nextPageToken"`
 		}
-		if _, err := c.http.Do(ctx, http.MethodPost, "rest/api/3/search/jql", body, &page); err != nil {
-			return nil, looked(err)
+		if _, err := c.http.Do(ctx, http.MethodPost, path, body, &page); err != nil {
+			return looked(err)
 		}
-		for _, i := range page.Issues {
-			ids = append(ids, i.ID)
+		for i := range page.Issues {
+			if err := fn(&page.Issues[i]); err != nil {
+				return err
+			}
 		}
-		if page.Last || page.Next == "" {
-			return ids, nil
-		}
+		seen += len(page.Issues)
 		token = page.Next
-	}
-	return ids, nil
-}
-
-func (c *client) searchDataCenter(ctx context.Context, jql string) ([]string, error) {
-	var ids []string
-	for range searchPages {
-		body := map[string]any{"jql": jql, "fields": []string{"created"}, "maxResults": 50, "startAt": len(ids)}
-		var page struct {
-			Issues []issue `json:"issues"`
-			Total  int     `json:"total"`
-		}
-		if _, err := c.http.Do(ctx, http.MethodPost, api+"search", body, &page); err != nil {
-			return nil, looked(err)
-		}
-		for _, i := range page.Issues {
-			ids = append(ids, i.ID)
-		}
-		if len(page.Issues) == 0 || len(ids) >= page.Total {
-			break
+		// An empty page alone ends nothing on Cloud.
+		if isCloud && (page.Last || token == "") || !isCloud && (len(page.Issues) == 0 || seen >= page.Total) {
+			return nil
 		}
 	}
-	return ids, nil
+	return errTooMany
 }
 
 // looked keeps a search that the server does not know any more (410, 404) from reading as "the

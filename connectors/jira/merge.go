@@ -103,7 +103,7 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	p := w.t.Priority
 	name, asked := w.settings.priorities[p.String()]
 	if !asked {
-		name = map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
+		name = usualPriority(p)
 	}
 	if name == "" {
 		return "", nil
@@ -120,6 +120,11 @@ func (w *work) priority(f fieldMeta) (string, error) {
 	default:
 		return "", nil
 	}
+}
+
+// usualPriority is what Jira calls a priority where nobody renamed it.
+func usualPriority(p pipeline.Priority) string {
+	return map[pipeline.Priority]string{pipeline.P1: "Highest", pipeline.P2: "High", pipeline.P3: "Medium", pipeline.P4: "Low", pipeline.P5: "Lowest"}[p]
 }
 
 // custom are the configured fields but labels.
@@ -156,7 +161,7 @@ func (w *work) custom(ctx context.Context, sc *screen, create bool) ([]want, err
 func (w *work) wantedLabels() ([]string, error) {
 	var all []string
 	if w.s.config.KeyField == "" {
-		all = append(all, w.t.Key)
+		all = append(all, w.t.Key, commonLabel)
 	}
 	for _, l := range w.t.Labels {
 		all = append(all, label("docket-"+l))

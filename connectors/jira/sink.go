@@ -42,9 +42,10 @@ type Sink struct {
 }
 
 var (
-	_ pipeline.Sink    = (*Sink)(nil)
-	_ pipeline.Finder  = (*Sink)(nil)
-	_ pipeline.Checker = (*Sink)(nil)
+	_ pipeline.Sink      = (*Sink)(nil)
+	_ pipeline.Finder    = (*Sink)(nil)
+	_ pipeline.Checker   = (*Sink)(nil)
+	_ pipeline.Inspector = (*Sink)(nil)
 )
 
 // Factory makes sinks of type jira.

@@ -13,6 +13,16 @@ type issue struct {
 	Key        string                     `json:"key"`
 	Fields     map[string]json.RawMessage `json:"fields"`
 	Properties map[string]json.RawMessage `json:"properties"`
+	Changelog  struct {
+		Histories []struct {
+			Author  user   `json:"author"`
+			Created string `json:"created"`
+			Items   []struct {
+				Field   string `json:"field"`
+				FieldID string `json:"fieldId"` // not on Data Center
+			} `json:"items"`
+		} `json:"histories"`
+	} `json:"changelog"`
 }
 
 // propertyKey names the issue property that marks docket's issues.

@@ -271,7 +271,23 @@ func (c *call) readIssue() reply {
 	if strings.Contains(c.query.Get("expand"), "transitions") {
 		out["transitions"] = c.transitionsView(is, true)
 	}
+	if strings.Contains(c.query.Get("expand"), "changelog") {
+		out["changelog"] = c.changelogView(is)
+	}
 	return reply{status: http.StatusOK, body: out}
+}
+
+// changelogEntries is how many entries a read of an issue brings, the newest.
+const changelogEntries = 100
+
+// changelogView is an issue's changelog, the newest entry first.
+func (c *call) changelogView(is *issue) map[string]any {
+	list := is.history[max(0, len(is.history)-changelogEntries):]
+	out := []any{}
+	for _, h := range slices.Backward(list) {
+		out = append(out, map[string]any{"id": strconv.Itoa(h.id), "author": c.userView(h.by), "created": stamp(h.at), "items": h.items()})
+	}
+	return map[string]any{"startAt": 0, "maxResults": len(out), "total": len(is.history), "histories": out}
 }
 
 func (c *call) editIssue() reply {

@@ -57,6 +57,15 @@ type issue struct {
 	archived bool
 	hidden   bool // the user may not see it
 	index    []indexed
+	history  []history // oldest first
+}
+
+// history is one entry of an issue's changelog.
+type history struct {
+	id      int
+	by      userRef
+	at      time.Time
+	changes []change
 }
 
 // indexed is the state of an issue from an instant on, nil from its deletion on.

@@ -76,6 +76,9 @@ func (h *hooks) take(before bool) []Event {
 
 // happened makes the event of something that was done to an issue.
 func (s *Server) happened(name string, is *issue, by userRef, changes []change, said *comment) {
+	if name == "jira:issue_updated" {
+		is.history = append(is.history, history{s.number("changelog", 60000), by, s.now(), changes})
+	}
 	if s.hooks.URL == "" {
 		return
 	}
@@ -91,16 +94,15 @@ func (s *Server) happened(name string, is *issue, by userRef, changes []change, 
 		body["issue_event_type_name"] = map[string]string{"jira:issue_created": "issue_created", "jira:issue_deleted": "issue_deleted"}[name]
 	}
 	if name == "jira:issue_updated" {
-		items, kind := []any{}, "issue_generic"
+		kind := "issue_generic"
 		for _, each := range changes {
-			items = append(items, map[string]any{"field": each.field, "fieldId": each.field, "fieldtype": "jira",
-				"from": each.from, "fromString": each.from, "to": each.to, "toString": each.to})
 			if each.field != "status" && each.field != "resolution" {
 				kind = "issue_updated"
 			}
 		}
 		body["issue_event_type_name"] = kind
-		body["changelog"] = map[string]any{"id": strconv.Itoa(s.number("changelog", 60000)), "items": items}
+		last := is.history[len(is.history)-1]
+		body["changelog"] = map[string]any{"id": strconv.Itoa(last.id), "items": last.items()}
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -108,6 +110,16 @@ func (s *Server) happened(name string, is *issue, by userRef, changes []change, 
 	}
 	id := sha256.Sum256(fmt.Appendf(nil, "%d/%s", s.number("event", 1), is.id))
 	s.hooks.waiting = append(s.hooks.waiting, Event{ID: hex.EncodeToString(id[:16]), Name: name, Key: is.key, Body: data})
+}
+
+// items are the changes of an entry as Jira lists them.
+func (h history) items() []any {
+	items := []any{}
+	for _, each := range h.changes {
+		items = append(items, map[string]any{"field": each.field, "fieldId": each.field, "fieldtype": "jira",
+			"from": each.from, "fromString": each.from, "to": each.to, "toString": each.to})
+	}
+	return items
 }
 
 // deliver sends events in their order. The mutex must not be held: the listener may ask back.
