@@ -96,6 +96,11 @@ var errTooMany = errors.New("the search finds more issues than docket reads at o
 // each calls fn for every issue that a query finds, with its times, as the index knows it. More than
 // so many pages are an error, for a search that is cut short would hide issues.
 func (c *client) each(ctx context.Context, jql string, pages int, fn func(*issue) error) error {
+	return c.eachWith(ctx, jql, pages, []string{"created", "updated"}, fn)
+}
+
+// eachWith is each with these fields, and on Cloud with the property that marks docket's issues.
+func (c *client) eachWith(ctx context.Context, jql string, pages int, fields []string, fn func(*issue) error) error {
 	isCloud, err := c.isCloud(ctx)
 	if err != nil {
 		return err
@@ -106,12 +111,15 @@ func (c *client) each(ctx context.Context, jql string, pages int, fn func(*issue
 	}
 	token, seen := "", 0
 	for range pages {
-		body := map[string]any{"jql": jql, "fields": []string{"created", "updated"}, "maxResults": searchPage}
+		body := map[string]any{"jql": jql, "fields": fields, "maxResults": searchPage}
 		switch {
 		case !isCloud:
 			body["startAt"] = seen
 		case token != "":
 			body["nextPageToken"] = token
+		}
+		if isCloud && slices.Contains(fields, "labels") { // whoever asks for labels asks whose the issue is
+			body["properties"] = []string{propertyKey}
 		}
 		var page struct {
 			Issues []issue `json:"issues"`

@@ -266,7 +266,7 @@ func labelChanges(now, wanted, own []string, key string) []map[string]string {
 
 // marker is the issue's property as this ticket wants it.
 func (w *work) marker() marker {
-	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Home: w.t.Installation, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
 }
 
 // held is what the issue held when it was read last. A field that was left to a person keeps what
