@@ -151,7 +151,10 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
 		// Claims may belong to actions that this state has not issued: they are made again from it.
-		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
+		Apart: func() error {
+			a.lookFirst = true // and what was made by them is not known to this state
+			return lose(filepath.Join(dir, claimsFile))
+		},
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas

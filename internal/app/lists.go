@@ -80,7 +80,7 @@ func (r *reader) Sinks(context.Context) ([]api.SinkRow, error) {
 		out = append(out, api.SinkRow{Name: s.Name, Type: s.Type})
 	}
 	err := r.view(func(snap *state.Snapshot) error {
-		return snap.EachBusy(func(c *triage.Case) bool {
+		return snap.EachCase(1, func(c *triage.Case) bool {
 			for sink, e := range c.Entries {
 				i, ok := at[sink]
 				if !ok {
