@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -190,6 +191,9 @@ type Consumer struct {
 	sink  string
 	c     jetstream.Consumer
 	later *later
+
+	mu   sync.Mutex
+	open *pull // nil: none
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
@@ -232,7 +236,7 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 			return back, nil
 		}
 		batch, err := c.c.FetchNoWait(n - len(back))
-		deliveries, err := c.collect(ctx, batch, err)
+		deliveries, err := c.collect(batch, err)
 		switch {
 		case len(back) > 0 && err != nil:
 			c.s.log.Warn("taking more actions", "component", "stream", "sink", c.sink, "err", err)
@@ -248,43 +252,79 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 	}
 }
 
-// first waits for one action.
-func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
-	// The server ends the wait: were the client to give up first, what came at that moment would wait for ackWait.
-	batch, err := c.c.Fetch(1, jetstream.FetchMaxWait(max(wait, time.Millisecond)))
-	deliveries, err := c.collect(ctx, batch, err)
-	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
-		err = nil
-	}
-	return deliveries, err
+// pullFor is how long the server keeps one request for an action. The client gives a request up a
+// tenth of that later (jetstream.FetchContext): what comes at the end of it is not lost on the way, where it would wait for ackWait.
+const pullFor = 10 * time.Second
+
+// pull is a request for one action that the server has not answered yet.
+type pull struct {
+	batch jetstream.MessageBatch
+	stop  context.CancelFunc
 }
 
-// collect takes what a batch brings; it leaves off when ctx ends.
-func (c *Consumer) collect(ctx context.Context, batch jetstream.MessageBatch, err error) ([]Delivery, error) {
+// first waits for one action. A request that is not answered within wait stays open for the next call, until ctx ends.
+func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		asked, stop := context.WithTimeout(ctx, pullFor)
+		batch, err := c.c.Fetch(1, jetstream.FetchContext(asked))
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+		}
+		c.open = &pull{batch, stop}
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case msg := <-c.open.batch.Messages(): // nil once it is closed
+		batch := c.open.batch
+		c.end()
+		if msg != nil {
+			return c.deliveries(msg)
+		}
+		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+		c.end()
+	}
+	return nil, nil
+}
+
+// end gives the open request up. c.mu is held.
+func (c *Consumer) end() {
+	c.open.stop()
+	c.open = nil
+}
+
+// collect takes what a batch brings that the server answers at once.
+func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	var out []Delivery
-	for {
-		var msg jetstream.Msg
-		select {
-		case msg = <-batch.Messages(): // nil once it is closed
-		case <-ctx.Done():
-			return out, nil
-		}
-		if msg == nil {
-			break
-		}
-		meta, err := msg.Metadata()
+	for msg := range batch.Messages() {
+		d, err := c.deliveries(msg)
 		if err != nil {
-			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+			return nil, err
 		}
-		out = append(out, Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, later: c.later, seq: meta.Sequence.Stream, msg: msg})
+		out = append(out, d...)
 	}
 	if err := batch.Error(); err != nil && len(out) == 0 {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	return out, nil
+}
+
+func (c *Consumer) deliveries(msg jetstream.Msg) ([]Delivery, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+	}
+	return []Delivery{{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg, later: c.later}}, nil
 }
 
 // Waiting is how many actions of the sink are stored: not yet taken, or taken and not finished.
