@@ -3,6 +3,7 @@ package crashtest
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,7 @@ var places = map[string]place{
 	"triage/committed":   {pushed, onBoth, false},
 	"input/publish":      {pushed, onBoth, false},
 	"input/published":    {pushed, onBoth, false},
-	"act/stored":         {braked, onBoth, true},
+	"act/stored":         {asPerson, onBoth, true},
 	"relay/publish":      {pushed, onBoth, false},
 	"relay/published":    {pushed, onBoth, false},
 	"relay/removed":      {pushed, onBoth, false},
@@ -220,6 +221,27 @@ func braked(w *world, env []string) bool {
 	w.file("findings", failed, first, span(4*w.docs, 4*w.docs+4), 1)
 	dead := w.start(env, "brake", "on").killed()
 	w.must("brake", "off")
+	return dead
+}
+
+// asPerson dies in what a person asked for: a brake, and the retry of what a tracker refused.
+func asPerson(w *world, env []string) bool {
+	if j, ok := w.tracker.(*jira); ok {
+		return retried(w, j, env)
+	}
+	return braked(w, env)
+}
+
+// retried has creates refused for good, and dies when a person asks for them again.
+func retried(w *world, j *jira, env []string) bool {
+	j.Inject(jiratest.Rule{Route: creates, Times: 2, Fault: jiratest.Fault{Kind: jiratest.AnswerBefore, Status: http.StatusBadRequest}})
+	w.file("findings", failed, first, span(4*w.docs, 4*w.docs+4), 1)
+	<-w.start(nil, "run", "--once").done // it names what was refused
+	if list := w.must("deadletters", "list"); !strings.Contains(list, "DK-") {
+		w.t.Fatalf("nothing is dead after two creates were refused:\n%s", list)
+	}
+	dead := w.start(env, "deadletters", "retry", "--all").killed()
+	<-w.start(nil, "deadletters", "retry", "--all").done // the second case; the first, which was stored, is refused
 	return dead
 }
 
