@@ -35,6 +35,7 @@ type marker struct {
 	Version int               `json:"v"`
 	Key     string            `json:"key,omitempty"`
 	Case    string            `json:"case,omitempty"`
+	Home    string            `json:"installation,omitempty"`
 	Gen     int               `json:"gen,omitempty"`
 	Rev     uint64            `json:"rev,omitempty"`
 	State   string            `json:"state,omitempty"` // open or closed: what docket last wanted

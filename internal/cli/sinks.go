@@ -24,8 +24,8 @@ func (p *program) sinksList() *cobra.Command {
 		Use: "list", Short: "List sinks with what waits for them",
 		Long: `List shows each sink: its open tickets, what is on its way to it and since when, what is
 stuck, and the last call that it took or refused. "stopped" is a sink that refuses
-our credentials, "no answer" one whose breaker is open; what its calls say is known
-while docket runs.
+our credentials, "held" one that nothing is sent to now and why. What its calls say is
+known while docket runs.
 
   docket sinks list`,
 		Args: arguments(0, 0, ""),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -86,6 +87,7 @@ type Stream struct {
 	recent   recentIDs
 	done     *doneActions // nil with an external server
 	free     *freer
+	later    sync.Map // *later by sink: what was given back outlives the consumer that took it
 }
 
 // Open starts or connects to the server and makes the streams. The caller closes the Stream.
