@@ -67,7 +67,7 @@ func TestStatus(t *testing.T) {
 		want int
 		err  string // part of standard error
 	}{
-		{"no command", call{}, 2, "docket needs a command: apply, brake"},
+		{"no command", call{}, 2, "docket needs a command: adopt, apply, brake"},
 		{"unknown command", call{args: []string{"finding"}}, 2, `unknown command "finding" for "docket", did you mean findings?`},
 		{"unknown command below", call{args: []string{"cases", "lst"}}, 2, `did you mean list?`},
 		{"group alone", call{args: []string{"cases"}}, 2, "docket cases needs a command: ack, "},
