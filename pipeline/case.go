@@ -30,8 +30,8 @@ const (
 
 // Applied is what a sink answers after a write: the record, and what it held
 // when it was read back. A field that was left as a person set it, because its value is neither in
-// Ticket.Last nor in Ticket.Sent, holds what Ticket.Last said of it (nothing: it is left out), so that it is
-// still the person's at the next write.
+// Ticket.Last nor in Ticket.Sent, nor what is wanted, holds what Ticket.Last said of it (nothing: it is left out),
+// so that it is still the person's at the next write.
 type Applied struct {
 	Ref  Ref    `json:"ref"`
 	Held Fields `json:"held,omitempty"`
@@ -91,7 +91,8 @@ type Ticket struct {
 	Open         bool   `json:"open"` // wanted open or closed
 	// WasOpen is whether the record was open when docket last wrote or read it. Where it differs from
 	// Open, this revision is to close or reopen the record. Where it does not, the record is in the
-	// state that docket wants, or a person moved it since, and stays there. Without meaning before the first write.
+	// state that docket wants, or a person moved it since, and stays there. Before the first write it is Open: a
+	// record that a lost create made, and a person closed since, stays closed.
 	WasOpen bool     `json:"was_open,omitempty"`
 	Why     string   `json:"why,omitempty"`  // why it is closed: fixed, accepted, moved, merged, by a person
 	Ref     Ref      `json:"ref"`            // the record, once known

@@ -2,14 +2,17 @@ package format
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"io"
 	"os"
+	"slices"
 )
 
 // spoolMemory is how much a spool keeps in memory before it moves to a file.
 const spoolMemory = 8 << 20
+
+// spoolHead is how many bytes stand before each text: its length, position and line.
+const spoolHead = 24
 
 // spool keeps texts in order until they are read again, in memory while they
 // are few, else in a temporary file that no name leads to any more.
@@ -25,11 +28,14 @@ func (s *spool) add(text []byte, index, line int) {
 	if s.err != nil {
 		return
 	}
-	var head [24]byte
+	var head [spoolHead]byte
 	binary.LittleEndian.PutUint64(head[0:], uint64(len(text)))
 	binary.LittleEndian.PutUint64(head[8:], uint64(index))
 	binary.LittleEndian.PutUint64(head[16:], uint64(line))
-	if s.file == nil && len(s.mem)+len(head)+len(text) <= spoolMemory {
+	if n := len(head) + len(text); s.file == nil && len(s.mem)+n <= spoolMemory {
+		if len(s.mem)+n > cap(s.mem) {
+			s.mem = slices.Grow(s.mem, max(n, min(cap(s.mem), spoolMemory-len(s.mem)))) // twice as much: append would copy more often
+		}
 		s.mem = append(append(s.mem, head[:]...), text...)
 		return
 	}
@@ -53,11 +59,14 @@ func (s *spool) add(text []byte, index, line int) {
 // each calls f with every text in order; the text is valid during the call
 // only. It may be called several times, and ends with f's first error.
 func (s *spool) each(f func(text []byte, index, line int) error) error {
+	if s.file == nil {
+		return s.eachInMemory(f)
+	}
 	r, err := s.reader()
 	if err != nil {
 		return err
 	}
-	var head [24]byte
+	var head [spoolHead]byte
 	var text []byte
 	for {
 		if _, err := io.ReadFull(r, head[:]); err == io.EOF {
@@ -79,10 +88,19 @@ func (s *spool) each(f func(text []byte, index, line int) error) error {
 	}
 }
 
-func (s *spool) reader() (io.Reader, error) {
-	if s.file == nil {
-		return bytes.NewReader(s.mem), nil
+func (s *spool) eachInMemory(f func(text []byte, index, line int) error) error {
+	for b := s.mem; len(b) > 0; {
+		head := b[:spoolHead]
+		n := spoolHead + int(binary.LittleEndian.Uint64(head))
+		if err := f(b[spoolHead:n:n], int(binary.LittleEndian.Uint64(head[8:])), int(binary.LittleEndian.Uint64(head[16:]))); err != nil {
+			return err
+		}
+		b = b[n:]
 	}
+	return nil
+}
+
+func (s *spool) reader() (io.Reader, error) {
 	if err := s.w.Flush(); err != nil {
 		return nil, err
 	}

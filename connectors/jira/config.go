@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/docket-hub/docket/config/secret"
 	"github.com/docket-hub/docket/pipeline"
@@ -31,7 +30,6 @@ type Config struct {
 	WontFix          []string                     `yaml:"wont_fix"` // statuses and resolutions: a ticket that a person closed so is not reopened
 	DueDate          bool                         `yaml:"due_date"`
 	KeyField         string                       `yaml:"key_field"` // a text field that carries the ticket key instead of a label
-	Poll             time.Duration                `yaml:"poll"`
 	WebhookSecret    secret.Value                 `yaml:"webhook_secret"`
 	Templates        Templates                    `yaml:"templates"`
 	DescriptionLimit int                          `yaml:"description_limit" rule:"min=1000"` // characters
@@ -77,7 +75,7 @@ const (
 // DefaultConfig is what stands where the user wrote nothing.
 func DefaultConfig() Config {
 	return Config{
-		IssueType: "Task", DueDate: true, Poll: 15 * time.Minute, DescriptionLimit: defaultDescription,
+		IssueType: "Task", DueDate: true, DescriptionLimit: defaultDescription,
 		Close:   Close{Resolution: "Done", Duplicate: "Duplicate"},
 		WontFix: []string{"Won't Do", "Won't Fix", "Duplicate"},
 	}
@@ -109,9 +107,6 @@ func (c Config) Validate() error {
 	}
 	if c.KeyField != "" && fieldNumber(c.KeyField) == "" {
 		errs = append(errs, fmt.Errorf("key_field: %q is no field id such as customfield_10200", c.KeyField))
-	}
-	if c.Poll < time.Minute {
-		errs = append(errs, errors.New("poll: at least 1m"))
 	}
 	for name := range c.Fields {
 		if why := reserved(name); why != "" {

@@ -1,8 +1,8 @@
 // Package jira is the sink of type "jira": tickets as issues of Jira Cloud or Jira Data Center.
 //
 // It speaks REST v2 on both (https://developer.atlassian.com/cloud/jira/platform/rest/v2/,
-// https://docs.atlassian.com/software/jira/docs/api/REST/), where texts are strings of wiki markup; only the
-// search of Cloud is /rest/api/3/search/jql, since the older one is gone there.
+// https://docs.atlassian.com/software/jira/docs/api/REST/), where texts are strings of wiki markup; the search of
+// Cloud is search/jql, since the older one is gone there.
 //
 // An issue carries the ticket key twice: as a label (or in a text field of the user's choice), which
 // the search sees, and in the issue property docket.ticket, which is set in the same call that makes the

@@ -80,7 +80,7 @@ const searchPages = 20
 // search lists the ids of the issues that a query finds.
 func (c *client) search(ctx context.Context, jql string) ([]string, error) {
 	var ids []string
-	err := c.each(ctx, jql, searchPages, func(i *issue) error {
+	err := c.each(ctx, jql, searchPages, []string{"created"}, func(i *issue) error {
 		ids = append(ids, i.ID)
 		return nil
 	})
@@ -93,21 +93,16 @@ const searchPage = 100
 // errTooMany ends a search that does not come to an end.
 var errTooMany = errors.New("the search finds more issues than docket reads at once")
 
-// each calls fn for every issue that a query finds, with its times, as the index knows it. More than
+// each calls fn for every issue that a query finds, with the fields asked for, as the index knows it. More than
 // so many pages are an error, for a search that is cut short would hide issues.
-func (c *client) each(ctx context.Context, jql string, pages int, fn func(*issue) error) error {
-	return c.eachWith(ctx, jql, pages, []string{"created", "updated"}, fn)
-}
-
-// eachWith is each with these fields, and on Cloud with the property that marks docket's issues.
-func (c *client) eachWith(ctx context.Context, jql string, pages int, fields []string, fn func(*issue) error) error {
+func (c *client) each(ctx context.Context, jql string, pages int, fields []string, fn func(*issue) error) error {
 	isCloud, err := c.isCloud(ctx)
 	if err != nil {
 		return err
 	}
 	path := api + "search"
 	if isCloud {
-		path = "rest/api/3/search/jql"
+		path = api + "search/jql" // the other one is gone there
 	}
 	token, seen := "", 0
 	for range pages {

@@ -30,7 +30,7 @@ var listFields = []string{"summary", "status", "labels", "created", "updated"}
 // issue counts by the property that names its key. Data Center shows no properties in a search, so that each
 // issue is read there.
 func (s *Sink) List(ctx context.Context, fn func(pipeline.Listed) error) error {
-	err := s.c.eachWith(ctx, s.mine()+" ORDER BY created ASC", listPages, listFields, func(found *issue) error {
+	err := s.c.each(ctx, s.mine()+" ORDER BY created ASC", listPages, listFields, func(found *issue) error {
 		i := found
 		if len(i.Properties) == 0 {
 			var err error
@@ -48,6 +48,7 @@ func (s *Sink) List(ctx context.Context, fn func(pipeline.Listed) error) error {
 		}
 		l := s.listed(ctx, i)
 		l.Key, l.Gen, l.Case, l.Rev, l.Installation = m.Key, m.Gen, m.Case, m.Rev, m.Home
+		l.Group, l.Labels = m.Group, i.labels()
 		return fn(l)
 	})
 	if err != nil {
@@ -68,7 +69,7 @@ func (s *Sink) ListForeign(ctx context.Context, is func(label string) bool, fn f
 		return pipeline.Permanent(errors.New("project: name the project whose issues are to be taken over"))
 	}
 	fields := append([]string{"description"}, listFields...)
-	err := s.c.eachWith(ctx, "project = "+quoteJQL(s.config.Project)+" ORDER BY created ASC", listPages, fields, func(i *issue) error {
+	err := s.c.each(ctx, "project = "+quoteJQL(s.config.Project)+" ORDER BY created ASC", listPages, fields, func(i *issue) error {
 		if _, ours := i.marker(); ours || !slices.ContainsFunc(i.labels(), is) {
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // The words of pipeline.Fields.
@@ -266,7 +267,12 @@ func labelChanges(now, wanted, own []string, key string) []map[string]string {
 
 // marker is the issue's property as this ticket wants it.
 func (w *work) marker() marker {
-	return marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Home: w.t.Installation, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m := marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Home: w.t.Installation, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m.Names = w.settings.names(w.t.Settings)
+	for _, g := range w.t.Group {
+		m.Group = append(m.Group, pipeline.GroupValue{Name: g.Name, Value: ticket.Line(g.Value, shortRunes)})
+	}
+	return m
 }
 
 // held is what the issue held when it was read last. A field that was left to a person keeps what

@@ -117,7 +117,18 @@ func (s *Sink) text(t pipeline.Ticket) (fits, whole string, err error) {
 
 // commentText is a comment as wiki markup. Its first line carries the event id.
 func commentText(c pipeline.Comment, limit int) string {
-	s, _ := cutWiki(wiki(ticket.Comment(c)), limit, "\n_Cut here._\n")
+	var b strings.Builder
+	b.WriteString(wiki(ticket.Comment(pipeline.Comment{EventID: c.EventID, Time: c.Time})))
+	for _, l := range c.Lines {
+		mark := "* "
+		if rest, nested := strings.CutPrefix(l, "- "); nested {
+			mark, l = "** ", rest // an item of the list that the line before begins
+		}
+		if l = ticket.Line(l, ticket.DescriptionRunes); l != "" {
+			b.WriteString(mark + wikiText(l) + "\n")
+		}
+	}
+	s, _ := cutWiki(b.String(), limit, "\n_Cut here._\n")
 	return s
 }
 

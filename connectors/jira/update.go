@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -41,19 +45,25 @@ func (w *work) readBack(ctx context.Context) error {
 // update makes the known issue match the ticket.
 func (w *work) update(ctx context.Context) error {
 	if err := w.readBack(ctx); err != nil {
-		return err
+		return w.hidden(ctx, err)
 	}
 	before, marked := w.issue.marker()
 	switch {
 	case marked && before.Key != "" && before.Key != w.t.Key:
 		w.ref = pipeline.Ref{}
 		return pipeline.Permanent(fmt.Errorf("%s is the ticket of another case (%s, key %s)", w.issue.Key, before.Case, before.Key))
-	case marked && before.Key == w.t.Key && before.Case == w.t.Case && before.Rev > w.t.Rev:
-		return nil // something newer was written already
 	}
-	if err := w.edit(ctx, before); err != nil {
+	m, err := w.compare(ctx, before)
+	if err != nil {
 		return err
 	}
+	if w.t.Last != nil && before.Case == w.t.Case && before.Rev > w.t.Rev {
+		return nil // something newer was written already. Without Last nobody knows of it: docket's state was lost
+	}
+	if err := w.edit(ctx, before, m); err != nil {
+		return err
+	}
+	failpoint.Hit("jira/edited")
 	stuck, err := w.carry(ctx, before)
 	if err != nil {
 		return err
@@ -64,28 +74,50 @@ func (w *work) update(ctx context.Context) error {
 	return stuck
 }
 
-// edit writes what the three-way comparison leaves, with the property, in one call.
-func (w *work) edit(ctx context.Context, before marker) error {
+// hidden is the error of an issue that was not found, once its project was asked for: Jira answers for the issues of a project
+// that the account may not see any more as if they were deleted, and they are not to be made again.
+func (w *work) hidden(ctx context.Context, err error) error {
+	at := strings.LastIndexByte(w.t.Ref.Key, '-')
+	if at < 0 || !errors.Is(err, pipeline.ErrGone) {
+		return err
+	}
+	project := w.t.Ref.Key[:at]
+	switch _, asked := w.s.c.http.Do(ctx, http.MethodGet, api+"project/"+url.PathEscape(project), nil, nil); {
+	case errors.Is(asked, pipeline.ErrGone):
+		return fmt.Errorf("%w: project %s does not exist any more, or this account may not see it: nobody can tell whether %s is there", pipeline.ErrForbidden, project, w.t.Ref.Key)
+	case asked != nil:
+		return fmt.Errorf("asking whether project %s is there: %w", project, asked)
+	}
+	return err
+}
+
+// compare makes out what of the issue's fields is to be written.
+func (w *work) compare(ctx context.Context, before marker) (merged, error) {
 	sc, err := w.s.screens.of(ctx, w.issue.project(), w.issue.value("issuetype"))
 	if pipeline.IsPermanent(err) || errors.Is(err, pipeline.ErrForbidden) {
 		// It was moved to where docket may create nothing: the fields that every issue has are kept up.
 		sc, err = &screen{fields: map[string]fieldMeta{}}, nil
 	}
 	if err != nil {
-		return err
+		return merged{}, err
 	}
 	if w.all, err = w.wants(ctx, sc, false); err != nil {
-		return err
+		return merged{}, err
 	}
 	if w.labels, err = w.wantedLabels(); err != nil {
-		return err
+		return merged{}, err
 	}
 	m := w.merge(before, w.all, w.labels)
 	w.kept = m.kept
+	return m, nil
+}
+
+// edit writes what the comparison leaves, with the property, in one call.
+func (w *work) edit(ctx context.Context, before marker, m merged) error {
 	if len(m.fields) == 0 && len(m.update) == 0 && sameMarker(before, m.mark) {
 		return nil
 	}
-	err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	err := w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
 	if w.unassign(err, m.fields, m.mark) {
 		err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
 	}
@@ -98,9 +130,8 @@ func (w *work) edit(ctx context.Context, before marker) error {
 }
 
 func sameMarker(a, b marker) bool {
-	w, v := a.Wrote, b.Wrote
-	a.Wrote, b.Wrote = nil, nil
-	return a.Version == b.Version && a.Key == b.Key && a.Case == b.Case && a.Gen == b.Gen && a.Rev == b.Rev && a.State == b.State && a.TwinOf == b.TwinOf && maps.Equal(w, v)
+	return a.Version == b.Version && a.Key == b.Key && a.Case == b.Case && a.Gen == b.Gen && a.Rev == b.Rev && a.State == b.State &&
+		a.TwinOf == b.TwinOf && maps.Equal(a.Wrote, b.Wrote) && maps.Equal(a.Names, b.Names) && slices.Equal(a.Group, b.Group)
 }
 
 // follow is what comes behind the fields and the state: comments, the rest of a long text, links, the

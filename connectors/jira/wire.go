@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // issue is an issue as it is read: the fields by their ids, undecoded.
@@ -38,7 +40,11 @@ type marker struct {
 	Rev     uint64            `json:"rev,omitempty"`
 	State   string            `json:"state,omitempty"` // open or closed: what docket last wanted
 	Wrote   map[string]string `json:"wrote,omitempty"` // by field: digest of what docket last wrote
-	TwinOf  string            `json:"twin_of,omitempty"`
+	// Group is what the case is grouped by, so that a ticket can be told from another without docket's state.
+	Group []pipeline.GroupValue `json:"group,omitempty"`
+	// Names are the team's names of priorities and of the status of an ack, where it has its own.
+	Names  map[string]string `json:"names,omitempty"`
+	TwinOf string            `json:"twin_of,omitempty"`
 }
 
 const markerVersion = 1

@@ -98,6 +98,7 @@ type CaseRow struct {
 	Due      time.Time             `json:"due,omitzero"`
 	Labels   []string              `json:"labels,omitempty"` // recurring, disputed, digest, acked, snoozed
 	Acked    string                `json:"acked,omitempty"`
+	Assignee string                `json:"assignee,omitempty"` // whom a person gave it to
 	Tickets  []TicketRow           `json:"tickets,omitempty"`
 }
 
@@ -190,7 +191,6 @@ type SinkRow struct {
 	Name        string    `json:"name"`
 	Type        string    `json:"type"`
 	Lost        bool      `json:"lost,omitempty"`       // state knows it, the configuration does not
-	Open        int       `json:"open"`                 // tickets
 	Waiting     int       `json:"waiting"`              // on their way to it
 	Oldest      time.Time `json:"oldest,omitzero"`      // since when the first of them is under way
 	Dead        int       `json:"dead"`                 // refused for good
@@ -199,9 +199,11 @@ type SinkRow struct {
 	LastError   string    `json:"last_error,omitempty"` // the last call that failed
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"` // the last call that the sink took
+	Polled      time.Time `json:"polled,omitzero"`       // when it was last asked what people changed, and answered
+	PollError   string    `json:"poll_error,omitempty"`  // why it was not, the last time
 	Stopped     string    `json:"stopped,omitempty"`     // its credentials are refused: nothing is sent
 	Held        string    `json:"held,omitempty"`        // why no call starts now: brake, credentials, retry_after, breaker
-	Until       time.Time `json:"until,omitzero"`        // when the next one starts, where that is known
+	HeldTill    time.Time `json:"held_till,omitzero"`    // no call before, as the sink asked, or the breaker's next try
 }
 
 // BrakeStatus says whether outside writes may start, and what waits for each sink.
@@ -350,15 +352,15 @@ type Service interface {
 	RunSource(ctx context.Context, name string, full bool) (Summary, error)
 	ResetSource(ctx context.Context, name string) error
 	Sinks(ctx context.Context) ([]SinkRow, error)
+	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
+	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
+	Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error)
 	// TestSinks proves the settings of the sinks named, or of all; with create by a test ticket too.
 	TestSinks(ctx context.Context, names []string, create bool, p Progress) ([]SinkTest, error)
 	// Preview is a case's ticket as one sink, or each of its sinks, would write it.
 	Preview(ctx context.Context, id, sink string) ([]TicketPreview, error)
 	// Reconcile compares state with the trackers, and repairs what is asked for.
 	Reconcile(ctx context.Context, r ReconcileRequest, p Progress) (Reconciliation, error)
-	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)
-	Brake(ctx context.Context) (BrakeStatus, error) // Act puts it on and off
-	Drill(ctx context.Context, r DrillRequest, p Progress) (DrillResult, error)
 	Scopes(ctx context.Context) ([]ScopeRow, error)
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)

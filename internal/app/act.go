@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
@@ -22,6 +23,7 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if err := a.input(ctx, message{Interaction: &in}, "i/"+in.ID); err != nil {
 		return api.ActResult{}, err
 	}
+	failpoint.Hit("act/stored")
 	a.pulled(&in)
 	inputs, err := a.stream.InputsLastSeq(ctx)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -150,11 +149,6 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
-		// Claims may belong to actions that this state has not issued: they are made again from it.
-		Apart: func() error {
-			a.lookFirst = true // and what was made by them is not known to this state
-			return lose(filepath.Join(dir, claimsFile))
-		},
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -185,14 +179,6 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	}
 	if meta.Config != g.Rules.Config {
 		return a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text())
-	}
-	return nil
-}
-
-// lose removes a file that may not be there.
-func lose(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("making the claims again: %w", err)
 	}
 	return nil
 }

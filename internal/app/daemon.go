@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/all"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/failpoint"
@@ -29,6 +30,7 @@ const reloadWithin = time.Minute
 // RunOptions is what a command adds to a configuration.
 type RunOptions struct {
 	Load   func() (*config.Config, error) // reads the configuration again, for a reload
+	Set    connectors.Set                 // nil: every type of this binary
 	Log    *slog.Logger
 	Stdin  io.Reader
 	Pprof  bool
@@ -38,7 +40,7 @@ type RunOptions struct {
 }
 
 func (o RunOptions) options() (Options, error) {
-	set, err := all.Set()
+	set, err := typesOf(o.Set)
 	if err != nil {
 		return Options{}, err
 	}
@@ -51,7 +53,19 @@ func (o RunOptions) options() (Options, error) {
 // Load reads a configuration with the types that this binary has. What is wrong
 // is a config.Errors; expressions and connectors' blocks are checked too, so that all errors come at once.
 func Load(path string, getenv func(string) (string, bool)) (*config.Config, error) {
-	set, err := all.Set()
+	return load(nil, path, getenv)
+}
+
+// typesOf is a set, or what this binary has.
+func typesOf(set connectors.Set) (connectors.Set, error) {
+	if set != nil {
+		return set, nil
+	}
+	return all.Set()
+}
+
+func load(set connectors.Set, path string, getenv func(string) (string, bool)) (*config.Config, error) {
+	set, err := typesOf(set)
 	if err != nil {
 		return nil, err
 	}

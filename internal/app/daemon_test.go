@@ -369,9 +369,10 @@ func ndjsonPlain(docs []map[string]any) []byte {
 	return b.Bytes()
 }
 
-// TestDaemonFullStream: a full stream answers 429 with Retry-After, loses
-// nothing of what it took, and goes on as soon as room was made.
-func TestDaemonFullStream(t *testing.T) {
+// TestSequence18FullStream: a stream full of findings answers 429 with Retry-After, loses
+// nothing of what it took, and goes on as soon as room was made. Outcomes have room of their own
+// meanwhile: every ticket of what was accepted is made and known.
+func TestSequence18FullStream(t *testing.T) {
 	s, d := daemonOf(t, daemonSite+"stream: {keep: 1s, max_bytes: 64KiB}\n")
 	accepted, next := 0, 0
 	post := func() (*http.Response, string) {
@@ -401,6 +402,7 @@ func TestDaemonFullStream(t *testing.T) {
 		t.Errorf("healthy = %d %s; want 200", resp.StatusCode, text)
 	}
 	eventually(t, "what was accepted has its tickets", func() bool { return len(s.tickets()) == full })
+	d.idle()
 	eventually(t, "there is room again", func() bool {
 		post()
 		return accepted > full

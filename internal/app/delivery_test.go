@@ -1,8 +1,14 @@
 package app
 
 import (
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/pipeline/triage"
 )
 
 // Of two sinks one cannot be written to: the other's tickets come, and metrics and
@@ -34,5 +40,88 @@ func TestDeadSinkBesideAnother(t *testing.T) {
 	}
 	if n := strings.Count(s.log.String(), "a call failed; it will be tried again"); n != 1 {
 		t.Errorf("the failure stands %d times in the log; want once", n)
+	}
+}
+
+// The process dies between the commit of an action and its publication: the next one
+// publishes it, and there is one ticket. A row that was published and not removed is the same again.
+func TestSequence13CommittedButUnpublished(t *testing.T) {
+	s := newSite(t, fileSite)
+	s.put("in/a.json", ndjson(t, samples(1, 3)...))
+	ctx := t.Context()
+	// Everything is read and decided, and nothing issued.
+	opts, err := s.options().options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.HoldIssue = true
+	a, err := Open(ctx, s.config(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.polls.poll(ctx, &a.Graph().Sources[0], true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.settle(ctx, quiet); err != nil {
+		t.Fatal(err)
+	}
+	rules := a.Graph().Rules
+	if err := a.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// The actions are committed by a process that dies before its relay reads them.
+	path := filepath.Join(s.dir, "data", stateFile)
+	store, err := state.Open(path, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := store.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs, _, err := triage.Decide(rules, snap, []triage.Input{{Time: time.Now(), Issue: &triage.Issue{}}})
+	snap.Close()
+	if err != nil || len(cs.Outbox) != 3 {
+		t.Fatalf("Decide() issued %d actions, %v; want 3", len(cs.Outbox), err)
+	}
+	if err := store.Commit(&cs); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.once()
+	if n := len(s.tickets()); n != 3 {
+		t.Errorf("%d tickets; want 3", n)
+	}
+	// The same rows once more, as if they had never been removed.
+	store, err = state.Open(path, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := triage.Changeset{Outbox: cs.Outbox}
+	if snap, err = store.View(); err != nil {
+		t.Fatal(err)
+	}
+	again.Meta = snap.Meta()
+	snap.Close()
+	if err := store.Commit(&again); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.still()
+	s.clean()
+}
+
+// A second ticket is counted where people look.
+func TestDuplicateTicketsAreCounted(t *testing.T) {
+	m := NewMetrics()
+	m.decided(triage.Summary{TicketsDoubled: 1}, nil)
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	if want := "\ndocket_duplicate_tickets_total 1\n"; !strings.Contains(rec.Body.String(), want) {
+		t.Errorf("/metrics has no line %q", strings.TrimSpace(want))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/internal/api"
 )
 
@@ -25,10 +26,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // site is a folder with a configuration, findings and tickets, as a user has one.
 type site struct {
-	t   testing.TB
-	dir string
-	env map[string]string
-	log *logs
+	t    testing.TB
+	dir  string
+	env  map[string]string
+	log  *logs
+	set  connectors.Set // nil: what the binary has
+	skew time.Duration  // that docket's clock is ahead
 }
 
 // newSite makes the folder; yaml is everything of the configuration.
@@ -75,7 +78,7 @@ func (s *site) putJSON(name string, doc any) {
 
 // read loads the configuration as the program would.
 func (s *site) read() (*config.Config, error) {
-	return Load(filepath.Join(s.dir, "docket.yaml"), func(name string) (string, bool) {
+	return load(s.set, filepath.Join(s.dir, "docket.yaml"), func(name string) (string, bool) {
 		v, ok := s.env[name]
 		return v, ok
 	})
@@ -90,7 +93,9 @@ func (s *site) config() *config.Config {
 	return cfg
 }
 
-func (s *site) options() RunOptions { return RunOptions{Log: s.log.logger(), Load: s.read} }
+func (s *site) options() RunOptions {
+	return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set, Skew: s.skew}
+}
 
 func quiet(string, int, int) {}
 

@@ -38,7 +38,7 @@ const (
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
-	giveWayFor  = time.Second
+	giveWayFor  = 5 * time.Second
 	giveWayLook = 5 * time.Millisecond
 	// readRetry is the pause after a read that failed.
 	readRetry = time.Second

@@ -310,6 +310,7 @@ func (r *reader) caseRow(v triage.View, c *triage.Case, f api.Filter) (api.CaseR
 	if c.Open {
 		row.State, row.Reason = "open", plan.WaitsFor(c)
 	}
+	row.Assignee = c.Assignee
 	if c.Ack != nil {
 		row.Acked = fmt.Sprintf("%s until %s", c.Ack.By, c.Ack.Until.Format("2006-01-02"))
 	}
@@ -415,7 +416,7 @@ func (r *reader) caseDetail(snap *state.Snapshot, c *triage.Case) (api.CaseDetai
 	if err != nil {
 		return api.CaseDetail{}, err
 	}
-	out := api.CaseDetail{CaseRow: row, Route: c.Route, Why: c.Why, Explanation: c.Explanation, Findings: []pipeline.TicketFinding{}}
+	out := api.CaseDetail{CaseRow: row, Route: c.Route, Why: c.Why, Explanation: c.Explained(), Findings: []pipeline.TicketFinding{}}
 	if c.Previous != 0 {
 		out.Previous = triage.CaseID(c.Previous)
 	}

@@ -23,14 +23,14 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-// jiraSite is a site whose tickets go to a stand-in for Jira.
-type jiraSite struct {
+// reconcileSite is a site whose tickets go to a stand-in for Jira.
+type reconcileSite struct {
 	*site
 	srv *jiratest.Server
 	age time.Duration // how far the clock was moved
 }
 
-func newJiraSite(t *testing.T) *jiraSite {
+func newJiraSite(t *testing.T) *reconcileSite {
 	t.Helper()
 	const token = "jira-token-1"
 	srv := jiratest.New(t, jiratest.Options{Token: token, User: "docket@example.com"})
@@ -46,7 +46,7 @@ sinks:
 `, srv.URL()))
 	s.env["TOKEN"] = token
 	s.putJSON("in/a.json", []any{finding(1), finding(2)})
-	return &jiraSite{site: s, srv: srv}
+	return &reconcileSite{site: s, srv: srv}
 }
 
 func finding(n int) map[string]any {
@@ -58,7 +58,7 @@ func finding(n int) map[string]any {
 }
 
 // open lists the keys of the open issues.
-func (s *jiraSite) open() []string {
+func (s *reconcileSite) open() []string {
 	var out []string
 	for _, is := range s.srv.Issues() {
 		if is.Category != jiratest.CategoryDone {
@@ -69,7 +69,7 @@ func (s *jiraSite) open() []string {
 	return out
 }
 
-func (s *jiraSite) wantOpen(what string, want ...string) {
+func (s *reconcileSite) wantOpen(what string, want ...string) {
 	s.t.Helper()
 	if got := s.open(); !slices.Equal(got, want) {
 		s.t.Errorf("open issues %s = %v; want %v", what, got, want)
@@ -77,7 +77,7 @@ func (s *jiraSite) wantOpen(what string, want ...string) {
 }
 
 // reconcile compares, an hour later, so that every write shows; with repair it repairs what can be.
-func (s *jiraSite) reconcile(repair bool) api.Reconciliation {
+func (s *reconcileSite) reconcile(repair bool) api.Reconciliation {
 	s.t.Helper()
 	o := s.options()
 	s.age += time.Hour
@@ -158,7 +158,7 @@ func (s *site) lose(names ...string) {
 	}
 }
 
-func (s *jiraSite) adopt(from string, confirm func(*api.Adoption) error) (api.Adoption, error) {
+func (s *reconcileSite) adopt(from string, confirm func(*api.Adoption) error) (api.Adoption, error) {
 	return Adopt(s.t.Context(), s.config(), s.options(), api.AdoptRequest{From: from}, confirm, quiet)
 }
 
@@ -194,7 +194,7 @@ func TestAdoptJira(t *testing.T) {
 }
 
 // foreign makes an issue as another tool would.
-func (s *jiraSite) foreign(title, text string, labels ...string) {
+func (s *reconcileSite) foreign(title, text string, labels ...string) {
 	s.t.Helper()
 	b, err := json.Marshal(map[string]any{"fields": map[string]any{
 		"project": map[string]any{"key": "SEC"}, "issuetype": map[string]any{"name": "Task"}, "summary": title, "description": text, "labels": labels,

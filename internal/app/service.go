@@ -110,9 +110,9 @@ func (a *App) Sinks(ctx context.Context) ([]api.SinkRow, error) {
 		for _, d := range a.deliveries() {
 			if st := d.loop.Status(); st.Sink == rows[i].Name {
 				rows[i].LastError, rows[i].LastErrorAt, rows[i].LastSuccess = st.LastError, st.LastErrorAt, st.LastSuccess
-				rows[i].Stopped, rows[i].Held, rows[i].Until = st.Stopped, st.Why(), st.Held
+				rows[i].Stopped, rows[i].Held, rows[i].HeldTill = st.Stopped, st.Why(), st.Held
 				if st.Open {
-					rows[i].Until = st.Probe
+					rows[i].HeldTill = st.Probe
 				}
 			}
 		}

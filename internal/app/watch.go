@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
@@ -21,7 +22,7 @@ const (
 	defaultWatch = 15 * time.Minute // between polls of a tracker
 	// hintWait is how long a hint waits before its record is read: by then the outcome of our own write,
 	// which is what most webhooks tell of, is known, and a burst about one record is one read.
-	hintWait     = 2 * time.Second
+	hintWait     = time.Second
 	hintsMax     = 10_000 // records that wait to be read; what is beyond is found by the next poll
 	watchRetry   = 10 * time.Second
 	watchPatient = 5 * time.Minute // the longest pause between two tries
@@ -80,12 +81,18 @@ func (k *known) put(id string, at time.Time) {
 	}
 }
 
-// has reports whether a change is known. A clock that counts seconds cannot tell two changes of one second apart.
-func (k *known) has(c pipeline.Change) bool {
-	at := k.now[c.Ref.ID]
-	if before := k.before[c.Ref.ID]; before.After(at) {
+// at is the newest change of a record that is known; zero for none.
+func (k *known) at(id string) time.Time {
+	at := k.now[id]
+	if before := k.before[id]; before.After(at) {
 		at = before
 	}
+	return at
+}
+
+// has reports whether a change is known. A clock that counts seconds cannot tell two changes of one second apart.
+func (k *known) has(c pipeline.Change) bool {
+	at := k.at(c.Ref.ID)
 	return !c.Updated.IsZero() && (c.Updated.Before(at) || c.Updated.Equal(at) && at.Nanosecond() != 0)
 }
 
@@ -136,22 +143,31 @@ func (a *App) Hook(_ context.Context, sink string, h pipeline.Hook) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	failpoint.Hit("hook/received")
 	for _, c := range changes {
 		w.add(c, time.Now().Add(hintWait))
 	}
 	return nil
 }
 
-// wrote notes a record that we made, so that the webhook about it costs no read. An update is read all the
-// same: it may have met what a person did before it.
+// wrote notes a record that we made, so that the webhook about it costs no read. An update may have met what
+// a person did before it: where that was read while the write was under way, it is read once more, since
+// triage takes only what is newer than the write.
 func (a *App) wrote(o *pipeline.Outcome) {
 	a.mu.Lock()
 	w := a.watches[o.Sink]
 	a.mu.Unlock()
-	if w != nil && o.Result == pipeline.OutcomeDone && o.Created {
-		w.mu.Lock()
+	if w == nil || o.Result != pipeline.OutcomeDone {
+		return
+	}
+	w.mu.Lock()
+	read := w.known.at(o.Ref.ID)
+	if o.Created {
 		w.known.put(o.Ref.ID, o.Updated)
-		w.mu.Unlock()
+	}
+	w.mu.Unlock()
+	if !read.IsZero() && read.Before(o.Updated) {
+		w.add(pipeline.Change{Ref: o.Ref}, time.Now().Add(hintWait))
 	}
 }
 
@@ -304,6 +320,7 @@ func (w *watch) poll(ctx context.Context) (err error) {
 		}
 		st.Records++
 	}
+	failpoint.Hit("watch/polled")
 	st.Watermark = mark
 	return nil
 }
@@ -358,6 +375,7 @@ func (w *watch) read(ctx context.Context, ref pipeline.Ref) error {
 	if err != nil {
 		return fmt.Errorf("reading ticket %s: %w", ref.ID, err)
 	}
+	failpoint.Hit("watch/read")
 	readings, err := w.readings(s)
 	if err != nil {
 		return err

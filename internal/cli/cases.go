@@ -152,6 +152,7 @@ func drawCase(pg *page, d *api.CaseDetail) {
 		t.row("due", dateOf(d.Due))
 	}
 	optional(t, "taken by", d.Acked)
+	optional(t, "assigned to", d.Assignee)
 	optional(t, "earlier case", d.Previous)
 	optional(t, "moved to", d.MovedTo)
 	if d.WouldMove != "" {

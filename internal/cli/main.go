@@ -85,7 +85,8 @@ Begin with a starter configuration, look at what would happen, and make it happe
 	root.AddCommand(
 		p.runCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(),
 		p.findingsCommand(), p.casesCommand(), p.suppressCommand(),
-		p.routesCommand(), p.sourcesCommand(), p.sinksCommand(), p.reconcileCommand(), p.adoptCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(), p.drillCommand(), p.stateCommand(),
+		p.routesCommand(), p.sourcesCommand(), p.sinksCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(),
+		p.drillCommand(), p.reconcileCommand(), p.adoptCommand(), p.stateCommand(),
 		p.configCommand(), p.initCommand(), p.versionCommand(),
 	)
 	return root

@@ -47,7 +47,7 @@ known while docket runs.
 }
 
 func drawSinks(pg *page, rows []api.SinkRow) {
-	t := newTable("NAME", "TYPE", "STATE", "OPEN", "WAITING", "SINCE", "PARKED", "DEAD", "GONE", "LAST SUCCESS", "LAST ERROR")
+	t := newTable("NAME", "TYPE", "STATE", "WAITING", "SINCE", "PARKED", "DEAD", "GONE", "LAST SUCCESS", "LAST ERROR")
 	for i := range rows {
 		r := &rows[i]
 		state, why := stateCell("ok"), r.LastError
@@ -56,15 +56,22 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 			state = stateCell("lost")
 		case r.Stopped != "":
 			state, why = cell{"stopped", red}, r.Stopped
+		case r.Held == "breaker":
+			state = cell{"no answer", red}
+		case r.Held == "brake":
+			state = cell{"braked", yellow}
 		case r.Held != "":
-			state = cell{"held: " + heldWord(r.Held), yellow}
+			state = cell{"asked to wait", yellow}
 		case r.LastErrorAt.After(r.LastSuccess) || r.LastError != "" && r.LastErrorAt.IsZero():
 			state = stateCell("failed")
 		}
 		if why != "" && !r.LastErrorAt.IsZero() {
 			why = stamp(r.LastErrorAt) + ": " + why
 		}
-		t.row(r.Name, r.Type, state, r.Open, r.Waiting, stamp(r.Oldest), r.Parked, r.Dead, r.Gone, stamp(r.LastSuccess), why)
+		if r.PollError != "" && why == "" {
+			why = "asking what people changed: " + r.PollError
+		}
+		t.row(r.Name, r.Type, state, r.Waiting, stamp(r.Oldest), r.Parked, r.Dead, r.Gone, stamp(r.LastSuccess), why)
 	}
 	pg.table(t)
 	for i := range rows {
@@ -72,8 +79,8 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 		if r.Lost {
 			pg.line("%s is known from earlier runs and not configured: give its successor `formerly: [%s]`, or keep it with `retired: true`", cell{r.Name, red}, r.Name)
 		}
-		if !r.Until.IsZero() {
-			pg.line("%s: no call before %s", r.Name, stamp(r.Until))
+		if !r.HeldTill.IsZero() {
+			pg.line("%s: no call before %s", r.Name, stamp(r.HeldTill))
 		}
 	}
 }

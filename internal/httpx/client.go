@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -227,6 +229,9 @@ var errTimeout = errors.New("the call took too long")
 func (c *Client) call(req *http.Request, out any) (*Response, error) {
 	path := c.relative(req.URL)
 	x := &exchange{c: c, method: req.Method, at: c.shown(path), route: c.route(req.Method, path), secrets: secretsOf(req)}
+	if planted.On("secret-in-error") {
+		x.at += "?auth=" + req.Header.Get("Authorization")
+	}
 	if err := x.held(); err != nil {
 		return nil, err
 	}
@@ -247,13 +252,16 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 		onceOnly(req)
 	}
 	began := c.o.Now()
+	failpoint.Hit("http/send")
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, x.lost(err, "")
 	}
 	defer resp.Body.Close()
+	failpoint.Hit("http/answered")
 	c.o.Log.Debug("called", "method", req.Method, "endpoint", x.route.Template, "status", resp.StatusCode, "took", c.o.Now().Sub(began))
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, MaxBodyBytes+1))
+	failpoint.Hit("http/read")
 	if resp.StatusCode >= 300 {
 		return nil, x.refused(resp, body) // the status says enough, whatever became of the body
 	}

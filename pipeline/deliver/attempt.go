@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -239,7 +240,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	case Lost:
 		l.status.count(d.Kind.String())
 		l.status.hold(d.Delay)
-		w.loose, w.unsure, w.since = true, true, time.Now()
+		w.loose, w.unsure, w.since = true, !planted.On("blind-retry"), time.Now()
 		switch {
 		case l.repeats:
 			return &ending{giveBack: true, delay: max(d.Delay, backoff(w.claim.Att))}
@@ -324,8 +325,26 @@ func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipelin
 	if len(reason) > reasonBytes {
 		reason = strings.ToValidUTF8(reason[:reasonBytes], "") + "…"
 	}
-	return &pipeline.Outcome{
+	o := &pipeline.Outcome{
 		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Key: w.t.Key, Rev: w.t.Rev,
 		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,
 	}
+	if result == pipeline.OutcomeRefused || result == pipeline.OutcomeUnknown {
+		o.Sent = rendered(w.l.o.Sink, w.t)
+	}
+	return o
+}
+
+// rendered is what a sink would have written for a ticket; nil where it cannot say.
+func rendered(s pipeline.Sink, t pipeline.Ticket) (f pipeline.Fields) {
+	r, ok := s.(pipeline.Renderer)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			f = nil // a connector's defect must not end the process, nor keep the outcome back
+		}
+	}()
+	return r.Fields(t)
 }

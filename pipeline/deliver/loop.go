@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -278,6 +279,9 @@ func (w *attempt) take(ctx context.Context) bool {
 		}
 	}
 	v := judge(c, rev > 0, w.a.N, rest == 0)
+	if planted.On("claims-ignored") {
+		v = takeSure
+	}
 	switch v {
 	case drop:
 		l.status.count("superseded")

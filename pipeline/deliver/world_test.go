@@ -53,6 +53,13 @@ type tracker struct {
 
 var errAnswer = errors.New("connection reset")
 
+// fails changes what goes wrong from now on.
+func (tr *tracker) fails(f func(call int) fault) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.fault = f
+}
+
 func (tr *tracker) apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, error) {
 	tr.mu.Lock()
 	tr.calls++
@@ -90,6 +97,11 @@ func (tr *tracker) effect(t pipeline.Ticket) (pipeline.Applied, error) {
 		id := fmt.Sprint("id", len(tr.records)+1)
 		tr.records = append(tr.records, &record{ref: pipeline.Ref{ID: id, Key: id}, key: t.Key, rev: t.Rev, open: t.Open, made: time.Now()})
 		return pipeline.Applied{Ref: tr.records[len(tr.records)-1].ref}, nil
+	}
+	for _, r := range tr.records {
+		if r.ref.ID == t.Twin.ID {
+			r.open = false // linked and closed
+		}
 	}
 	for _, r := range tr.records {
 		if r.ref.ID == t.Ref.ID && !r.deleted {

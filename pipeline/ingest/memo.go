@@ -7,8 +7,9 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// memoSize is how many records one generation of a Memo remembers: two take about 30 MB when they are full.
-const memoSize = 128 << 10
+// memoSize is how many records one generation of a Memo remembers: two take about 24 MB
+// when they are full. The number fills a map's memory well, which comes in powers of two.
+const memoSize = 100_000
 
 // Memo remembers what records came to, so that one which is seen again with
 // nothing new but its vendor's time stamps is not decoded again. It belongs to one

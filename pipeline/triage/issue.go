@@ -222,9 +222,6 @@ func (d *decider) action(c *Case, sink string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	if d.r.Fields != nil {
-		e.sends(d.r.Fields(sink, &t))
-	}
 	d.l.outbox = append(d.l.outbox, pipeline.Action{Case: c.ID(), Sink: sink, N: e.N, K: e.K, Issued: d.now, Ticket: t})
 	d.sum.Issued++
 	return nil
@@ -270,7 +267,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 		Key: pipeline.TicketKey(d.r.Installation, c.Key, e.Gen), Case: c.ID(), Rev: c.Rev, Gen: e.Gen,
 		Installation: d.r.Installation,
 		Open:         e.WantOpen, WasOpen: e.wasOpen(), Why: string(c.Closed), Ref: e.Ref, Last: e.Last, Sent: e.Sent, Twin: e.Twin,
-		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explanation,
+		Team: c.Team, Route: c.Route, Group: c.Group, Priority: c.Priority, Explanation: c.Explained(),
 		Since: c.Since, Due: c.Due, Count: c.OpenCount(), Total: c.Total,
 		Comments: slices.Clone(e.Comments),
 	}

@@ -44,6 +44,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
 	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.sent(o.Sent)
 		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
 	}
 	switch o.Result {
@@ -174,6 +175,15 @@ func (d *decider) sighting(c *Case, sink string, e *Entry, o *pipeline.Outcome) 
 	d.l.putCase(c)
 }
 
+// doubled notes a second record of a case's ticket: the next action links and closes it.
+func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
+	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
+		d.sum.TicketsDoubled++
+		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
+	}
+	e.Twin = second
+}
+
 // adopted: a person made a record that is there the ticket of this case, under the
 // generation that the record is of. It is written once more, above the revision that it holds. Without a
 // record only the generation moves on, past tickets that were given up. What is under way decides by itself.
@@ -197,15 +207,6 @@ func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
 	}
 	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
 	d.l.putCase(c)
-}
-
-// doubled notes a second record of a case's ticket: the next action links and closes it.
-func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
-	if second.ID != e.Twin.ID && second.ID != e.InTwin.ID {
-		d.sum.TicketsDoubled++
-		d.auditCase(c, "twin", "", "%s: %s is a second ticket of this case; it will be linked and closed", sink, refWord(second))
-	}
-	e.Twin = second
 }
 
 // reissue puts actions that no message is stored for back on their way.

@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -21,6 +22,21 @@ func (c *Case) wanted() pipeline.Priority {
 		}
 	}
 	return 0
+}
+
+// Explained is why the case has the priority that it has: what the rules say of its leading finding, and who set another.
+func (c *Case) Explained() pipeline.Explanation {
+	x := c.Explanation
+	if c.PriorityBy == "" {
+		return x
+	}
+	x.Priority = c.Priority
+	why := "set to " + c.Priority.String() + " by " + c.PriorityBy
+	if want := c.wanted(); want != 0 {
+		why += "; by the rules it would be " + want.String()
+	}
+	x.Reasons = append(slices.Clone(x.Reasons), pipeline.Reason{What: "a person", Why: why})
+	return x
 }
 
 // reprioritise lets the priority of an open case follow its findings: up at

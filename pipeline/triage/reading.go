@@ -112,7 +112,7 @@ func (d *decider) waited(c *Case, sink string, e *Entry) error {
 // recordDeleted: one more write finds it gone, looks for it by its key, and says what became of it.
 // A worker that is writing finds out by itself; a closed ticket is not missed.
 func (d *decider) recordDeleted(c *Case, sink string, e *Entry) {
-	if e.Ref.IsZero() || !e.rests() || e.Again || !e.WantOpen {
+	if e.Ref.IsZero() || !e.rests() || e.GivenUp != "" || e.Again || !e.WantOpen {
 		return
 	}
 	e.Again = true
@@ -419,14 +419,21 @@ func (e *Entry) wrote(o *pipeline.Outcome) {
 		e.IsOpen = e.RevOpen
 	}
 	e.Last, e.Sent = o.Held, nil
+	if e.Last == nil {
+		e.Last = pipeline.Fields{} // an end is known: what the record holds is a person's
+	}
 	if o.Updated.After(e.HeldAt) {
 		e.HeldAt = o.Updated
 	}
 }
 
-// wasOpen is what a sink must take the record to have been: where an attempt may have turned it, it is turned for certain.
+// wasOpen is what a sink must take the record to have been. Where an attempt may have turned it, it is turned for
+// certain; where the end of no write is known, a record that is found is left as it is, since a person may have closed it.
 func (e *Entry) wasOpen() bool {
-	if e.Turning {
+	switch {
+	case e.Ref.IsZero() || e.Last == nil:
+		return e.WantOpen
+	case e.Turning:
 		return !e.WantOpen
 	}
 	return e.opened()
@@ -435,8 +442,8 @@ func (e *Entry) wasOpen() bool {
 // opened reports whether the record is open as far as docket has a say in it.
 func (e *Entry) opened() bool { return e.IsOpen && !e.LeftOpen }
 
-// sends remembers what an action may write until its outcome says what is held.
-func (e *Entry) sends(f pipeline.Fields) {
+// sent remembers what an action may have written, until an outcome says what is held.
+func (e *Entry) sent(f pipeline.Fields) {
 	if len(f) == 0 || slices.ContainsFunc(e.Sent, func(have pipeline.Fields) bool { return maps.Equal(have, f) }) {
 		return
 	}

@@ -29,7 +29,7 @@ func (d *decider) refit(c *Case) {
 		switch {
 		case d.sinkIs(sink):
 			d.takeUp(c, sink, e)
-		case e.St == Inflight || e.rests() && (e.Wants() || e.WantOpen):
+		case e.St == Inflight || e.rests() && e.GivenUp == "" && (e.Wants() || e.WantOpen):
 			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
 			d.l.putCase(c)
 		}

@@ -115,6 +115,9 @@ func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
 	word := "the record does not exist"
 	switch {
 	case !in.Ref.IsZero():
+		if e.Ref.ID != in.Ref.ID {
+			e.forgetRecord()
+		}
 		e.Ref, e.Again = in.Ref, true
 		word = "the record is " + refWord(in.Ref)
 	case !e.Ref.IsZero():

@@ -129,7 +129,7 @@ type Entry struct {
 	Turning    bool               `json:"turning,omitempty"`   // an attempt of which no end is known was to close or reopen the record
 	LeftOpen   bool               `json:"left_open,omitempty"` // a person opened the record again though nothing of the case is open: it stays so
 	GoneOnce   bool               `json:"gone_once,omitempty"` // made again once already
-	Last       pipeline.Fields    `json:"last,omitempty"`      // what the record held after our last write (pipeline.Applied); nil: none ended yet
+	Last       pipeline.Fields    `json:"last,omitzero"`       // what the record held after our last write (pipeline.Applied); nil: none ended yet
 	HeldAt     time.Time          `json:"held_at,omitzero"`    // the record's newest change that was taken in, by the tracker's clock
 	Sent       []pipeline.Fields  `json:"sent,omitempty"`      // what actions since may have written: no outcome says what is held
 	Theirs     pipeline.Fields    `json:"theirs,omitempty"`    // values that people gave, taken note of

@@ -139,7 +139,6 @@ func (k config) rules() *Rules {
 	for _, s := range k.sinks {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
 	}
-	r.Fields = func(_ string, t *pipeline.Ticket) pipeline.Fields { return written(t) }
 	if k.sinkHash != "" {
 		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
 	}
@@ -232,7 +231,7 @@ func (w *world) deliver() ([]string, error) {
 func (w *world) write(a pipeline.Action) (string, pipeline.Outcome) {
 	o := pipeline.Outcome{Case: a.Case, Sink: a.Sink, N: a.N, Attempt: 1, Gen: a.Ticket.Gen, Rev: a.Ticket.Rev, Result: pipeline.OutcomeDone}
 	if how, fails := w.failures[a.Sink]; fails {
-		o.Result, o.Reason = how, "told to"
+		o.Result, o.Reason, o.Sent = how, "told to", written(&a.Ticket)
 		return string(how) + " " + a.Case, o
 	}
 	id := a.Sink + "/" + a.Ticket.Key

@@ -275,15 +275,20 @@ func (s *Server) Clone(key string) (newKey string, err error) {
 // Delete removes an issue for good. The index shows it until its lag is over.
 func (s *Server) Delete(key string) error {
 	return s.do("deleting", key, func(is *issue) error {
-		s.happened("jira:issue_deleted", is, s.somebody(), nil, nil)
-		for k, each := range s.keys {
-			if each == is {
-				delete(s.keys, k)
-			}
-		}
-		s.reindex(is, nil)
+		s.remove(is, s.somebody())
 		return nil
 	})
+}
+
+// remove takes an issue away; the index goes on showing it for its lag.
+func (s *Server) remove(is *issue, by userRef) {
+	s.happened("jira:issue_deleted", is, by, nil, nil)
+	for k, each := range s.keys {
+		if each == is {
+			delete(s.keys, k)
+		}
+	}
+	s.reindex(is, nil)
 }
 
 // Move puts an issue into another project, where it gets a new key and the first

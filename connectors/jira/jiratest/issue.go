@@ -290,6 +290,15 @@ func (c *call) changelogView(is *issue) map[string]any {
 	return map[string]any{"startAt": 0, "maxResults": len(out), "total": len(is.history), "histories": out}
 }
 
+func (c *call) deleteIssue() reply {
+	is, bad := c.writable(DeleteIssues, "You do not have permission to delete issues in this project.", http.StatusForbidden)
+	if bad != nil {
+		return *bad
+	}
+	c.remove(is, c.me())
+	return reply{status: http.StatusNoContent}
+}
+
 func (c *call) editIssue() reply {
 	is, bad := c.writable(EditIssues, "You do not have permission to edit issues in this project.", http.StatusForbidden)
 	if bad != nil {

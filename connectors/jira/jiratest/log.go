@@ -27,6 +27,9 @@ type Created struct {
 
 // log appends a request and returns where.
 func (s *Server) log(r *http.Request, route string, body []byte, f Fault) int {
+	if s.opts.NoBodies {
+		body = nil
+	}
 	s.requests = append(s.requests, Request{
 		Method: r.Method, Path: r.URL.RequestURI(), Route: route, Fault: f.Kind, At: s.now(), Header: r.Header.Clone(), Body: body,
 	})

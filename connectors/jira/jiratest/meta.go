@@ -101,7 +101,7 @@ func (c *call) oldCreateMeta() reply {
 func (c *call) createMetaTypes() reply {
 	p := c.projectBy(c.vars["project"])
 	if p == nil || !p.may(CreateIssues) {
-		return refuse(http.StatusBadRequest, "No project could be found with key '"+c.vars["project"]+"', or you may not create issues in it.")
+		return refuse(http.StatusBadRequest, "No such project: "+c.vars["project"])
 	}
 	var all []any
 	for _, t := range p.Types {
@@ -113,7 +113,7 @@ func (c *call) createMetaTypes() reply {
 func (c *call) createMetaFields() reply {
 	p := c.projectBy(c.vars["project"])
 	if p == nil || !p.may(CreateIssues) {
-		return refuse(http.StatusBadRequest, "No project could be found with key '"+c.vars["project"]+"', or you may not create issues in it.")
+		return refuse(http.StatusBadRequest, "No such project: "+c.vars["project"])
 	}
 	at := slices.IndexFunc(p.Types, func(t IssueType) bool { return t.ID == c.vars["type"] })
 	if at < 0 {

@@ -41,9 +41,10 @@ type Options struct {
 	EmptyFirstPage   bool // a search of Cloud answers an empty first page with a token
 	RateLimitHeaders bool // Data Center: the token bucket's headers on every answer
 
-	Webhook Webhook
-	Seed    uint64 // of the rules that hit a share of the requests
-	Rules   []Rule // as Inject
+	NoBodies bool // the log of requests leaves their bodies out, for long runs
+	Webhook  Webhook
+	Seed     uint64 // of the rules that hit a share of the requests
+	Rules    []Rule // as Inject
 }
 
 // User is somebody with an account. Cloud knows people by ID, Data Center by Name.

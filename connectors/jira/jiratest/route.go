@@ -40,6 +40,7 @@ func operations() []operation {
 		{"POST", "issue", everywhere, (*call).createIssue},
 		{"GET", "issue/{key}", everywhere, (*call).readIssue},
 		{"PUT", "issue/{key}", everywhere, (*call).editIssue},
+		{"DELETE", "issue/{key}", everywhere, (*call).deleteIssue},
 		{"PUT", "issue/{key}/assignee", everywhere, (*call).assignIssue},
 		{"GET", "issue/{key}/comment", everywhere, (*call).listComments},
 		{"POST", "issue/{key}/comment", everywhere, (*call).addComment},
@@ -228,10 +229,11 @@ const (
 	CreateAttachments = "CREATE_ATTACHMENTS"
 	ModifyReporter    = "MODIFY_REPORTER"
 	ScheduleIssues    = "SCHEDULE_ISSUES"
+	DeleteIssues      = "DELETE_ISSUES"
 )
 
 func permissions() []string {
-	return []string{BrowseProjects, CreateIssues, EditIssues, TransitionIssues, AddComments, AssignIssues, LinkIssues, CreateAttachments, ModifyReporter, ScheduleIssues}
+	return []string{BrowseProjects, CreateIssues, EditIssues, TransitionIssues, AddComments, AssignIssues, LinkIssues, CreateAttachments, ModifyReporter, ScheduleIssues, DeleteIssues}
 }
 
 // may reports whether the user has a permission in a project.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -35,7 +37,7 @@ func (s *Server) find(jql string, bounded bool, fresh []int64) ([]*content, erro
 		}
 	}
 	var out []*content
-	for _, is := range s.issues {
+	for is := range s.candidates(q) {
 		state := s.inIndex(is)
 		if id, err := strconv.ParseInt(is.id, 10, 64); err == nil && slices.Contains(fresh, id) {
 			state = is.index[len(is.index)-1].state
@@ -69,6 +71,43 @@ func (s *Server) find(jql string, bounded bool, fresh []int64) ([]*content, erro
 		return 0
 	})
 	return out, nil
+}
+
+// candidates are the issues that can match: those with what one clause asks for,
+// or all. The clauses themselves are tested later.
+func (s *Server) candidates(q query) iter.Seq[*issue] {
+	var best map[*issue]bool
+	for _, c := range q.clauses {
+		var tag string
+		field := strings.ToLower(c.field)
+		switch m := customField.FindStringSubmatch(field); {
+		case field == "labels" && c.operator == "=":
+			tag = "label " + strings.ToLower(c.values[0])
+		case m != nil && c.operator == "~" && s.oneLine("customfield_"+m[1]):
+			tag = "customfield_" + m[1] + " " + slices.MaxFunc(append(words(c.values[0]), ""), func(a, b string) int { return len(a) - len(b) })
+		default:
+			continue
+		}
+		if found := s.tags[tag]; found == nil {
+			return func(func(*issue) bool) {}
+		} else if best == nil || len(found) < len(best) {
+			best = found
+		}
+	}
+	if best == nil {
+		return maps.Values(s.issues)
+	}
+	return maps.Keys(best)
+}
+
+// oneLine reports whether a custom field is a text of one line wherever it is.
+func (s *Server) oneLine(id string) bool {
+	for _, p := range s.projects {
+		if slices.ContainsFunc(p.Fields, func(f Field) bool { return f.ID == id && f.Type != Text }) {
+			return false
+		}
+	}
+	return true
 }
 
 // searchRequest is what both kinds of search take.

@@ -1,8 +1,12 @@
 package jiratest_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +119,30 @@ func TestStaleIndexShowsOldValues(t *testing.T) {
 	clock.add(time.Minute)
 	if got := search(); got != nil {
 		t.Errorf("label in the index after the lag = %v; want nothing found", got)
+	}
+}
+
+func BenchmarkLookUp(b *testing.B) {
+	s := jiratest.New(b, jiratest.Options{NoBodies: true})
+	post := func(path, body string) int {
+		req, err := http.NewRequest("POST", "/rest/api/2/"+path, strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		req.SetBasicAuth("docket@example.com", "jira-token-1")
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		return w.Code
+	}
+	for i := range 10_000 {
+		if got := post("issue", fmt.Sprintf(`{"fields":{"project":{"key":"SEC"},"issuetype":{"name":"Task"},"summary":"a","labels":["docket-%020x"]}}`, i)); got != 201 {
+			b.Fatalf("create = %d; want 201", got)
+		}
+	}
+	for b.Loop() {
+		if got := post("search/jql", `{"jql":"labels = \"docket-00000000000000000007\""}`); got != 200 {
+			b.Fatalf("search = %d; want 200", got)
+		}
 	}
 }

@@ -31,9 +31,10 @@ type Server struct {
 	captcha  int // failed log-ins with a password, on Data Center
 	users    []User
 	projects map[string]*project
-	issues   map[string]*issue // by id
-	keys     map[string]*issue // by every key that an issue ever had
-	numbers  map[string]int    // last issue number by project, first id by kind
+	issues   map[string]*issue          // by id
+	keys     map[string]*issue          // by every key that an issue ever had
+	tags     map[string]map[*issue]bool // by "label x" or "customfield_1 word": issues that have, or had, it
+	numbers  map[string]int             // last issue number by project, first id by kind
 	statuses []statusRef
 	rules    []*rule
 	down     []span
@@ -59,7 +60,7 @@ func Start(o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{
 		opts: o, closed: make(chan struct{}), user: o.User, token: o.Token, users: o.Users,
-		projects: map[string]*project{}, issues: map[string]*issue{}, keys: map[string]*issue{}, numbers: map[string]int{},
+		projects: map[string]*project{}, issues: map[string]*issue{}, keys: map[string]*issue{}, numbers: map[string]int{}, tags: map[string]map[*issue]bool{},
 		hooks: hooks{Webhook: o.Webhook},
 	}
 	for _, p := range o.Projects {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -117,7 +118,29 @@ func (s *Server) note(is *issue) {
 	// Lists only grow or are replaced; a cap keeps what is appended later out of this copy.
 	state.comments = slices.Clip(is.comments)
 	state.remote = slices.Clone(is.remote)
+	s.tag(is)
 	s.reindex(is, &state)
+}
+
+// tag remembers what an issue may be found by, so that a search need not look at all of them.
+func (s *Server) tag(is *issue) {
+	add := func(tag string) {
+		if s.tags[tag] == nil {
+			s.tags[tag] = map[*issue]bool{}
+		}
+		s.tags[tag][is] = true
+	}
+	labels, _ := is.fields["labels"].([]string)
+	for _, l := range labels {
+		add("label " + strings.ToLower(l))
+	}
+	for _, f := range is.project.Fields {
+		if f.Type == Text {
+			for _, w := range words(plain(is.fields[f.ID])) {
+				add(f.ID + " " + w)
+			}
+		}
+	}
 }
 
 func (s *Server) reindex(is *issue, state *content) {

@@ -157,7 +157,7 @@ func otherTraps() []trap {
 	}
 	return []trap{
 		{name: "no such path", method: "GET", path: "/rest/api/2/nothing", want: 404},
-		{name: "no such method", method: "DELETE", path: sec, want: 405},
+		{name: "no such method", method: "PATCH", path: sec, want: 405},
 		{name: "no such issue", method: "GET", path: "/rest/api/2/issue/SEC-99", want: 404},
 		{name: "edit field in both", method: "PUT", path: sec, body: map[string]any{"fields": m("summary", "x"), "update": m("summary", []any{m("set", "y")})}, want: 400, field: "summary"},
 		{name: "edit nothing", method: "PUT", path: sec, body: "{}", want: 400},

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -69,10 +71,10 @@ func suites(seed uint64, size, only string, parallel int) ([]row, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "rows")
-	cmd := exec.Command("go", "test", "-count=1", "-timeout", "12h", "-parallel", fmt.Sprint(parallel), "-run", only, "./internal/crashtest")
-	cmd.Env = append(os.Environ(), "DOCKET_RELIABILITY="+size, fmt.Sprintf("DOCKET_SEED=%d", seed), "DOCKET_RELIABILITY_ROWS="+path)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	failed := cmd.Run()
+	tests := exec.Command("go", "test", "-count=1", "-timeout", "12h", "-parallel", fmt.Sprint(parallel), "-run", only, "./internal/crashtest")
+	tests.Env = append(os.Environ(), "DOCKET_RELIABILITY="+size, fmt.Sprintf("DOCKET_SEED=%d", seed), "DOCKET_RELIABILITY_ROWS="+path)
+	tests.Stdout, tests.Stderr = os.Stdout, os.Stderr
+	failed := tests.Run()
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(failed, err)
@@ -85,6 +87,9 @@ func suites(seed uint64, size, only string, parallel int) ([]row, error) {
 		}
 		rows = append(rows, r)
 	}
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(len(a.Suite)-len(b.Suite), strings.Compare(a.Suite, b.Suite)) // R2 before R17
+	})
 	return rows, failed
 }
 
