@@ -28,6 +28,7 @@ const (
 type Delivery struct {
 	Fast, Slow         float64 // tickets/s with 64 connections at 20 and at 200 ms
 	BareFast, BareSlow float64 // the same of a plain client, without docket
+	CPU                float64 // microseconds of docket's CPU for a ticket at 20 ms
 	Latency            Latency
 	Outage             Outage
 }
@@ -50,20 +51,17 @@ type Outage struct {
 func ideal(latency time.Duration) float64 { return connections / latency.Seconds() }
 
 func (p Plan) delivery(ctx context.Context) (d Delivery, err error) {
-	if d.Fast, d.BareFast, err = p.backlog(ctx, fast, p.Tickets, "tickets"); err != nil {
-		return d, fmt.Errorf("backlog at %s: %w", fast, err)
+	if err := p.outage(ctx, &d); err != nil {
+		return d, fmt.Errorf("backlog at %s and outage: %w", fast, err)
 	}
-	if d.Slow, d.BareSlow, err = p.backlog(ctx, slow, max(p.Tickets/4, 10*connections), ""); err != nil {
+	if err := p.slow(ctx, &d); err != nil {
 		return d, fmt.Errorf("backlog at %s: %w", slow, err)
 	}
 	if d.Latency, err = p.latency(ctx); err != nil {
 		return d, fmt.Errorf("time to a ticket: %w", err)
 	}
-	if d.Outage, err = p.outage(ctx); err != nil {
-		return d, fmt.Errorf("outage: %w", err)
-	}
-	p.Progress("tickets/s %.0f of %.0f (%.2f), %.0f of %.0f (%.2f); finding to ticket p99 %s, median %s, a flush %s; %d calls refused, back after %s, then %.0f tickets/s (%.2f)",
-		d.Fast, ideal(fast), d.Fast/ideal(fast), d.Slow, ideal(slow), d.Slow/ideal(slow),
+	p.Progress("tickets/s %.0f of %.0f (%.2f), %.0f of %.0f (%.2f), %.0f us of CPU each; finding to ticket p99 %s, median %s, a flush %s; %d calls refused, back after %s, then %.0f tickets/s (%.2f)",
+		d.Fast, ideal(fast), d.Fast/ideal(fast), d.Slow, ideal(slow), d.Slow/ideal(slow), d.CPU,
 		d.Latency.P99, d.Latency.Median, d.Latency.FlushP99, d.Outage.Refused, d.Outage.Back, d.Outage.Rate, d.Outage.Rate/d.Fast)
 	return d, nil
 }
@@ -78,7 +76,7 @@ func (p Plan) tracked(ctx context.Context, latency time.Duration, do func(*Daemo
 	return errors.Join(err, t.down())
 }
 
-// prepare makes n tickets wait at the brake.
+// prepare makes n tickets wait at the brake, and docket rest.
 func (p Plan) prepare(ctx context.Context, d *Daemon, n int) error {
 	if err := d.brake(ctx, true); err != nil {
 		return err
@@ -88,14 +86,25 @@ func (p Plan) prepare(ctx context.Context, d *Daemon, n int) error {
 		return err
 	}
 	for {
-		waiting, err := d.waiting(ctx)
-		if err != nil || waiting >= n {
+		before, err := d.CPU()
+		if err != nil {
 			return err
 		}
 		select {
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		after, err := d.CPU()
+		if err != nil {
+			return err
+		}
+		if after-before > 30*time.Millisecond {
+			continue // it still judges, and puts actions on their way
+		}
+		waiting, err := d.waiting(ctx)
+		if err != nil || waiting >= n {
+			return err
 		}
 	}
 }
@@ -109,36 +118,29 @@ func whole(t *tracker, n int) (delivered, error) {
 	return got, err
 }
 
-// backlog measures how fast a backlog drains, and a plain client against the same tracker.
-func (p Plan) backlog(ctx context.Context, latency time.Duration, n int, profile string) (docket, bare float64, err error) {
-	err = p.tracked(ctx, latency, func(d *Daemon, t *tracker) error {
-		if bare, err = limits.HTTPCalls(ctx, t.url(), make([]byte, flushSize), connections, min(n, 20*connections)); err != nil {
+// bare is the rate of a plain client with as many connections.
+func bare(ctx context.Context, t *tracker, calls int) (float64, error) {
+	defer t.forget()
+	return limits.HTTPCalls(ctx, t.url(), make([]byte, flushSize), connections, calls)
+}
+
+// slow measures how fast a backlog drains into the slow tracker.
+func (p Plan) slow(ctx context.Context, into *Delivery) error {
+	n := max(p.Tickets/4, 20*connections)
+	return p.tracked(ctx, slow, func(d *Daemon, t *tracker) (err error) {
+		if into.BareSlow, err = bare(ctx, t, 5*connections); err != nil {
 			return err
 		}
-		t.forget()
 		if err := p.prepare(ctx, d, n); err != nil {
 			return err
 		}
-		profiled := make(chan error, 1)
-		if p.Profile != "" && profile != "" {
-			go func() { profiled <- d.profile(ctx, p.Profile+"."+profile, 5) }()
-		} else {
-			profiled <- nil
-		}
-		before, err := d.CPU()
-		if err != nil {
+		if err := errors.Join(d.brake(ctx, false), t.until(ctx, n)); err != nil {
 			return err
 		}
-		if err := errors.Join(d.brake(ctx, false), t.until(ctx, n), <-profiled); err != nil {
-			return err
-		}
-		after, err := d.CPU()
-		p.Progress("a ticket at %s costs %.0f us of CPU", latency, (after-before).Seconds()*1e6/float64(n))
-		docket = rate(t.receipts())
-		_, wrong := whole(t, n)
-		return errors.Join(err, wrong)
+		into.Slow = rate(t.receipts())
+		_, err = whole(t, n)
+		return err
 	})
-	return docket, bare, err
 }
 
 // latency sends findings one by one at a steady pace, each a ticket of its own.
@@ -209,25 +211,29 @@ func percentile(v []time.Duration, share float64) time.Duration {
 	return v[min(len(v)-1, int(share*float64(len(v))))].Round(100 * time.Microsecond)
 }
 
-// outage lets a third of a backlog through, then nobody listens for a while.
-func (p Plan) outage(ctx context.Context) (o Outage, err error) {
-	n := p.Tickets * 3 / 2
-	err = p.tracked(ctx, fast, func(d *Daemon, t *tracker) error {
+// outage measures how fast a backlog drains into the fast tracker; after half
+// of it nobody listens for a while, and the other half shows how delivery comes back.
+func (p Plan) outage(ctx context.Context, into *Delivery) error {
+	n, o := 2*p.Tickets, &into.Outage
+	return p.tracked(ctx, fast, func(d *Daemon, t *tracker) (err error) {
+		if into.BareFast, err = bare(ctx, t, 40*connections); err != nil {
+			return err
+		}
 		if err := p.prepare(ctx, d, n); err != nil {
 			return err
 		}
-		if err := errors.Join(d.brake(ctx, false), t.until(ctx, n/3)); err != nil {
+		if into.CPU, err = p.half(ctx, d, t); err != nil {
 			return err
 		}
 		if err := t.down(); err != nil {
 			return err
 		}
+		into.Fast = rate(t.receipts()[:p.Tickets])
 		select {
 		case <-time.After(outage):
 		case <-ctx.Done():
 		}
-		before := t.count()
-		back := time.Now()
+		before, back := t.count(), time.Now()
 		if err := errors.Join(ctx.Err(), t.up(), t.until(ctx, before+1)); err != nil {
 			return err
 		}
@@ -243,7 +249,25 @@ func (p Plan) outage(ctx context.Context) (o Outage, err error) {
 		o.Tickets, o.Repeated = got.Tickets, got.Repeated
 		return err
 	})
-	return o, err
+}
+
+// half lets half of the backlog through, and returns the CPU that a ticket of it cost in microseconds.
+func (p Plan) half(ctx context.Context, d *Daemon, t *tracker) (float64, error) {
+	profiled := make(chan error, 1)
+	if p.Profile != "" {
+		go func() { profiled <- d.profile(ctx, p.Profile+".tickets", 3) }()
+	} else {
+		profiled <- nil
+	}
+	before, err := d.CPU()
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(d.brake(ctx, false), t.until(ctx, p.Tickets)); err != nil {
+		return 0, err
+	}
+	after, err := d.CPU()
+	return float64((after - before).Microseconds()) / float64(p.Tickets), errors.Join(err, <-profiled)
 }
 
 // refused is how many calls of the sink found nobody, or lost their answer.
