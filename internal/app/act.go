@@ -24,7 +24,9 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 		return api.ActResult{}, err
 	}
 	failpoint.Hit("act/stored")
-	a.pulled(&in)
+	if a.pulled(&in) {
+		defer a.brakeAsDecided()
+	}
 	inputs, err := a.stream.InputsLastSeq(ctx)
 	if err != nil {
 		return api.ActResult{}, err

@@ -73,6 +73,7 @@ type App struct {
 	failing    sync.Once
 	closing    sync.Once
 	closed     error
+	brakeMu    sync.Mutex   // of those who carry the brake over from state
 	brakeOn    atomic.Bool  // outside writes must not start
 	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
 	run        atomic.Bool  // a run or an apply is under way

@@ -142,6 +142,42 @@ func TestBrakeBeforeTheFirstClaim(t *testing.T) {
 	s.still()
 }
 
+// A request for the brake that comes again after it was taken off does nothing a second time, nor do
+// requests for and against it that are decided together leave it other than state says.
+func TestBrakeAskedForTwice(t *testing.T) {
+	s := newSite(t, fileSite)
+	ctx := t.Context()
+	opts, err := s.options().options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(ctx, s.config(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close(ctx)
+	act := func(id string, verb pipeline.Verb) {
+		if _, err := a.Act(ctx, pipeline.Interaction{ID: id, Verb: verb, By: "ada@example.com"}); err != nil {
+			t.Errorf("Act(%s) = %v; want no error", verb, err)
+		}
+	}
+	act("i1", pipeline.VerbBrakeOn)
+	act("i2", pipeline.VerbBrakeOff)
+	act("i1", pipeline.VerbBrakeOn)
+	if a.braked() {
+		t.Error("the brake is on after the first request came again; want it off")
+	}
+	for i := range 20 {
+		var both sync.WaitGroup
+		both.Go(func() { act(fmt.Sprint("on", i), pipeline.VerbBrakeOn) })
+		both.Go(func() { act(fmt.Sprint("off", i), pipeline.VerbBrakeOff) })
+		both.Wait()
+		if b, err := a.Brake(ctx); err != nil || b.On != a.braked() {
+			t.Fatalf("Brake() = %+v, %v; want what holds the sinks: %v", b, err, a.braked())
+		}
+	}
+}
+
 // forgetful is a sink that cannot look anything up and loses the answer to its first write.
 type forgetful struct {
 	mu   sync.Mutex

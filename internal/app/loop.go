@@ -437,7 +437,9 @@ func (l *loop) commit(inputs []triage.Input) error {
 		failpoint.Hit("triage/committed")
 	}
 	if cs.Meta.Brake.On != before.Brake.On {
+		l.app.brakeMu.Lock()
 		l.app.brakeOn.Store(cs.Meta.Brake.On)
+		l.app.brakeMu.Unlock()
 	}
 	l.sweeping = cs.Meta.Sweep != 0
 	l.full = sum.Issued >= triage.IssueAtOnce

@@ -65,6 +65,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	if err := s.index(w.added); err != nil {
 		return err
 	}
+	s.forgetCases(cs)
 	id := tx.ID()
 	failpoint.Hit("state/commit")
 	if err := tx.Commit(); err != nil {
@@ -98,15 +99,25 @@ func (s *Store) index(added []triage.Hot) error {
 	return nil
 }
 
+// forgetCases takes the cases that a commit is about to change out of memory: a snapshot opened
+// behind it, and before learn, must not take what was for what is.
+func (s *Store) forgetCases(cs *triage.Changeset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range cs.Cases {
+		s.cases.remove(c.Number)
+	}
+	for _, n := range cs.PurgedCases {
+		s.cases.remove(n)
+	}
+}
+
 // learn brings the memory up to what transaction id has committed.
 func (s *Store) learn(w *writer, id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range w.cs.Cases {
 		s.cases.put(c.Number, caseKnown{c.Clone(), id}, casesKept)
-	}
-	for _, n := range w.cs.PurgedCases {
-		s.cases.remove(n)
 	}
 	s.graves = append(s.graves, w.removed...)
 	s.buryGraves()

@@ -22,7 +22,7 @@ func (e *Entry) Stuck() (st Standing, given bool) {
 
 // free makes an entry one that may hold an action.
 func (e *Entry) free() {
-	e.St, e.Reason, e.Since, e.Under, e.GivenUp = Idle, "", time.Time{}, "", ""
+	e.St, e.Reason, e.Since, e.Under, e.GivenUp, e.Awaited = Idle, "", time.Time{}, "", "", false
 }
 
 // stuck lists the sinks, or the one that in names, where one of these standings holds.

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -194,9 +195,13 @@ func (w *world) decide(inputs ...Input) error {
 			inputs[i].Time = w.now
 		}
 	}
+	before, _ := json.Marshal(w.state.cases) // plain values: they can be encoded
 	cs, sum, err := Decide(w.config.rules(), w.state, inputs)
 	if err != nil {
 		return err
+	}
+	if after, _ := json.Marshal(w.state.cases); !bytes.Equal(before, after) {
+		return fmt.Errorf("Decide changed the state that it was given:\n%s\n%s", before, after)
 	}
 	w.state.Apply(cs)
 	w.last = cs
