@@ -123,8 +123,13 @@ func Join(errs ...error) error {
 	for _, err := range errs {
 		var many Errors
 		var one Error
+		joined, several := err.(interface{ Unwrap() []error })
 		switch {
 		case err == nil:
+		case several:
+			if errors.As(Join(joined.Unwrap()...), &many) {
+				all = append(all, many...)
+			}
 		case errors.As(err, &many):
 			all = append(all, many...)
 		case errors.As(err, &one):

@@ -39,6 +39,7 @@ type Outcome struct {
 	Ref     Ref           `json:"ref"`
 	Twin    Ref           `json:"twin,omitzero"`
 	Held    Fields        `json:"held,omitempty"`
+	Sent    Fields        `json:"sent,omitempty"` // refused, unknown: what the action may have written all the same
 	Created bool          `json:"created,omitempty"`
 	Updated time.Time     `json:"updated,omitzero"` // of the record read back, by the tracker's clock
 	Reason  string        `json:"reason,omitempty"` // for people; without secrets

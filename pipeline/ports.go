@@ -187,6 +187,12 @@ func RunChecks(ctx context.Context, connector any) ([]Check, bool) {
 	return nil, false
 }
 
+// SettingsChecker is a Sink that can judge what a team sets for it
+// (teams[].sinks) when the configuration is loaded. An error begins with the key that it is about: "templates.title: …".
+type SettingsChecker interface {
+	CheckSettings(over map[string]any) error
+}
+
 // Previewer is a Sink that can say what a person would see of a ticket in its
 // tracker. It asks the tracker nothing that changes anything.
 type Previewer interface {

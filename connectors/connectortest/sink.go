@@ -28,6 +28,9 @@ type SinkHarness struct {
 	Records func(t testing.TB) []Record
 	// Break makes the outside system fail from then on; nil where that cannot be done.
 	Break func(t testing.TB)
+	// Lose makes the outside system carry out the n-th request from now on, from 1, and lose the answer; 0
+	// ends that. Nil where it cannot be done.
+	Lose func(t testing.TB, n int)
 	// Secrets are the credentials that the sink works with.
 	Secrets []string
 }
@@ -50,6 +53,7 @@ func Sink(t *testing.T, newSink func(t *testing.T) SinkHarness) {
 		{"update", (*sinkTest).update},
 		{"close and reopen", (*sinkTest).closeReopen},
 		{"a comment stands once per event", (*sinkTest).comments},
+		{"a lost answer doubles nothing", (*sinkTest).lost},
 		{"found by key in every state", (*sinkTest).find},
 		{"an older revision changes nothing", (*sinkTest).older},
 		{"a cancelled context writes nothing", (*sinkTest).cancelled},
@@ -179,6 +183,50 @@ func (x *sinkTest) comments() {
 	}
 }
 
+// lost loses the answer of each request of a create and of a close with a comment, one after the other, and
+// repeats the ticket as deliver does: with the ref once it is known.
+func (x *sinkTest) lost() {
+	if x.Lose == nil {
+		x.t.Skip("the answers of this outside system cannot be lost")
+	}
+	deliver := func(in pipeline.Ticket, n int) pipeline.Applied {
+		x.t.Helper()
+		x.Lose(x.t, n)
+		out, err := x.Sink.Apply(x.t.Context(), in)
+		x.Lose(x.t, 0)
+		if err == nil {
+			return out
+		}
+		if pipeline.IsPermanent(err) {
+			x.t.Errorf("Apply() whose request %d was lost = %v; want it to be tried again", n, err)
+		}
+		if !out.Ref.IsZero() {
+			in.Ref = out.Ref
+		}
+		return x.apply(in)
+	}
+	const most = 12 // requests of one Apply
+	for n := 1; n <= most; n++ {
+		in := Ticket(n)
+		in.Comments = []pipeline.Comment{{EventID: in.Case + "/r1", Time: in.Since, Lines: []string{"the case was opened"}}}
+		out := deliver(in, n)
+		if got := len(x.Records(x.t)); got != n {
+			x.t.Fatalf("%d records after request %d of a create was lost; want %d", got, n, n)
+		}
+		in.Ref, in.Last, in.WasOpen, in.Rev, in.Open, in.Why = out.Ref, out.Held, true, 2, false, "fixed"
+		in.Comments = []pipeline.Comment{{EventID: in.Case + "/r2", Time: in.Since, Lines: []string{"the evidence"}}}
+		deliver(in, n)
+		list := x.Records(x.t)
+		at := slices.IndexFunc(list, func(r Record) bool { return r.Ref.ID == out.Ref.ID })
+		if at < 0 || len(list) != n {
+			x.t.Fatalf("%d records, and %s is one of them: %v; want %d", len(list), out.Ref.ID, at >= 0, n)
+		}
+		if r := list[at]; r.Open || strings.Count(r.Text, "the case was opened") > 1 || strings.Count(r.Text, "the evidence") != 1 {
+			x.t.Errorf("after request %d was lost the record is %+v; want it closed, with each comment once", n, r)
+		}
+	}
+}
+
 func (x *sinkTest) find() {
 	f, ok := x.Sink.(pipeline.Finder)
 	if !ok {
@@ -211,7 +259,8 @@ func (x *sinkTest) find() {
 
 func (x *sinkTest) older() {
 	old := Ticket(0)
-	old.Ref = x.apply(old).Ref
+	first := x.apply(old)
+	old.Ref, old.Last, old.WasOpen = first.Ref, first.Held, true
 	now := old
 	now.Rev, now.Title, now.Open, now.Why = 5, "Closed meanwhile", false, "fixed"
 	x.apply(now)

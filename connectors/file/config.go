@@ -11,7 +11,8 @@ import (
 
 // SinkConfig is what a user writes for a sink of type file.
 type SinkConfig struct {
-	Path string `yaml:"path"` // the folder; made when it is not there; relative to the configuration file
+	Path      string    `yaml:"path"` // the folder; made when it is not there; relative to the configuration file
+	Templates Templates `yaml:"templates"`
 }
 
 // Validate reports what is wrong with the settings.

@@ -45,7 +45,11 @@ func makeSink(env connectors.Env, block connectors.Block) (pipeline.Sink, error)
 	if err := placed(block, c.Validate()); err != nil {
 		return nil, err
 	}
-	return NewSink(c, SinkOptions{Base: env.Dir, Now: env.Now})
+	s, err := NewSink(c, SinkOptions{Base: env.Dir, Now: env.Now})
+	if err != nil {
+		return nil, placed(block, err)
+	}
+	return s, nil
 }
 
 // placed gives errors that start with a key ("paths[0]: …") their place in the file.

@@ -64,8 +64,11 @@ func tryWrite(ctx context.Context, dir string) error {
 
 // Preview is the whole file of a new ticket.
 func (s *Sink) Preview(_ context.Context, t pipeline.Ticket) (pipeline.Preview, error) {
-	next := page{}.next(t, s.now().UTC())
-	return pipeline.Preview{Title: next.head.Title, Format: "markdown", Body: next.render(ticket.Markdown(t))}, nil
+	title, text, err := s.texts.render(t)
+	if err != nil {
+		return pipeline.Preview{}, err
+	}
+	return pipeline.Preview{Title: title, Format: "markdown", Body: page{}.next(t, title, s.now().UTC()).render(text)}, nil
 }
 
 // Remove deletes the file of ref; one that is not there is no error.

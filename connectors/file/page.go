@@ -80,11 +80,11 @@ func parse(text string) page {
 	return p
 }
 
-// next is the page that t asks for, on top of what p holds.
-func (p page) next(t pipeline.Ticket, now time.Time) page {
+// next is the page that t asks for under a title, on top of what p holds.
+func (p page) next(t pipeline.Ticket, title string, now time.Time) page {
 	n := page{notes: p.notes, history: p.history}
 	n.head = head{
-		Key: t.Key, Case: t.Case, Title: ticket.Title(t), State: stateOpen, Priority: t.Priority.String(),
+		Key: t.Key, Case: t.Case, Title: title, State: stateOpen, Priority: t.Priority.String(),
 		Severity: t.Severity.String(), Team: ticket.Line(t.Team, ticket.TitleRunes), Revision: t.Rev,
 		Group: groupWord(t.Group), Gen: t.Gen, Home: ticket.Line(t.Installation, ticket.TitleRunes),
 		Updated: p.head.Updated, Previous: previous(t.Previous),

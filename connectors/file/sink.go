@@ -34,6 +34,7 @@ type Sink struct {
 	dir   string
 	now   func() time.Time
 	start sync.Once
+	texts *texts
 }
 
 var (
@@ -44,6 +45,8 @@ var (
 	_ pipeline.Previewer = (*Sink)(nil)
 	_ pipeline.Lister    = (*Sink)(nil)
 	_ pipeline.Remover   = (*Sink)(nil)
+
+	_ pipeline.SettingsChecker = (*Sink)(nil)
 )
 
 // NewSink makes the sink; it touches no file.
@@ -62,7 +65,11 @@ func NewSink(c SinkConfig, o SinkOptions) (*Sink, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Sink{dir: dir, now: o.Now}, nil
+	s := &Sink{dir: dir, now: o.Now, texts: &texts{own: c.Templates, base: o.Base}}
+	if _, err := s.texts.of(c.Templates); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // RepeatsSafely marks the write as idempotent by ticket key.
@@ -101,7 +108,11 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 		return s.applied(name, held.head), nil
 	}
 	now := s.now().UTC()
-	next, text := held.next(t, now), ticket.Markdown(t)
+	title, text, err := s.texts.render(t)
+	if err != nil {
+		return pipeline.Applied{}, pipeline.Permanent(err)
+	}
+	next := held.next(t, title, now)
 	if missing || next.render(text) != old {
 		next.head.Updated = now.Format(time.RFC3339)
 		if err := s.write(path, next.render(text)); err != nil {

@@ -409,8 +409,8 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, line, event string) {
 		in := testTicket(1)
 		in.Comments = []pipeline.Comment{{EventID: event, Time: noon, Lines: []string{line}}}
-		first := parse(text).next(in, noon).render(ticket.Markdown(in))
-		again := parse(first).next(in, noon).render(ticket.Markdown(in))
+		first := parse(text).next(in, ticket.Title(in), noon).render(ticket.Markdown(in))
+		again := parse(first).next(in, ticket.Title(in), noon).render(ticket.Markdown(in))
 		if again != first {
 			t.Errorf("render(parse(render(%q))) = %q; want %q", text, again, first)
 		}

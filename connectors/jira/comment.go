@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/httpx"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
@@ -104,6 +105,7 @@ func (w *work) comments(ctx context.Context) error {
 		if err != nil {
 			return named("commenting on "+w.ref.Key, err)
 		}
+		failpoint.Hit("jira/commented")
 	}
 	return nil
 }
@@ -160,6 +162,7 @@ func (w *work) attach(ctx context.Context) error {
 		return nil
 	}
 	err := w.s.c.upload(ctx, w.issue.ID, name, []byte(w.whole))
+	failpoint.Hit("jira/attached")
 	if !pipeline.IsPermanent(err) && !errors.Is(err, pipeline.ErrForbidden) && !errors.Is(err, pipeline.ErrGone) {
 		return err
 	}

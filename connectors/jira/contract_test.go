@@ -30,6 +30,7 @@ func TestSinkContract(t *testing.T) {
 			func(_ *jiratest.Server, c *Config) { c.KeyField = "customfield_10200" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			connectortest.Sink(t, func(t *testing.T) connectortest.SinkHarness {
 				w := newWorld(t, c.o, func(s *jiratest.Server, conf *Config) {
 					if c.change != nil {
@@ -41,6 +42,12 @@ func TestSinkContract(t *testing.T) {
 					Records: func(t testing.TB) []connectortest.Record { return records(t, w.srv) },
 					Break:   func(testing.TB) { w.srv.RevokeToken() },
 					Secrets: []string{"jira-token-1"},
+					Lose: func(_ testing.TB, n int) {
+						w.srv.Heal()
+						if n > 0 {
+							w.srv.Inject(jiratest.Rule{Skip: n - 1, Times: 1, Fault: jiratest.Fault{Kind: jiratest.DropAfter}})
+						}
+					},
 				}
 			})
 		})

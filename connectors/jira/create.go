@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -35,6 +37,7 @@ func (w *work) create(ctx context.Context) error {
 		}
 		return named(fmt.Sprintf("creating a %s in project %s", sc.typeName, w.settings.project), err)
 	}
+	failpoint.Hit("jira/created")
 	w.ref = s.ref(ctx, made)
 	w.t.Ref, w.fresh, w.told = w.ref, true, true
 	if err := w.readBack(ctx); err != nil {
@@ -74,7 +77,7 @@ func (w *work) createFields(ctx context.Context, sc *screen) (map[string]any, er
 			fields[x.field] = x.value
 		}
 	}
-	if _, ok := sc.fields["labels"]; ok && len(labels) > 0 {
+	if _, ok := sc.fields["labels"]; ok && len(labels) > 0 && !planted.On("label-not-written") {
 		fields["labels"] = labels
 	}
 	if f := w.s.config.KeyField; f != "" {

@@ -2,7 +2,11 @@ package jira
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,24 +158,25 @@ func TestAssignees(t *testing.T) {
 // TestMarkerLost: where a new issue loses its key, one is made and no more.
 func TestMarkerLost(t *testing.T) {
 	w := newWorld(t, jiratest.Options{})
-	in := sample()
-	done := make(chan error, 1)
-	// An automation takes the label off before docket reads the issue back.
-	w.srv.Inject(jiratest.Rule{Route: "GET issue/{key}", Times: 1, Fault: jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 503}})
-	_, err := w.sink.Apply(t.Context(), in)
-	done <- err
-	if err := <-done; err == nil || pipeline.IsPermanent(err) {
-		t.Fatalf("Apply() = %v; want the read-back to fail", err)
+	var on atomic.Bool
+	on.Store(true)
+	// An automation takes the label off before the answer to the create is out.
+	robot := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil && on.Load() && strings.Contains(string(body), "jira:issue_created") {
+			err = w.srv.Edit("SEC-1", "labels", []string{})
+		}
+		if err != nil {
+			t.Errorf("the automation: %v", err)
+		}
+	}))
+	defer robot.Close()
+	w.srv.SetWebhook(jiratest.Webhook{URL: robot.URL, When: jiratest.BeforeAnswer})
+	out, err := w.sink.Apply(t.Context(), sample())
+	if !pipeline.IsPermanent(err) || !strings.Contains(err.Error(), "as a label") || out.Ref.Key != "SEC-1" {
+		t.Fatalf("Apply() = %+v, %v; want a permanent error that names the label, and the ref", out, err)
 	}
-	w.do(w.srv.Edit("SEC-1", "labels", []string{}))
-	lost := &work{s: w.sink, t: in, settings: settings{project: "SEC", issueType: "Task"}}
-	lost.t.Ref = pipeline.Ref{ID: "SEC-1", Key: "SEC-1"}
-	if err := lost.readBack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := lost.confirm(); !pipeline.IsPermanent(err) || !strings.Contains(err.Error(), "as a label") {
-		t.Errorf("confirm() = %v; want a permanent error that names the label", err)
-	}
+	on.Store(false)
 	before := w.requests("POST issue")
 	for n := range 3 {
 		if _, err := w.sink.Apply(t.Context(), connectortest.Ticket(n+5)); !pipeline.IsPermanent(err) {

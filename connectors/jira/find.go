@@ -113,6 +113,9 @@ func (c *client) each(ctx context.Context, jql string, pages int, fields []strin
 		case token != "":
 			body["nextPageToken"] = token
 		}
+		if isCloud && slices.Contains(fields, "labels") { // whoever asks for labels asks whose the issue is
+			body["properties"] = []string{propertyKey}
+		}
 		var page struct {
 			Issues []issue `json:"issues"`
 			Total  int     `json:"total"` // Data Center

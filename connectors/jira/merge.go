@@ -267,7 +267,8 @@ func labelChanges(now, wanted, own []string, key string) []map[string]string {
 
 // marker is the property as this ticket wants it.
 func (w *work) marker() marker {
-	m := marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m := marker{Version: markerVersion, Key: w.t.Key, Case: w.t.Case, Home: w.t.Installation, Gen: w.t.Gen, Rev: w.t.Rev, State: stateWord(w.t.Open)}
+	m.Names = w.settings.names(w.t.Settings)
 	for _, g := range w.t.Group {
 		m.Group = append(m.Group, pipeline.GroupValue{Name: g.Name, Value: ticket.Line(g.Value, shortRunes)})
 	}

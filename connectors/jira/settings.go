@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -74,32 +75,9 @@ func (s *settings) set(key string, value any) error {
 		}
 		s.dueDate = on
 	case "priorities":
-		m, ok := value.(map[string]any)
-		if !ok {
-			return fmt.Errorf("priorities: wants P1 to P5 with names")
-		}
-		for k, v := range m {
-			p, known := pipeline.ParsePriority(k)
-			name, isText := v.(string)
-			if !known || p == 0 || !isText {
-				return fmt.Errorf("priorities.%s: wants P1 to P5 with a name", k)
-			}
-			s.priorities[p.String()] = name
-		}
+		return s.setPriorities(value)
 	case "fields":
-		m, ok := value.(map[string]any)
-		if !ok {
-			return fmt.Errorf("fields: wants field ids with values")
-		}
-		if s.fields == nil {
-			s.fields = map[string]any{}
-		}
-		for k, v := range m {
-			if why := reserved(k); why != "" {
-				return fmt.Errorf("fields.%s: %s", k, why)
-			}
-			s.fields[k] = v
-		}
+		return s.setFields(value)
 	case "transitions":
 		return texts(map[string]*string{"ack": &s.transitions.Ack, "close": &s.transitions.Close, "reopen": &s.transitions.Reopen})
 	case "close":
@@ -110,10 +88,80 @@ func (s *settings) set(key string, value any) error {
 	return nil
 }
 
+func (s *settings) setPriorities(value any) error {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return fmt.Errorf("priorities: wants P1 to P5 with names")
+	}
+	for k, v := range m {
+		p, known := pipeline.ParsePriority(k)
+		name, isText := v.(string)
+		if !known || p == 0 || !isText {
+			return fmt.Errorf("priorities.%s: wants P1 to P5 with a name", k)
+		}
+		s.priorities[p.String()] = name
+	}
+	return nil
+}
+
+func (s *settings) setFields(value any) error {
+	m, ok := value.(map[string]any)
+	if !ok {
+		return fmt.Errorf("fields: wants field ids with values")
+	}
+	if s.fields == nil {
+		s.fields = map[string]any{}
+	}
+	for k, v := range m {
+		if why := reserved(k); why != "" {
+			return fmt.Errorf("fields.%s: %s", k, why)
+		}
+		s.fields[k] = v
+	}
+	return nil
+}
+
+// names are the words by which a team's own settings differ from the sink's where an issue is read again:
+// its priorities by P1 to P5, and ack; nil where the sink's hold.
+func (s *settings) names(over map[string]any) map[string]string {
+	names := map[string]string{}
+	if _, ok := over["priorities"]; ok {
+		maps.Copy(names, s.priorities)
+	}
+	if _, ok := over["transitions"]; ok {
+		names[nameAck] = s.transitions.Ack
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return names
+}
+
+// nameAck is the word for the status of an ack, among those of priorities.
+const nameAck = "ack"
+
 // resolution is what a ticket is closed with.
 func (s *settings) resolution(why string) string {
 	if strings.HasPrefix(why, "accepted") && s.close.Accepted != "" {
 		return s.close.Accepted
 	}
 	return s.close.Resolution
+}
+
+// CheckSettings judges what a team sets for this sink, and tries the templates in it.
+func (s *Sink) CheckSettings(over map[string]any) error {
+	eff := settings{priorities: map[string]string{}, fields: map[string]any{}}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(over)) {
+		if err := eff.set(key, over[key]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	d := data(pipeline.Ticket{Case: "DK-1"})
+	for _, field := range slices.Sorted(maps.Keys(eff.fields)) {
+		if _, err := s.templates.renderValue(eff.fields[field], d); err != nil {
+			errs = append(errs, fmt.Errorf("fields.%s: %w", field, err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -44,24 +44,6 @@ func TestFieldsAreWhatIsHeld(t *testing.T) {
 	}
 }
 
-func TestPreview(t *testing.T) {
-	w := newWorld(t, jiratest.Options{})
-	in := sample()
-	p, err := w.sink.Preview(t.Context(), in)
-	if err != nil || w.srv.Requests(nil) != 0 {
-		t.Fatalf("Preview() = %v, %d requests; want none", err, w.srv.Requests(nil))
-	}
-	i := w.issue(w.apply(in).Ref.Key)
-	labels, _ := p.Fields["labels"].([]string)
-	if p.Title != i.Summary || p.Body != i.Description || p.Format != "wiki" || p.Fields["priority"] != i.Priority || p.Fields["duedate"] != i.Due || !slices.Equal(labels, i.Labels) {
-		t.Errorf("Preview() = %+v; want what the issue is then, %+v", p, i)
-	}
-	in.Settings = map[string]any{"nonsense": 1}
-	if _, err := w.sink.Preview(t.Context(), in); err == nil || !strings.Contains(err.Error(), "nonsense") {
-		t.Errorf("Preview(wrong settings) = %v; want an error that names them", err)
-	}
-}
-
 func TestListAndRemove(t *testing.T) {
 	w := newWorld(t, jiratest.Options{MaxPage: 2})
 	want := []string{}

@@ -7,100 +7,42 @@ import (
 	"strings"
 	"sync"
 	"text/template"
-	"time"
 
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
-// Data is what templates see. All texts are cleaned of control and invisible characters; in a
-// description_file they are to be put through wiki.
-type Data struct {
-	Case   Case
-	Ticket pipeline.Ticket
-	Reason string // why the ticket is closed; empty while it is open
-	Text   string // docket's own description as wiki markup; only in description_file
-}
-
-// Case is the part of a ticket that most templates want, as plain texts.
-type Case struct {
-	ID, Key, Team, Route       string
-	Title, Description         string
-	Account, AccountName       string
-	Region                     string
-	Resource, ResourceType     string
-	Priority, Severity         string
-	Count, Total               int
-	Since, Due                 string // dates, 2006-01-02; Due is empty without an SLA
-	URL                        string
-	Group, AccountTags, Labels map[string]string
-}
-
-func data(t pipeline.Ticket) Data {
-	line := func(s string) string { return ticket.Line(s, ticket.DescriptionRunes) }
-	day := func(at time.Time) string {
-		if at.IsZero() {
-			return ""
-		}
-		return at.UTC().Format("2006-01-02")
-	}
-	c := Case{
-		ID: t.Case, Key: t.Key, Team: line(t.Team), Route: line(t.Route),
-		Title: ticket.Title(t), Description: ticket.Cut(ticket.Clean(t.Description), ticket.DescriptionRunes),
-		Account: line(t.Account.ID), AccountName: line(t.Account.Name), Region: line(t.Region),
-		Resource: line(t.Resource.ID), ResourceType: line(t.Resource.Type),
-		Priority: t.Priority.String(), Severity: t.Severity.String(), Count: t.Count, Total: t.Total,
-		Since: day(t.Since), Due: day(t.Due), URL: t.CaseURL,
-		Group: map[string]string{}, AccountTags: map[string]string{}, Labels: map[string]string{},
-	}
-	for _, g := range t.Group {
-		c.Group[g.Name] = line(g.Value)
-	}
-	for k, v := range t.Account.Tags {
-		c.AccountTags[k] = line(v)
-	}
-	for _, l := range t.Labels {
-		c.Labels[l] = l
-	}
-	return Data{Case: c, Ticket: t, Reason: line(t.Why)}
-}
+// data is what templates see of a ticket. In a description_file texts are to be put through wiki.
+func data(t pipeline.Ticket) ticket.Data { return ticket.NewData(t) }
 
 // templates compiles each text once. It is safe for concurrent use.
 type templates struct {
 	mu  sync.Mutex
-	all map[string]*template.Template
+	all map[string]*ticket.Template
 }
 
 // templatesKept bounds the cache; texts come from the configuration, so that it is never reached in practice.
 const templatesKept = 1000
 
-func (c *templates) of(text string) (*template.Template, error) {
+func (c *templates) of(text string) (*ticket.Template, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t, ok := c.all[text]; ok {
 		return t, nil
 	}
-	t, err := template.New("").Option("missingkey=zero").Funcs(template.FuncMap{
-		"wiki": wikiText, "lower": strings.ToLower, "upper": strings.ToUpper,
-		"join": func(list []string, by string) string { return strings.Join(list, by) },
-	}).Parse(text)
+	t, err := ticket.Compile("", text, template.FuncMap{"wiki": wikiText})
 	if err != nil {
-		return nil, templateError(err)
+		return nil, err
 	}
 	if c.all == nil || len(c.all) >= templatesKept {
-		c.all = map[string]*template.Template{}
+		c.all = map[string]*ticket.Template{}
 	}
 	c.all[text] = t
 	return t, nil
 }
 
-// templateError drops the prefix that names a template of no name.
-func templateError(err error) error {
-	return fmt.Errorf("the template is wrong: %s", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "template: "), ":"))
-}
-
 // render is a text of the configuration with its templates filled in.
-func (c *templates) render(text string, d Data) (string, error) {
+func (c *templates) render(text string, d ticket.Data) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}
@@ -108,15 +50,11 @@ func (c *templates) render(text string, d Data) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	if err := t.Execute(&b, d); err != nil {
-		return "", templateError(err)
-	}
-	return b.String(), nil
+	return t.Execute(d)
 }
 
 // renderValue renders every text in a value of the configuration.
-func (c *templates) renderValue(v any, d Data) (any, error) {
+func (c *templates) renderValue(v any, d ticket.Data) (any, error) {
 	switch v := v.(type) {
 	case string:
 		return c.render(v, d)
@@ -179,7 +117,18 @@ func (s *Sink) text(t pipeline.Ticket) (fits, whole string, err error) {
 
 // commentText is a comment as wiki markup. Its first line carries the event id.
 func commentText(c pipeline.Comment, limit int) string {
-	s, _ := cutWiki(wiki(ticket.Comment(c)), limit, "\n_Cut here._\n")
+	var b strings.Builder
+	b.WriteString(wiki(ticket.Comment(pipeline.Comment{EventID: c.EventID, Time: c.Time})))
+	for _, l := range c.Lines {
+		mark := "* "
+		if rest, nested := strings.CutPrefix(l, "- "); nested {
+			mark, l = "** ", rest // an item of the list that the line before begins
+		}
+		if l = ticket.Line(l, ticket.DescriptionRunes); l != "" {
+			b.WriteString(mark + wikiText(l) + "\n")
+		}
+	}
+	s, _ := cutWiki(b.String(), limit, "\n_Cut here._\n")
 	return s
 }
 

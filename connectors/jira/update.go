@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -51,12 +52,18 @@ func (w *work) update(ctx context.Context) error {
 	case marked && before.Key != "" && before.Key != w.t.Key:
 		w.ref = pipeline.Ref{}
 		return pipeline.Permanent(fmt.Errorf("%s is the ticket of another case (%s, key %s)", w.issue.Key, before.Case, before.Key))
-	case marked && before.Key == w.t.Key && before.Case == w.t.Case && before.Rev > w.t.Rev:
-		return nil // something newer was written already
 	}
-	if err := w.edit(ctx, before); err != nil {
+	m, err := w.compare(ctx, before)
+	if err != nil {
 		return err
 	}
+	if w.t.Last != nil && before.Case == w.t.Case && before.Rev > w.t.Rev {
+		return nil // something newer was written already. Without Last nobody knows of it: docket's state was lost
+	}
+	if err := w.edit(ctx, before, m); err != nil {
+		return err
+	}
+	failpoint.Hit("jira/edited")
 	stuck, err := w.carry(ctx, before)
 	if err != nil {
 		return err
@@ -84,28 +91,33 @@ func (w *work) hidden(ctx context.Context, err error) error {
 	return err
 }
 
-// edit writes what the three-way comparison leaves, with the property, in one call.
-func (w *work) edit(ctx context.Context, before marker) error {
+// compare makes out what of the issue's fields is to be written.
+func (w *work) compare(ctx context.Context, before marker) (merged, error) {
 	sc, err := w.s.screens.of(ctx, w.issue.project(), w.issue.value("issuetype"))
 	if pipeline.IsPermanent(err) || errors.Is(err, pipeline.ErrForbidden) {
 		// It was moved to where docket may create nothing: the fields that every issue has are kept up.
 		sc, err = &screen{fields: map[string]fieldMeta{}}, nil
 	}
 	if err != nil {
-		return err
+		return merged{}, err
 	}
 	if w.all, err = w.wants(ctx, sc, false); err != nil {
-		return err
+		return merged{}, err
 	}
 	if w.labels, err = w.wantedLabels(); err != nil {
-		return err
+		return merged{}, err
 	}
 	m := w.merge(before, w.all, w.labels)
 	w.kept = m.kept
+	return m, nil
+}
+
+// edit writes what the comparison leaves, with the property, in one call.
+func (w *work) edit(ctx context.Context, before marker, m merged) error {
 	if len(m.fields) == 0 && len(m.update) == 0 && sameMarker(before, m.mark) {
 		return nil
 	}
-	err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
+	err := w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
 	if w.unassign(err, m.fields, m.mark) {
 		err = w.s.c.edit(ctx, w.issue.ID, m.fields, m.update, m.mark)
 	}
@@ -119,7 +131,7 @@ func (w *work) edit(ctx context.Context, before marker) error {
 
 func sameMarker(a, b marker) bool {
 	return a.Version == b.Version && a.Key == b.Key && a.Case == b.Case && a.Gen == b.Gen && a.Rev == b.Rev && a.State == b.State &&
-		a.TwinOf == b.TwinOf && maps.Equal(a.Wrote, b.Wrote) && slices.Equal(a.Group, b.Group)
+		a.TwinOf == b.TwinOf && maps.Equal(a.Wrote, b.Wrote) && maps.Equal(a.Names, b.Names) && slices.Equal(a.Group, b.Group)
 }
 
 // follow is what comes behind the fields and the state: comments, the rest of a long text, links, the

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
@@ -60,6 +61,9 @@ func (s *Sink) signed(h pipeline.Hook) bool {
 	secret := s.config.WebhookSecret.Reveal()
 	if secret == "" {
 		return false
+	}
+	if planted.On("hook-unverified") {
+		return true
 	}
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(h.Body)
@@ -132,8 +136,12 @@ func (s *Sink) Read(ctx context.Context, ref pipeline.Ref) (pipeline.Seen, error
 	}
 	seen.Case, seen.Gen = m.Case, m.Gen
 	seen.WontFix = seen.Closed && s.wontFix(i)
-	seen.Acked = s.config.Transitions.Ack != "" && strings.EqualFold(i.status().Name, s.config.Transitions.Ack)
-	seen.Priority = s.priorityOf(i.value("priority"))
+	ack := s.config.Transitions.Ack
+	if own, ok := m.Names[nameAck]; ok {
+		ack = own
+	}
+	seen.Acked = ack != "" && strings.EqualFold(i.status().Name, ack)
+	seen.Priority = s.priorityOf(i.value("priority"), m.Names)
 	seen.Comments, err = s.c.said(ctx, i.ID)
 	return seen, err
 }
@@ -164,10 +172,11 @@ func (s *Sink) wontFix(i *issue) bool {
 	})
 }
 
-// priorityOf is the priority whose name an issue holds; the most urgent where several have it.
-func (s *Sink) priorityOf(name string) pipeline.Priority {
+// priorityOf is the priority whose name an issue holds, by the team's names before the sink's; the most
+// urgent where several have it.
+func (s *Sink) priorityOf(name string, team map[string]string) pipeline.Priority {
 	for p := pipeline.P1; p <= pipeline.P5; p++ {
-		if own := s.config.priorityName(p); own != "" && strings.EqualFold(own, name) {
+		if own := cmp.Or(team[p.String()], s.config.priorityName(p)); own != "" && strings.EqualFold(own, name) {
 			return p
 		}
 	}

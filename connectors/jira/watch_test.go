@@ -175,3 +175,21 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+// TestReadByTheTeamsNames: a team that calls things differently is understood without its settings at hand.
+func TestReadByTheTeamsNames(t *testing.T) {
+	w := newWorld(t, jiratest.Options{Projects: []jiratest.Project{{Key: "SEC", Priorities: []string{"Blocker", "High", "Minor"}}}}, func(_ *jiratest.Server, c *Config) {
+		c.Transitions.Ack = "Taken"
+	})
+	in := sample()
+	in.Settings = map[string]any{"priorities": map[string]any{"P1": "Blocker", "P2": "Minor"}, "transitions": map[string]any{"ack": "In Progress"}}
+	out := w.apply(in)
+	w.do(w.srv.Transition(out.Ref.Key, "In Progress", ""))
+	for name, want := range map[string]pipeline.Priority{"Blocker": pipeline.P1, "Minor": pipeline.P2} {
+		w.do(w.srv.Edit(out.Ref.Key, "priority", name))
+		s, err := w.sink.Read(t.Context(), out.Ref)
+		if err != nil || s.Priority != want || !s.Acked {
+			t.Errorf("Read() of %s = %s, acked %v, %v; want %s, acked", name, s.Priority, s.Acked, err, want)
+		}
+	}
+}

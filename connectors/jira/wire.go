@@ -35,13 +35,16 @@ type marker struct {
 	Version int               `json:"v"`
 	Key     string            `json:"key,omitempty"`
 	Case    string            `json:"case,omitempty"`
+	Home    string            `json:"installation,omitempty"`
 	Gen     int               `json:"gen,omitempty"`
 	Rev     uint64            `json:"rev,omitempty"`
 	State   string            `json:"state,omitempty"` // open or closed: what docket last wanted
 	Wrote   map[string]string `json:"wrote,omitempty"` // by field: digest of what docket last wrote
 	// Group is what the case is grouped by, so that a ticket can be told from another without docket's state.
-	Group  []pipeline.GroupValue `json:"group,omitempty"`
-	TwinOf string                `json:"twin_of,omitempty"`
+	Group []pipeline.GroupValue `json:"group,omitempty"`
+	// Names are the team's names of priorities and of the status of an ack, where it has its own.
+	Names  map[string]string `json:"names,omitempty"`
+	TwinOf string            `json:"twin_of,omitempty"`
 }
 
 const markerVersion = 1

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -152,6 +153,7 @@ func (w *work) walk(ctx context.Context, i *issue, g goal) error {
 		if err := w.s.c.transit(ctx, i.ID, next.ID, next.filled); err != nil {
 			return named(fmt.Sprintf("setting %s to %q", i.Key, next.To.Name), err)
 		}
+		failpoint.Hit("jira/stepped")
 		w.wrote, w.moved = true, w.moved || i == w.issue
 		at = next.To
 		seen[strings.ToLower(at.Name)] = true

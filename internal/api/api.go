@@ -199,6 +199,8 @@ type SinkRow struct {
 	LastError   string    `json:"last_error,omitempty"` // the last call that failed
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"` // the last call that the sink took
+	Polled      time.Time `json:"polled,omitzero"`       // when it was last asked what people changed, and answered
+	PollError   string    `json:"poll_error,omitempty"`  // why it was not, the last time
 	Stopped     string    `json:"stopped,omitempty"`     // its credentials are refused: nothing is sent
 	Held        string    `json:"held,omitempty"`        // why no call starts now: brake, credentials, retry_after, breaker
 	HeldTill    time.Time `json:"held_till,omitzero"`    // no call before, as the sink asked, or the breaker's next try

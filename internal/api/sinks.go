@@ -66,6 +66,7 @@ type Difference struct {
 	Key    string       `json:"key,omitempty"`
 	Ref    pipeline.Ref `json:"ref"`              // the record it is about
 	Keep   pipeline.Ref `json:"keep,omitzero"`    // twin: the record that stays
+	Open   bool         `json:"open,omitempty"`   // wrong state: the record is open
 	What   string       `json:"what"`             // for people
 	Repair string       `json:"repair,omitempty"` // what --repair does; empty where a person has to decide
 	Done   bool         `json:"done,omitempty"`   // repaired

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
@@ -22,7 +23,10 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if err := a.input(ctx, message{Interaction: &in}, "i/"+in.ID); err != nil {
 		return api.ActResult{}, err
 	}
-	a.pulled(&in)
+	failpoint.Hit("act/stored")
+	if a.pulled(&in) {
+		defer a.brakeAsDecided()
+	}
 	inputs, err := a.stream.InputsLastSeq(ctx)
 	if err != nil {
 		return api.ActResult{}, err

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -74,6 +73,7 @@ type App struct {
 	failing    sync.Once
 	closing    sync.Once
 	closed     error
+	brakeMu    sync.Mutex   // of those who carry the brake over from state
 	brakeOn    atomic.Bool  // outside writes must not start
 	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
 	run        atomic.Bool  // a run or an apply is under way
@@ -150,8 +150,6 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	so := stream.Options{
 		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
 		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
-		// Claims may belong to actions that this state has not issued: they are made again from it.
-		Apart: func() error { return lose(filepath.Join(dir, claimsFile)) },
 	}
 	if cfg.NATS != nil {
 		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
@@ -189,14 +187,6 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		}
 	}
 	return a.issueRenamed(ctx, g)
-}
-
-// lose removes a file that may not be there.
-func lose(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("making the claims again: %w", err)
-	}
-	return nil
 }
 
 // openClaims opens the claims, and rebuilds them from state where they were lost.

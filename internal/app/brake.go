@@ -34,11 +34,27 @@ func (a *App) startBrake(ctx context.Context, meta triage.Meta) error {
 // braked reports whether no outside write may start.
 func (a *App) braked() bool { return a.o.HoldSinks || a.brakeOn.Load() || !a.brakeKnown.Load() }
 
-// pulled makes the brake work at once: what was asked is durable by now, and triage may be busy.
-func (a *App) pulled(in *pipeline.Interaction) {
+// pulled makes the brake work at once: what was asked is durable by now, and triage may be busy. When
+// it says that it did, brakeAsDecided follows once triage has applied it.
+func (a *App) pulled(in *pipeline.Interaction) bool {
 	if in.Verb == pipeline.VerbBrakeOn {
 		a.brakeOn.Store(true)
 	}
+	return in.Verb == pipeline.VerbBrakeOn
+}
+
+// brakeAsDecided makes the brake what state says. Triage does so itself when it changes the brake; but what
+// was pulled may change nothing, where it was asked for twice, or taken back at once.
+func (a *App) brakeAsDecided() {
+	a.brakeMu.Lock()
+	defer a.brakeMu.Unlock()
+	snap, err := a.store.View()
+	if err != nil {
+		a.o.Log.Error("reading the brake", "err", err)
+		return
+	}
+	defer snap.Close()
+	a.brakeOn.Store(snap.Meta().Brake.On)
 }
 
 // brakeVerb reports whether an interaction is about the brake and names no case.

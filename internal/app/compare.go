@@ -25,6 +25,7 @@ func (k *knownTicket) id() string { return triage.CaseID(k.number) }
 type comparison struct {
 	sink         string
 	installation string
+	watched      bool              // the sink tells what people did: a state of theirs is taken in, not undone
 	settled      time.Time         // tickets whose last write is younger may not show in the list yet
 	tickets      []knownTicket     // by case
 	keys         map[string]uint64 // every ticket key that the groups in state ever had, and its group's newest case
@@ -106,11 +107,20 @@ func (c *comparison) ticket(k *knownTicket) {
 	case l.Ref.Key != "" && l.Ref.Key != e.Ref.Key:
 		c.add(api.DiffMoved, k, l.Ref, pipeline.Ref{}, "follow it", "%s is called %s now", nameOf(e.Ref), nameOf(l.Ref))
 	case l.Open && !e.WantOpen && !e.LeftOpen:
-		c.add(api.DiffState, k, l.Ref, pipeline.Ref{}, "close it", "%s is open; its case is closed", nameOf(l.Ref))
+		c.add(api.DiffState, k, l.Ref, pipeline.Ref{}, c.bring("close it"), "%s is open; its case is closed", nameOf(l.Ref))
+		c.out[len(c.out)-1].Open = true
 	case !l.Open && e.WantOpen && e.IsOpen:
-		c.add(api.DiffState, k, l.Ref, pipeline.Ref{}, "open it again", "%s is closed; its case is open", nameOf(l.Ref))
+		c.add(api.DiffState, k, l.Ref, pipeline.Ref{}, c.bring("open it again"), "%s is closed; its case is open", nameOf(l.Ref))
 	}
 	c.twins(k, hits, e.Ref)
+}
+
+// bring is what is done about a state that is not docket's.
+func (c *comparison) bring(back string) string {
+	if c.watched {
+		return "take it in as what a person did"
+	}
+	return back
 }
 
 // unrecorded: state knows no record. One that is there is the ticket all the same.

@@ -155,7 +155,7 @@ func claimEntries(out *[]state.ClaimEntry) func(*triage.Case) bool {
 	return func(c *triage.Case) bool {
 		for sink, e := range c.Entries {
 			if e.N > 0 {
-				*out = append(*out, state.ClaimEntry{Key: deliver.ClaimKey(sink, c.ID()), N: e.N, InFlight: e.St == triage.Inflight})
+				*out = append(*out, state.ClaimEntry{Key: deliver.ClaimKey(sink, c.ID()), N: e.N, InFlight: e.St == triage.Inflight || e.Awaited})
 			}
 		}
 		return true

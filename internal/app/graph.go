@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docket-hub/docket/config"
@@ -184,7 +185,34 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		if _, tells := made.(pipeline.Watcher); s.Poll > 0 && !tells {
 			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].poll", i), 0, 0, "a sink of type %s cannot tell what people change: take the key out", s.Type))
 		}
+		errs = append(errs, teamSettings(cfg, s.Name, made)...)
 		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
+	}
+	return errs
+}
+
+// teamSettings judges what teams set for a sink.
+func teamSettings(cfg *config.Config, name string, sink pipeline.Sink) []error {
+	judge, can := sink.(pipeline.SettingsChecker)
+	if !can {
+		return nil
+	}
+	var errs []error
+	for i, t := range cfg.Teams {
+		over, given := t.Sinks[name]
+		if !given {
+			continue
+		}
+		for _, err := range leaves(judge.CheckSettings(over)) {
+			if err == nil {
+				continue
+			}
+			path, text := fmt.Sprintf("teams[%d].sinks.%s", i, name), err.Error()
+			if key, rest, found := strings.Cut(text, ": "); found && !strings.Contains(key, " ") {
+				path, text = path+"."+key, rest
+			}
+			errs = append(errs, cfg.ErrorAt(path, 0, 0, "%s", text))
+		}
 	}
 	return errs
 }

@@ -79,7 +79,16 @@ func (r *reader) Sinks(context.Context) ([]api.SinkRow, error) {
 		at[s.Name] = len(out)
 		out = append(out, api.SinkRow{Name: s.Name, Type: s.Type})
 	}
-	err := r.view(func(snap *state.Snapshot) error {
+	marks, err := r.store.Watermarks()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range marks {
+		if i, ok := at[strings.TrimPrefix(w.Name, sinkMark)]; ok && isSinkMark(w.Name) {
+			out[i].Polled, out[i].PollError = w.LastSuccess, w.LastError
+		}
+	}
+	err = r.view(func(snap *state.Snapshot) error {
 		return snap.EachBusy(func(c *triage.Case) bool {
 			for sink, e := range c.Entries {
 				i, ok := at[sink]

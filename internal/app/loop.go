@@ -31,14 +31,14 @@ const (
 	gatherBusy = 40 * time.Millisecond
 	// Actions are issued this long after what asks for them, so that what belongs together is one
 	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
-	issueSoon  = 20 * time.Millisecond
+	issueSoon  = 5 * time.Millisecond
 	issueQuiet = 100 * time.Millisecond
 	issueFlood = time.Second
 	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
-	giveWayFor  = time.Second
+	giveWayFor  = 5 * time.Second
 	giveWayLook = 5 * time.Millisecond
 	// readRetry is the pause after a read that failed.
 	readRetry = time.Second
@@ -60,6 +60,7 @@ type loop struct {
 
 	hold     atomic.Bool // actions are held back
 	sweeping bool
+	full     bool // the last issue reached its bound: more is due
 	only     atomic.Pointer[map[string]bool]
 	position struct {
 		sync.Mutex
@@ -169,7 +170,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				n, err := l.take(b)
+				n, err := l.take(b, false)
 				if err != nil {
 					return err
 				}
@@ -181,16 +182,23 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			continue
 		}
+		if l.full {
+			issue.timer.Reset(0)
+		}
 		select {
 		case b := <-l.batches:
 			if !b.inputs {
 				l.giveWay(ctx)
 			}
-			n, err := l.take(b)
+			// What outcomes and people ask for needs no company; while findings wait for theirs, it waits with them.
+			at := b.inputs && issue.since.IsZero()
+			n, err := l.take(b, at)
 			if err != nil {
 				return err
 			}
-			issue.after(n)
+			if !at {
+				issue.after(n)
+			}
 		case <-issue.timer.C:
 			issue.since = time.Time{}
 			if err := l.decide(nil, true); err != nil {
@@ -266,9 +274,9 @@ func (l *loop) giveWay(ctx context.Context) {
 	}
 }
 
-// take decides one batch of messages and says how many findings were in it.
+// take decides one batch of messages, with issue what is due too, and says how many findings were in it.
 // What cannot even be read is kept as a reject.
-func (l *loop) take(b batch) (findings int, err error) {
+func (l *loop) take(b batch, issue bool) (findings int, err error) {
 	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
@@ -288,7 +296,7 @@ func (l *loop) take(b batch) (findings int, err error) {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return findings, l.decide(inputs, false)
+	return findings, l.decide(inputs, issue)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
@@ -430,9 +438,12 @@ func (l *loop) commit(inputs []triage.Input) error {
 		failpoint.Hit("triage/committed")
 	}
 	if cs.Meta.Brake.On != before.Brake.On {
+		l.app.brakeMu.Lock()
 		l.app.brakeOn.Store(cs.Meta.Brake.On)
+		l.app.brakeMu.Unlock()
 	}
 	l.sweeping = cs.Meta.Sweep != 0
+	l.full = sum.Issued >= triage.IssueAtOnce
 	l.app.o.Metrics.decided(sum, cs.Rejects)
 	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)
 	if len(cs.Outbox) > 0 {

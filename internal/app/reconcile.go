@@ -113,7 +113,11 @@ func (a *App) repair(ctx context.Context, list []api.Difference, p api.Progress)
 			case api.DiffDeleted, api.DiffState:
 				o.Ref = c.Entries[d.Sink].Ref // one more write finds out, and brings it back into line
 			}
-			if err := a.input(ctx, message{Outcome: &o}, "reconcile/"+rand.Text()); err != nil {
+			m, err := a.repairing(ctx, d, o)
+			if err != nil {
+				return err
+			}
+			if err := a.input(ctx, m, "reconcile/"+rand.Text()); err != nil {
 				return err
 			}
 		}
@@ -123,6 +127,25 @@ func (a *App) repair(ctx context.Context, list []api.Difference, p api.Progress)
 		return err
 	}
 	return a.deliverOnly(ctx, groups, p)
+}
+
+// repairing is the input that repairs a difference: what a person did is read and judged as
+// such where the sink can tell, everything else is a word about the record.
+func (a *App) repairing(ctx context.Context, d *api.Difference, o pipeline.Outcome) (message, error) {
+	if d.Kind != api.DiffState {
+		return message{Outcome: &o}, nil
+	}
+	for i := range a.Graph().Sinks {
+		s := &a.Graph().Sinks[i]
+		if w, can := s.Sink.(pipeline.Watcher); can && s.Name == d.Sink {
+			seen, err := w.Read(ctx, d.Ref)
+			if err != nil {
+				return message{}, fmt.Errorf("sink %s: %s", d.Sink, a.Graph().mask.String(err.Error()))
+			}
+			return message{Reading: &triage.Reading{Sink: d.Sink, Seen: seen}}, nil
+		}
+	}
+	return message{Outcome: &o}, nil
 }
 
 // deliverOnly waits for the actions of these groups. Where actions are held back, nothing else goes.
@@ -166,6 +189,7 @@ func (a *App) compareAll(ctx context.Context, p api.Progress) (api.Reconciliatio
 		if _, repeats := s.Sink.(pipeline.Repeater); !repeats {
 			c.settled = c.settled.Add(-s.Unsure.Grace - s.Unsure.Lag)
 		}
+		_, c.watched = s.Sink.(pipeline.Watcher)
 		err := lister.List(ctx, func(l pipeline.Listed) error {
 			c.records = append(c.records, l)
 			p("listing "+s.Name, len(c.records), 0)
@@ -180,6 +204,11 @@ func (a *App) compareAll(ctx context.Context, p api.Progress) (api.Reconciliatio
 			continue
 		}
 		row, found := c.run()
+		if w, can := s.Sink.(pipeline.Watcher); can {
+			if found, err = confirmed(ctx, w, found, p); err != nil {
+				failed = append(failed, fmt.Errorf("sink %s: %s", s.Name, g.mask.String(err.Error())))
+			}
+		}
 		out.Sinks = append(out.Sinks, row)
 		out.Differences = append(out.Differences, found...)
 	}
@@ -188,6 +217,38 @@ func (a *App) compareAll(ctx context.Context, p api.Progress) (api.Reconciliatio
 	}
 	out.Left = len(out.Differences)
 	return out, errors.Join(failed...)
+}
+
+// confirmed leaves the differences that a fresh read of the record bears out: a list
+// comes from an index, which is behind, and misses records that lost a label.
+func confirmed(ctx context.Context, w pipeline.Watcher, found []api.Difference, p api.Progress) ([]api.Difference, error) {
+	var out []api.Difference
+	for i := range found {
+		d := &found[i]
+		p("reading "+d.Sink, i, len(found))
+		seen, err := w.Read(ctx, d.Ref)
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+		if err != nil {
+			return out, fmt.Errorf("reading %s: %w", nameOf(d.Ref), err)
+		}
+		there := true
+		switch d.Kind {
+		case api.DiffDeleted:
+			there = seen.Deleted
+		case api.DiffState:
+			there = !seen.Deleted && seen.Closed != d.Open
+		case api.DiffTwin, api.DiffOrphan:
+			there = !seen.Deleted && !seen.Closed
+		case api.DiffMoved, api.DiffUnknown:
+			there = !seen.Deleted
+		}
+		if there {
+			out = append(out, *d)
+		}
+	}
+	return out, nil
 }
 
 // knownTickets is what state says of every ticket, by sink, and every key that its groups ever had.

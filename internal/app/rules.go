@@ -96,18 +96,6 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		settings[t.Name] = t.Sinks
 	}
 	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
-	renderers := map[string]pipeline.Renderer{}
-	for _, s := range g.Sinks {
-		if x, ok := s.Sink.(pipeline.Renderer); ok {
-			renderers[s.Name] = x
-		}
-	}
-	r.Fields = func(sink string, t *pipeline.Ticket) pipeline.Fields {
-		if x := renderers[sink]; x != nil {
-			return x.Fields(*t)
-		}
-		return nil
-	}
 	routes := map[string]string{}
 	routeDigests(cfg.Route, "route", "", routes)
 	r.SinkConfig = func(team, route, sink string) string {

@@ -192,6 +192,9 @@ func (x *trial) apply(ctx context.Context) (string, error) {
 	if got.Held != nil {
 		x.t.Last = got.Held
 	}
+	if err == nil {
+		x.t.WasOpen = x.t.Open
+	}
 	return wordOf(got.Ref), err
 }
 
@@ -272,6 +275,13 @@ func (x *trial) close(ctx context.Context) (string, error) {
 	x.t.Rev++
 	x.t.Open, x.t.Why, x.t.Comments = false, "fixed", nil
 	fact, err := x.apply(ctx)
+	w, can := x.s.Sink.(pipeline.Watcher)
+	if err == nil && can {
+		var seen pipeline.Seen
+		if seen, err = w.Read(ctx, x.t.Ref); err == nil && !seen.Closed {
+			err = errors.New("it is still open: see how transitions.close is set")
+		}
+	}
 	x.t.Open = err != nil
 	return fact, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
@@ -142,6 +143,7 @@ func (a *App) Hook(_ context.Context, sink string, h pipeline.Hook) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	failpoint.Hit("hook/received")
 	for _, c := range changes {
 		w.add(c, time.Now().Add(hintWait))
 	}
@@ -318,6 +320,7 @@ func (w *watch) poll(ctx context.Context) (err error) {
 		}
 		st.Records++
 	}
+	failpoint.Hit("watch/polled")
 	st.Watermark = mark
 	return nil
 }
@@ -372,6 +375,7 @@ func (w *watch) read(ctx context.Context, ref pipeline.Ref) error {
 	if err != nil {
 		return fmt.Errorf("reading ticket %s: %w", ref.ID, err)
 	}
+	failpoint.Hit("watch/read")
 	readings, err := w.readings(s)
 	if err != nil {
 		return err

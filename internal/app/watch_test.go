@@ -222,6 +222,12 @@ func TestPeopleActWhileDocketIsDown(t *testing.T) {
 	eventually(t, "the poll found both", func() bool {
 		return x.caseAt(ids[1]).State == "closed" && strings.Contains(x.story(ids[2]), "on my list")
 	})
+	c := api.NewClient(x.url, bossToken)
+	defer c.Close()
+	eventually(t, "the list of sinks says when it was asked", func() bool {
+		rows, err := c.Sinks(t.Context())
+		return err == nil && slices.ContainsFunc(rows, func(r api.SinkRow) bool { return r.Name == "board" && !r.Polled.IsZero() && r.PollError == "" })
+	})
 	x.stop()
 	x.begin() // nothing is told a second time
 	eventually(t, "the comment stands in the other ticket", func() bool { return strings.Contains(x.file(2), "on my list") })

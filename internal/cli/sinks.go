@@ -24,8 +24,8 @@ func (p *program) sinksList() *cobra.Command {
 		Use: "list", Short: "List sinks with what waits for them",
 		Long: `List shows each sink: its open tickets, what is on its way to it and since when, what is
 stuck, and the last call that it took or refused. "stopped" is a sink that refuses
-our credentials, "no answer" one whose breaker is open; what its calls say is known
-while docket runs.
+our credentials, "held" one that nothing is sent to now and why. What its calls say is
+known while docket runs.
 
   docket sinks list`,
 		Args: arguments(0, 0, ""),
@@ -67,6 +67,9 @@ func drawSinks(pg *page, rows []api.SinkRow) {
 		}
 		if why != "" && !r.LastErrorAt.IsZero() {
 			why = stamp(r.LastErrorAt) + ": " + why
+		}
+		if r.PollError != "" && why == "" {
+			why = "asking what people changed: " + r.PollError
 		}
 		t.row(r.Name, r.Type, state, r.Waiting, stamp(r.Oldest), r.Parked, r.Dead, r.Gone, stamp(r.LastSuccess), why)
 	}
@@ -131,7 +134,7 @@ func sinkTestError(tests []api.SinkTest) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s of %s failed: %s", count(len(failed), "sink"), count(len(tests), "sink"), clean(strings.Join(failed, ", ")))
+	return fmt.Errorf("%d of %s failed: %s", len(failed), count(len(tests), "sink"), clean(strings.Join(failed, ", ")))
 }
 
 func drawSinkTests(pg *page, tests []api.SinkTest) {

@@ -56,6 +56,13 @@ func workload(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "docket.yaml"), []byte(configuration))
+	fill(t, dir, distinct)
+	return dir
+}
+
+// fill writes the findings, so many of them different.
+func fill(t testing.TB, dir string, distinct int) {
+	t.Helper()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	part := 0
@@ -69,7 +76,6 @@ func workload(t *testing.T) string {
 			part++
 		}
 	}
-	return dir
 }
 
 // finding is the n-th distinct finding: resource n of group n mod groups.
@@ -104,19 +110,25 @@ func must(t *testing.T, bin, dir string, args ...string) string {
 	return out
 }
 
+// killer kills runs of docket.
+type killer struct {
+	r    *rand.Rand
+	made func() int // tickets so far
+	cmd  func(args ...string) *exec.Cmd
+}
+
 // kill starts a command and sends SIGKILL after a random number of further
 // tickets or a random time, whichever comes first. It reports false when the command ended before.
-func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
+func (k *killer) kill(t *testing.T, args ...string) bool {
 	t.Helper()
-	before := len(tickets(t, dir))
+	before := k.made()
 	// While no ticket is there the kill comes at any time, reading and deciding
 	// included; after that it waits for a few further tickets, so that it falls in the midst of delivery.
-	more, limit := 1+r.IntN(4), 20*time.Second
-	if before == 0 && r.IntN(6) > 0 {
-		more, limit = 1, time.Duration(20+r.IntN(300))*time.Millisecond
+	more, limit := 1+k.r.IntN(4), 20*time.Second
+	if before == 0 && k.r.IntN(6) > 0 {
+		more, limit = 1, time.Duration(20+k.r.IntN(300))*time.Millisecond
 	}
-	cmd := exec.Command(bin, args...)
-	cmd.Dir = dir
+	cmd := k.cmd(args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
@@ -135,14 +147,50 @@ func kill(t *testing.T, r *rand.Rand, bin, dir string, args ...string) bool {
 			return false
 		case <-time.After(time.Millisecond):
 		}
-		if len(tickets(t, dir)) >= before+more || time.Since(start) > limit {
+		if k.made() >= before+more || time.Since(start) > limit {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			<-ended
-			t.Logf("killed %s after start, %d of %d tickets on disk", time.Since(start).Round(time.Millisecond), len(tickets(t, dir)), groups)
+			t.Logf("killed %s after start, %d of %d tickets made", time.Since(start).Round(time.Millisecond), k.made(), groups)
 			return true
 		}
+	}
+}
+
+// storm kills runs until at least n kills were sent and three fifths of n fell between the first ticket
+// and the last, and returns how many were sent.
+func (k *killer) storm(t *testing.T, n int) int {
+	t.Helper()
+	between, sent := 0, 0
+	for sent < n || between < n*3/5 {
+		before := k.made()
+		if !k.kill(t, "run", "--once") {
+			break
+		}
+		sent++
+		if k.made() > 0 && before < groups {
+			between++
+		}
+	}
+	t.Logf("%d SIGKILLs, %d of them between the first ticket and the last", sent, between)
+	if want := n * 3 / 5; between < want {
+		t.Errorf("%d kills fell between the first ticket and the last, want at least %d", between, want)
+	}
+	return sent
+}
+
+// onDiskIn kills runs in a folder with a file sink.
+func onDiskIn(t *testing.T, bin, dir string) *killer {
+	t.Helper()
+	return &killer{
+		r:    seed(t),
+		made: func() int { return len(tickets(t, dir)) },
+		cmd: func(args ...string) *exec.Cmd {
+			cmd := exec.Command(bin, args...)
+			cmd.Dir = dir
+			return cmd
+		},
 	}
 }
 
@@ -196,23 +244,8 @@ func kills() int {
 // TestKilledRunsMakeEveryTicketOnce: runs are killed until enough kills fell between the
 // first ticket and the last; then one run ends in peace.
 func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
-	bin, r := binary(t), seed(t)
-	dir := workload(t)
-	between, sent := 0, 0
-	for sent < kills() || between < kills()*3/5 {
-		before := len(tickets(t, dir))
-		if !kill(t, r, bin, dir, "run", "--once") {
-			break
-		}
-		sent++
-		if n := len(tickets(t, dir)); n > 0 && before < groups {
-			between++
-		}
-	}
-	t.Logf("%d SIGKILLs, %d of them between the first ticket and the last", sent, between)
-	if want := kills() * 3 / 5; between < want {
-		t.Errorf("%d kills fell between the first ticket and the last, want at least %d", between, want)
-	}
+	bin, dir := binary(t), workload(t)
+	onDiskIn(t, bin, dir).storm(t, kills())
 	must(t, bin, dir, "run", "--once")
 	counted(t, dir)
 	must(t, bin, dir, "run", "--once")
@@ -223,8 +256,7 @@ func TestKilledRunsMakeEveryTicketOnce(t *testing.T) {
 // TestPlanApplyAgain: plan says 300 tickets, apply makes exactly those, a second run none;
 // an apply that was killed finishes when it is run again.
 func TestPlanApplyAgain(t *testing.T) {
-	bin, r := binary(t), seed(t)
-	dir := workload(t)
+	bin, dir := binary(t), workload(t)
 	must(t, bin, dir, "plan", "--out", "plan.json")
 	b, err := os.ReadFile(filepath.Join(dir, "plan.json"))
 	if err != nil {
@@ -244,8 +276,9 @@ func TestPlanApplyAgain(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "data")); !os.IsNotExist(err) {
 		t.Errorf("plan left a data folder behind: %v", err)
 	}
+	k := onDiskIn(t, bin, dir)
 	for range 3 {
-		if !kill(t, r, bin, dir, "apply", "plan.json") {
+		if !k.kill(t, "apply", "plan.json") {
 			break
 		}
 	}

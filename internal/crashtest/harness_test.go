@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -111,7 +112,8 @@ type world struct {
 
 	mu           sync.Mutex
 	want         map[int]wanted
-	docs, pushes int // documents written, requests sent
+	byHand       []int // groups whose tickets a person closed
+	docs, pushes int   // documents written, requests sent
 }
 
 // wanted is what must become of a group of findings.
@@ -131,7 +133,7 @@ func newWorld(t testing.TB, tr tracker, env ...string) *world {
 	t.Helper()
 	w := &world{t: t, patient: 2 * time.Minute, dir: t.TempDir(), bin: tagged(t), tracker: tr, addr: freeAddress(t), want: map[int]wanted{}}
 	tr.start(w)
-	w.env = append(env, "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
+	w.env = append(append(w.env, env...), "DOCKET_PUSH_TOKEN="+pushToken, "GOMAXPROCS=2")
 	w.configure()
 	return w
 }
@@ -218,7 +220,6 @@ func (w *world) start(env []string, args ...string) *process {
 	w.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		w.tracker.leaks(w.t, p.args, p.out.String())
 	})
 	return p
 }
@@ -243,6 +244,7 @@ func (p *process) killed() bool {
 		<-p.done
 		p.w.t.Fatalf("docket %s did not end in time\n%s", p.args, p.out.String())
 	}
+	noSecret(p.w.t, p.args, p.out.String())
 	if p.err == nil {
 		return false
 	}
@@ -324,6 +326,26 @@ func (w *world) post(authorization, status string, at time.Time, groups []int, r
 	return answer.StatusCode
 }
 
+// ask asks the daemon; "" without an answer.
+func (w *world) ask(path string) string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.addr+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+pushToken)
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(b)
+}
+
 // lines are reports about the resources of each group, one a line.
 func (w *world) lines(status string, at time.Time, groups, resources []int) *bytes.Buffer {
 	w.t.Helper()
@@ -388,11 +410,14 @@ func report(group, resource int, status string, at time.Time) map[string]any {
 		"SchemaVersion": "2018-10-08", "Id": fmt.Sprintf("sample/%d/%d", group, resource), "ProductArn": "arn:aws:securityhub:eu-west-1::product/sample/scanner",
 		"ProductName": "Sample Scanner", "GeneratorId": fmt.Sprintf("sample-rule-%04d", group), "AwsAccountId": account, "Region": "eu-west-1",
 		"CreatedAt": "2026-01-01T00:00:00Z", "UpdatedAt": at.Format(time.RFC3339), "Severity": map[string]any{"Label": "HIGH"},
-		"Types": []string{"Software and Configuration Checks"}, "Title": fmt.Sprintf("Sample rule %04d fails", group), "Description": "sample",
+		"Types": []string{"Software and Configuration Checks"}, "Title": title(group), "Description": "sample",
 		"Resources":  []any{map[string]any{"Type": "AwsEc2Instance", "Id": arn, "Region": "eu-west-1"}},
 		"Compliance": map[string]any{"Status": status}, "RecordState": "ACTIVE", "Workflow": map[string]any{"Status": "NEW"},
 	}
 }
+
+// title is what the ticket of a group is called.
+func title(group int) string { return fmt.Sprintf("Sample rule %04d fails", group) }
 
 func span(from, to int) []int {
 	var out []int

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/internal/planted"
 )
 
@@ -25,6 +26,14 @@ var catches = map[string]catch{
 	}},
 	"answer-before-stored": {"R2", answered},
 	"token-unchecked":      {"R11", forged},
+	"hook-unverified":      {"R11", forgedHook},
+	"claims-ignored":       {"R1", made},
+	"claim-unflushed":      {"R1", made},
+	"blind-retry":          {"R4", lostAnswers},
+	"one-look":             {"R4", lostAnswers},
+	"label-not-written":    {"R4", lostAnswers},
+	"retry-after-ignored":  {"R5", limited},
+	"secret-in-error":      {"R13", badGateway},
 }
 
 // recorder is a test whose failures are wanted: they are kept, and end no test but the part under it.
@@ -91,6 +100,7 @@ func TestEveryDefectIsHunted(t *testing.T) {
 // pass without it.
 func TestReliabilityPlanted(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began := time.Now()
 	caught := 0
 	var mu sync.Mutex
@@ -133,6 +143,86 @@ func forged(t testing.TB, env ...string) verdict {
 	for n, token := range []string{"Bearer wrong", "Bearer " + pushToken[:len(pushToken)-1], "Basic " + pushToken, ""} {
 		if code := w.post(token, failed, first, []int{n}, 1); code != http.StatusUnauthorized {
 			t.Errorf("a request with the authorization %.12q was answered %d; want 401", token, code)
+		}
+	}
+	_ = d.cmd.Process.Kill()
+	d.killed()
+	return w.settle()
+}
+
+// slow is a Jira whose index is behind by more than a restart takes.
+func slow() *jira {
+	return &jira{
+		unsure:  "{deadline: 2s, pause: 0s, late: 0s, grace: 2s, lag: 3s, settle: 2500ms, looks: 2, lease: 5s}",
+		options: jiratest.Options{IndexLag: 2500 * time.Millisecond},
+	}
+}
+
+// made kills docket when an issue is made and nothing of it written down.
+func made(t testing.TB, env ...string) verdict {
+	return dieAt(t, slow(), "deliver/answered", 1, env...)
+}
+
+// lostAnswers makes issues whose answers do not come.
+func lostAnswers(t testing.TB, env ...string) verdict {
+	j := slow()
+	w := newWorld(t, j, env...)
+	j.Inject(jiratest.Rule{Route: creates, Times: 3, Fault: jiratest.Fault{Kind: jiratest.DropAfter}})
+	w.file("findings", failed, first, span(0, 4), 1)
+	w.must("run", "--once")
+	return w.settle()
+}
+
+// limited asks docket to wait.
+func limited(t testing.TB, env ...string) verdict {
+	const wait = 3 * time.Second
+	j := slow()
+	w := newWorld(t, j, env...)
+	j.Inject(jiratest.Rule{Route: creates, Times: 1, Fault: jiratest.Fault{Kind: jiratest.AnswerBefore, Status: http.StatusTooManyRequests, RetryAfter: "3"}})
+	w.file("findings", failed, first, span(0, 1), 1)
+	w.must("run", "--once")
+	var asked time.Time
+	for _, r := range j.RequestLog() {
+		switch {
+		case r.Route != creates:
+		case r.Status == http.StatusTooManyRequests:
+			asked = r.At
+		case asked.IsZero():
+			t.Errorf("a create came before the server asked to wait")
+		case r.At.Sub(asked) < wait:
+			t.Errorf("the server asked to wait %s; the next create came after %s", wait, r.At.Sub(asked))
+		}
+	}
+	return w.settle()
+}
+
+// badGateway answers as a proxy does, after the effect.
+func badGateway(t testing.TB, env ...string) verdict {
+	j := slow()
+	w := newWorld(t, j, env...)
+	j.Inject(jiratest.Rule{Route: creates, Times: 2, Fault: jiratest.Fault{Kind: jiratest.AnswerAfter, Status: http.StatusBadGateway}})
+	w.file("findings", failed, first, span(0, 3), 1)
+	w.must("run", "--once")
+	return w.settle()
+}
+
+// forgedHook tells of a change in the tracker's name, with a wrong signature and with none.
+func forgedHook(t testing.TB, env ...string) verdict {
+	w := newWorld(t, &jira{}, env...)
+	d := w.daemon(nil)
+	for _, signature := range []string{"sha256=" + strings.Repeat("0", 64), ""} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.addr+"/hooks/out", strings.NewReader(`{"webhookEvent":"jira:issue_updated","issue":{"id":"10001","key":"SEC-1"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Hub-Signature", signature)
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("a webhook with the signature %.12q was answered %d; want 401", signature, answer.StatusCode)
 		}
 	}
 	_ = d.cmd.Process.Kill()

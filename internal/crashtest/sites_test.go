@@ -3,14 +3,17 @@ package crashtest
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/internal/failpoint"
 )
 
@@ -20,51 +23,73 @@ type scenario func(w *world, env []string) bool
 // place is where a site of failpoint.Sites is reached.
 type place struct {
 	scenario scenario
+	trackers []func() tracker
 	// again: a process passes it once, so that the second hit is in the next process.
 	again bool
 }
 
+// A site is reached with one tracker or with two.
+var (
+	onDisk = []func() tracker{func() tracker { return &folder{} }}
+	inJira = []func() tracker{func() tracker { return &jira{} }}
+	onBoth = append(slices.Clip(onDisk), inJira...)
+)
+
 // places holds every site.
 var places = map[string]place{
-	"ingest/answer":      {pushed, false},
-	"findings/publish":   {pushed, false},
-	"findings/published": {pushed, false},
-	"watermark/write":    {polled, false},
-	"watermark/written":  {polled, false},
-	"triage/read":        {pushed, false},
-	"triage/decided":     {pushed, false},
-	"state/commit":       {pushed, false},
-	"triage/committed":   {pushed, false},
-	"input/publish":      {pushed, false},
-	"input/published":    {pushed, false},
-	"relay/publish":      {pushed, false},
-	"relay/published":    {pushed, false},
-	"relay/removed":      {pushed, false},
-	"deliver/received":   {pushed, false},
-	"deliver/claimed":    {pushed, false},
-	"claims/flushed":     {pushed, false},
-	"deliver/checked":    {pushed, false},
-	"file/write":         {pushed, false},
-	"file/written":       {pushed, false},
-	"deliver/answered":   {pushed, false},
-	"deliver/finish":     {pushed, false},
-	"deliver/finished":   {pushed, false},
-	"deliver/reported":   {pushed, false},
-	"deliver/done":       {pushed, false},
-	"stream/free":        {pushed, false},
-	"stream/freed":       {pushed, false},
-	"audit/purge":        {aged, true},
-	"audit/purged":       {aged, true},
-	"reload/stopped":     {reloaded, false},
-	"reload/swapped":     {reloaded, false},
-	"claims/lost":        {unclaimed, true},
-	"claims/rebuilt":     {unclaimed, true},
-	"apply/checked":      {applied, true},
-	"apply/approved":     {applied, true},
-	"apply/replayed":     {applied, true},
-	"stop/begun":         {stopped, true},
-	"stop/drained":       {stopped, true},
-	"state/close":        {stopped, true},
+	"ingest/answer":      {pushed, onDisk, false},
+	"findings/publish":   {pushed, onDisk, false},
+	"findings/published": {pushed, onDisk, false},
+	"watermark/write":    {polled, onDisk, false},
+	"watermark/written":  {polled, onDisk, false},
+	"triage/read":        {pushed, onBoth, false},
+	"triage/decided":     {pushed, onBoth, false},
+	"state/commit":       {pushed, onBoth, false},
+	"triage/committed":   {pushed, onBoth, false},
+	"input/publish":      {pushed, onBoth, false},
+	"input/published":    {pushed, onBoth, false},
+	"act/stored":         {asPerson, onBoth, true},
+	"relay/publish":      {pushed, onBoth, false},
+	"relay/published":    {pushed, onBoth, false},
+	"relay/removed":      {pushed, onBoth, false},
+	"deliver/received":   {pushed, onBoth, false},
+	"deliver/claimed":    {pushed, onBoth, false},
+	"claims/flushed":     {pushed, onBoth, false},
+	"deliver/checked":    {pushed, onBoth, false},
+	"file/write":         {pushed, onDisk, false},
+	"file/written":       {pushed, onDisk, false},
+	"deliver/unsure":     {unheard, inJira, false},
+	"deliver/looked":     {unheard, inJira, false},
+	"http/send":          {pushed, inJira, false},
+	"http/answered":      {pushed, inJira, false},
+	"http/read":          {pushed, inJira, false},
+	"jira/created":       {pushed, inJira, false},
+	"jira/edited":        {pushed, inJira, false},
+	"jira/stepped":       {pushed, inJira, false},
+	"jira/commented":     {pushed, inJira, false},
+	"jira/attached":      {pushed, inJira, false},
+	"deliver/answered":   {pushed, onBoth, false},
+	"deliver/finish":     {pushed, onBoth, false},
+	"deliver/finished":   {pushed, onBoth, false},
+	"deliver/reported":   {pushed, onBoth, false},
+	"deliver/done":       {pushed, onBoth, false},
+	"hook/received":      {acted, inJira, false},
+	"watch/read":         {acted, inJira, false},
+	"watch/polled":       {asked, inJira, true},
+	"stream/free":        {pushed, onDisk, false},
+	"stream/freed":       {pushed, onDisk, false},
+	"audit/purge":        {aged, onDisk, true},
+	"audit/purged":       {aged, onDisk, true},
+	"reload/stopped":     {reloaded, onBoth, false},
+	"reload/swapped":     {reloaded, onBoth, false},
+	"claims/lost":        {unclaimed, onBoth, true},
+	"claims/rebuilt":     {unclaimed, onBoth, true},
+	"apply/checked":      {applied, onDisk, true},
+	"apply/approved":     {applied, onDisk, true},
+	"apply/replayed":     {applied, onBoth, true},
+	"stop/begun":         {stopped, onBoth, true},
+	"stop/drained":       {stopped, onBoth, true},
+	"state/close":        {stopped, onBoth, true},
 }
 
 // TestEverySiteHasAPlace compares the calls of failpoint.Hit in the sources, the registry and the suite.
@@ -114,28 +139,35 @@ func TestNormalBuildHasNoSites(t *testing.T) {
 // TestReliabilitySites is suite R1: docket dies at every site, at its first hit and at its second,
 // starts again, and the tracker holds what was accepted: nothing lost, nothing twice.
 func TestReliabilitySites(t *testing.T) {
-	suite(t)
+	hits := 2
+	if suite(t) == long {
+		hits = 4
+	}
+	t.Parallel()
 	began, runs := time.Now(), 0
 	var mu sync.Mutex
 	var sum verdict
 	t.Run("sites", func(t *testing.T) {
 		for _, s := range failpoint.Sites() {
-			for hit := 1; hit <= 2; hit++ {
-				t.Run(fmt.Sprintf("%s:%d", strings.ReplaceAll(s.Name, "/", "-"), hit), func(t *testing.T) {
-					t.Parallel()
-					v := dieAt(t, &folder{}, s.Name, hit)
-					for _, line := range v.Wrong {
-						t.Error(line)
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					runs++
-					sum.Lost, sum.Doubled = sum.Lost+v.Lost, sum.Doubled+v.Doubled
-				})
+			for _, far := range places[s.Name].trackers {
+				for hit := 1; hit <= hits; hit++ {
+					tr := far()
+					t.Run(fmt.Sprintf("%s/%s/%d", strings.ReplaceAll(s.Name, "/", "-"), tr.name(), hit), func(t *testing.T) {
+						t.Parallel()
+						v := dieAt(t, tr, s.Name, hit)
+						for _, line := range v.Wrong {
+							t.Error(line)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						runs++
+						sum.Lost, sum.Doubled = sum.Lost+v.Lost, sum.Doubled+v.Doubled
+					})
+				}
 			}
 		}
 	})
-	publish(t, row{Suite: "R1", What: fmt.Sprintf("kill -9 at each of %d sites, first and second hit", len(places)),
+	publish(t, row{Suite: "R1", What: fmt.Sprintf("kill -9 at each of %d sites, hits 1 to %d", len(places), hits),
 		Runs: runs, Lost: sum.Lost, Doubled: sum.Doubled}, began)
 }
 
@@ -150,6 +182,9 @@ func dieAt(t testing.TB, tr tracker, site string, hit int, env ...string) verdic
 			}
 		}
 	} else if !p.scenario(w, failAt(site, hit)) {
+		if hit > 2 {
+			t.Skipf("the scenario comes to %s fewer than %d times", site, hit)
+		}
 		t.Fatalf("the scenario never came to %s for the %d. time", site, hit)
 	}
 	return w.settle()
@@ -178,6 +213,72 @@ func pushed(w *world, env []string) bool {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	}
 	return d.killed()
+}
+
+// unheard loses the answers of the first creates, after they took effect.
+func unheard(w *world, env []string) bool {
+	w.tracker.(*jira).Inject(jiratest.Rule{Route: creates, Times: 3, Fault: jiratest.Fault{Kind: jiratest.DropAfter}})
+	w.file("findings", failed, first, span(0, 4), 1)
+	return w.start(env, "run", "--once").killed()
+}
+
+// braked stops outside writes, dies in it, and lets them go again.
+func braked(w *world, env []string) bool {
+	w.file("findings", failed, first, span(4*w.docs, 4*w.docs+4), 1)
+	dead := w.start(env, "brake", "on").killed()
+	w.must("brake", "off")
+	return dead
+}
+
+// asPerson dies in what a person asked for: a brake, and the retry of what a tracker refused.
+func asPerson(w *world, env []string) bool {
+	if j, ok := w.tracker.(*jira); ok {
+		return retried(w, j, env)
+	}
+	return braked(w, env)
+}
+
+// retried has creates refused for good, and dies when a person asks for them again.
+func retried(w *world, j *jira, env []string) bool {
+	j.Inject(jiratest.Rule{Route: creates, Times: 2, Fault: jiratest.Fault{Kind: jiratest.AnswerBefore, Status: http.StatusBadRequest}})
+	w.file("findings", failed, first, span(4*w.docs, 4*w.docs+4), 1)
+	<-w.start(nil, "run", "--once").done // it names what was refused
+	if list := w.must("deadletters", "list"); !strings.Contains(list, "DK-") {
+		w.t.Fatalf("nothing is dead after two creates were refused:\n%s", list)
+	}
+	dead := w.start(env, "deadletters", "retry", "--all").killed()
+	<-w.start(nil, "deadletters", "retry", "--all").done // the second case; the first, which was stored, is refused
+	return dead
+}
+
+// acted has people close two tickets, which the tracker tells by its webhook.
+func acted(w *world, env []string) bool {
+	d := w.daemon(env)
+	w.push(failed, first, span(0, 4), 1)
+	w.until(d, "what was sent is in the tracker", func() bool { return !w.judge().bad() })
+	j := w.tracker.(*jira)
+	for g := range 2 {
+		if d.dead() {
+			break
+		}
+		w.closeByHand(j, g)
+		w.until(d, "docket knows that a person closed a ticket", func() bool { return strings.Contains(w.ask("/api/v1/cases?state=closed"), title(g)) })
+	}
+	if !d.dead() {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	return d.killed()
+}
+
+// asked has people close tickets while docket is down, so that it asks the tracker for what changed.
+func asked(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+		w.closeByHand(w.tracker.(*jira), 0)
+		w.closeByHand(w.tracker.(*jira), 1)
+	}
+	return w.start(env, "run", "--once").killed()
 }
 
 // polled reads two file sources by their watermarks, twice.

@@ -12,6 +12,7 @@ import (
 // TestReliabilityTwoOnOneState: while one docket has a state, another says so and leaves, and the first goes on.
 func TestReliabilityTwoOnOneState(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began := time.Now()
 	w := newWorld(t, &folder{})
 	d := w.daemon(nil)
@@ -40,6 +41,7 @@ func TestReliabilityTwoOnOneState(t *testing.T) {
 // No ticket is made for what has one, and none is taken for another problem.
 func TestReliabilityOldState(t *testing.T) {
 	suite(t)
+	t.Parallel()
 	began, runs := time.Now(), 0
 	var sum verdict
 	for _, tr := range []func() tracker{func() tracker { return &folder{} }, func() tracker { return &jira{} }} {
@@ -70,6 +72,7 @@ func TestReliabilityOldState(t *testing.T) {
 func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	t.Helper()
 	w := newWorld(t, tr)
+	w.patient = 20 * time.Second
 	data, saved := filepath.Join(w.dir, "data"), filepath.Join(w.dir, "saved")
 	w.file("findings", failed, first, span(0, 4), 1, 2)
 	w.must("run", "--once")
@@ -79,6 +82,13 @@ func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	w.file("findings", failed, first, span(4, 8), 1, 2)
 	w.file("findings", passed, first.Add(time.Hour), []int{0}, 1, 2)
 	w.must("run", "--once")
+	for n := range 3 { // the ticket comes to a revision that the copy does not know
+		w.file("findings", failed, first, []int{1}, 3+n)
+		w.must("run", "--once")
+	}
+	if j, ok := tr.(*jira); ok {
+		j.SetIndexLag(0) // a copy is put back long after the index has caught up
+	}
 	made := tr.made()
 	for _, name := range append(gone, back...) {
 		if err := os.RemoveAll(filepath.Join(data, name)); err != nil {
@@ -91,6 +101,7 @@ func oldState(t *testing.T, tr tracker, back, gone []string) verdict {
 	// What comes first now did not exist then: it gets the numbers that others had.
 	w.file("more", failed, first, span(8, 10), 1)
 	w.rename("more", "findings", "000-first.json")
+	w.file("findings", passed, first.Add(time.Hour), []int{1}, 1, 2, 3, 4, 5)
 	v := w.settle()
 	if n := tr.made() - made; n != 2 {
 		t.Errorf("%d records were made after the state was put back; want 2, for what is new", n)
@@ -127,4 +138,40 @@ func copyOver(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	write(t, to, b)
+}
+
+// TestReliabilityAdopt: the state is lost but for the installation's name; after `adopt` the next runs make nothing.
+func TestReliabilityAdopt(t *testing.T) {
+	suite(t)
+	t.Parallel()
+	began, runs := time.Now(), 0
+	var sum verdict
+	for _, tr := range []tracker{&folder{}, &jira{}} {
+		t.Run(tr.name(), func(t *testing.T) {
+			w := newWorld(t, tr)
+			w.patient = time.Minute
+			w.file("findings", failed, first, span(0, 6), 1, 2)
+			w.must("run", "--once")
+			if j, ok := tr.(*jira); ok {
+				j.SetIndexLag(0) // state is lost long after the index has caught up
+			}
+			made := tr.made()
+			for _, name := range []string{"state.db", "claims.db", "stream"} {
+				if err := os.RemoveAll(filepath.Join(w.dir, "data", name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.must("adopt", "--from", "docket", "--yes")
+			v := w.settle()
+			for _, line := range v.Wrong {
+				t.Error(line)
+			}
+			if n := tr.made() - made; n != 0 {
+				t.Errorf("%d records were made after the state was lost and its tickets adopted; want none", n)
+			}
+			runs++
+			sum.Lost, sum.Doubled = sum.Lost+v.Lost, sum.Doubled+v.Doubled
+		})
+	}
+	publish(t, row{Suite: "R17", What: "the state is lost, its tickets are adopted", Runs: runs, Lost: sum.Lost, Doubled: sum.Doubled}, began)
 }

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -28,6 +30,7 @@ const (
 	// errorBodyBytes is how much of a refusal's body an Error keeps.
 	errorBodyBytes = 4 << 10
 	defaultTimeout = 20 * time.Second
+	connections    = 256 // kept open: the most calls at a time that a sink can be configured for
 )
 
 // Route says what a call is. Template names the endpoint, such as "issue/{id}", and
@@ -113,8 +116,8 @@ func transport() http.RoundTripper {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
+		MaxIdleConns:          connections,
+		MaxIdleConnsPerHost:   connections,
 		IdleConnTimeout:       30 * time.Second, // below what load balancers keep idle connections for (60s is usual)
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
@@ -227,6 +230,9 @@ var errTimeout = errors.New("the call took too long")
 func (c *Client) call(req *http.Request, out any) (*Response, error) {
 	path := c.relative(req.URL)
 	x := &exchange{c: c, method: req.Method, at: c.shown(path), route: c.route(req.Method, path), secrets: secretsOf(req)}
+	if planted.On("secret-in-error") {
+		x.at += "?auth=" + req.Header.Get("Authorization")
+	}
 	if err := x.held(); err != nil {
 		return nil, err
 	}
@@ -247,13 +253,16 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 		onceOnly(req)
 	}
 	began := c.o.Now()
+	failpoint.Hit("http/send")
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, x.lost(err, "")
 	}
 	defer resp.Body.Close()
+	failpoint.Hit("http/answered")
 	c.o.Log.Debug("called", "method", req.Method, "endpoint", x.route.Template, "status", resp.StatusCode, "took", c.o.Now().Sub(began))
 	body, readErr := io.ReadAll(io.LimitReader(resp.Body, MaxBodyBytes+1))
+	failpoint.Hit("http/read")
 	if resp.StatusCode >= 300 {
 		return nil, x.refused(resp, body) // the status says enough, whatever became of the body
 	}

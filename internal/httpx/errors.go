@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -162,6 +163,9 @@ func retryAfter(resp *http.Response, now time.Time) time.Duration {
 	}
 	limited := resp.StatusCode == http.StatusTooManyRequests
 	if !limited && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	if planted.On("retry-after-ignored") {
 		return 0
 	}
 	var d time.Duration

@@ -203,6 +203,9 @@ func (r *rule) possible(text []byte, at, end int) bool {
 		}
 		return string(text[at:end]) == r.literal && run(text, at, r.min) >= r.min
 	}
+	if r.begins {
+		return (!r.boundary || at == 0 || !isWord(text[at-1])) && run(text, at, r.min) >= r.min
+	}
 	return around(text, at, r.min)
 }
 

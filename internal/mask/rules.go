@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,8 @@ type rule struct {
 	// expression says so; boundary: no word byte may stand before it.
 	literal  string
 	boundary bool
-	min      int // shortest match in bytes
+	begins   bool // every credential of the rule begins with one of its keywords, in whatever case
+	min      int  // shortest match in bytes
 }
 
 // keyword is one word of the automaton and the rules that it calls for.
@@ -167,8 +169,31 @@ func (r *rule) compile(expr string, keywords []string) error {
 	rest = strings.ReplaceAll(strings.TrimLeft(rest, "("), `\.`, ".")
 	if len(keywords) == 1 && len(rest) >= len(keywords[0]) && strings.EqualFold(rest[:len(keywords[0])], keywords[0]) {
 		r.literal, r.boundary = rest[:len(keywords[0])], boundary
+		return nil
 	}
+	r.begins = begins(tree, keywords)
+	r.boundary = boundary && r.begins
 	return nil
+}
+
+// begins reports whether whatever an expression matches begins with one of the words.
+func begins(re *syntax.Regexp, words []string) bool {
+	switch re.Op {
+	case syntax.OpCapture:
+		return begins(re.Sub[0], words)
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			if sub.Op != syntax.OpWordBoundary {
+				return begins(sub, words)
+			}
+		}
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !begins(sub, words) })
+	case syntax.OpLiteral:
+		text := strings.ToLower(string(re.Rune))
+		return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(text, w) })
+	}
+	return false
 }
 
 // shapeOf finds out where the keywords of an expression stand.

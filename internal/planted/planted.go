@@ -18,5 +18,13 @@ func Defects() []Defect {
 		{"position-before-changes", "the position of the inputs is committed before what they changed"},
 		{"answer-before-stored", "findings are confirmed before the stream has stored them"},
 		{"token-unchecked", "a sender's token is not compared"},
+		{"hook-unverified", "the signature of a tracker's webhook is not checked"},
+		{"claims-ignored", "an action is carried out whatever its claim says"},
+		{"claim-unflushed", "a claim is answered before it is on disk"},
+		{"blind-retry", "a write whose answer was lost is sent again without a look"},
+		{"one-look", "one look-up is believed, though the tracker's index may be behind"},
+		{"label-not-written", "a ticket is made without its key"},
+		{"retry-after-ignored", "the wait that a server asks for is not kept"},
+		{"secret-in-error", "an error shows the credentials of its request"},
 	}
 }

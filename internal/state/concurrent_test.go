@@ -10,7 +10,7 @@ import (
 )
 
 // TestReadersSeeOneMoment reads snapshots while commits touch every finding,
-// add and purge some: the last-seen time of each must be the one that belongs
+// add and purge some: the last-seen time of each, and a case's revision, must be the one that belongs
 // to the snapshot's own position.
 func TestReadersSeeOneMoment(t *testing.T) {
 	s := newStore(t)
@@ -22,6 +22,7 @@ func TestReadersSeeOneMoment(t *testing.T) {
 		cs := findings(position, 29+position, 30+position)
 		cs.PurgedSeqs = []uint64{position - 1}
 		cs.Hot[0].Reports[0].Observed = at(position)
+		cs.Cases = []*triage.Case{{Number: 1, Rev: position}}
 		for seq := position; seq < 29+position; seq++ {
 			cs.Touches = append(cs.Touches, triage.Touch{Seq: seq, Key: keyOf(seq, 0), Observed: at(position)})
 		}
@@ -70,6 +71,10 @@ func readMoment(s *Store, at func(position uint64) int64) error {
 		if ok && h.Reports[0].Observed != at(position) {
 			return fmt.Errorf("Hot(finding %d) at position %d observed at %d; want %d", seq, position, h.Reports[0].Observed, at(position))
 		}
+	}
+	c, err := p.Case(1)
+	if err != nil || c == nil || c.Rev != position {
+		return fmt.Errorf("Case(1) at position %d = %+v, %v; want revision %d", position, c, err, position)
 	}
 	return p.Err()
 }

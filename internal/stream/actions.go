@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -186,9 +187,13 @@ func (s *Stream) PendingActions(ctx context.Context, sink, caseID string) (bool,
 
 // Consumer takes the actions of one sink off the queue. Its methods may be called at the same time.
 type Consumer struct {
-	s    *Stream
-	sink string
-	c    jetstream.Consumer
+	s     *Stream
+	sink  string
+	c     jetstream.Consumer
+	later *later
+
+	mu   sync.Mutex
+	open *pull // nil: none
 }
 
 // Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue. With the embedded
@@ -221,47 +226,116 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	return &Consumer{s: s, sink: sink, c: c}, nil
+	if s.server != nil {
+		s.later.Delete(sink) // the new consumer hands out what waits there
+	}
+	kept, _ := s.later.LoadOrStore(sink, &later{})
+	return &Consumer{s: s, sink: sink, c: c, later: kept.(*later)}, nil
 }
 
 // Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
 // not at all for more, and returns none without an error when none came or ctx ended. What
 // comes at that very moment is handed out again later.
 func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	n = max(1, n)
+	for end := time.Now().Add(wait); ; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		back, next := c.later.due(n, max(0, time.Until(end)))
+		if len(back) == n {
+			return back, nil
+		}
+		batch, err := c.c.FetchNoWait(n - len(back))
+		deliveries, err := c.collect(batch, err)
+		switch {
+		case len(back) > 0 && err != nil:
+			c.s.log.Warn("taking more actions", "component", "stream", "sink", c.sink, "err", err)
+			return back, nil
+		case err != nil:
+			return nil, err
+		case len(back)+len(deliveries) > 0:
+			return append(back, deliveries...), nil
+		}
+		if deliveries, err = c.first(ctx, next); err != nil || len(deliveries) > 0 || ctx.Err() != nil || !time.Now().Before(end) {
+			return deliveries, err
+		}
 	}
-	batch, err := c.c.FetchNoWait(max(1, n))
-	deliveries, err := c.collect(batch, err)
-	if err != nil || len(deliveries) > 0 || ctx.Err() != nil {
-		return deliveries, err
-	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	batch, err = c.c.Fetch(1, jetstream.FetchContext(waiting))
-	deliveries, err = c.collect(batch, err)
-	if errors.Is(err, nats.ErrTimeout) || waiting.Err() != nil {
-		err = nil
-	}
-	return deliveries, err
 }
 
+// pullFor is how long the server keeps one request for an action. The client gives a request up a
+// tenth of that later (jetstream.FetchContext): what comes at the end of it is not lost on the way, where it would wait for ackWait.
+const pullFor = 10 * time.Second
+
+// pull is a request for one action that the server has not answered yet.
+type pull struct {
+	batch jetstream.MessageBatch
+	stop  context.CancelFunc
+}
+
+// first waits for one action. A request that is not answered within wait stays open for the next call, until ctx ends.
+func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		asked, stop := context.WithTimeout(ctx, pullFor)
+		batch, err := c.c.Fetch(1, jetstream.FetchContext(asked))
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+		}
+		c.open = &pull{batch, stop}
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case msg := <-c.open.batch.Messages(): // nil once it is closed
+		batch := c.open.batch
+		c.end()
+		if msg != nil {
+			return c.deliveries(msg)
+		}
+		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+		c.end()
+	}
+	return nil, nil
+}
+
+// end gives the open request up. c.mu is held.
+func (c *Consumer) end() {
+	c.open.stop()
+	c.open = nil
+}
+
+// collect takes what a batch brings that the server answers at once.
 func (c *Consumer) collect(batch jetstream.MessageBatch, err error) ([]Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	var out []Delivery
 	for msg := range batch.Messages() {
-		meta, err := msg.Metadata()
+		d, err := c.deliveries(msg)
 		if err != nil {
-			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+			return nil, err
 		}
-		out = append(out, Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg})
+		out = append(out, d...)
 	}
 	if err := batch.Error(); err != nil && len(out) == 0 {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
 	return out, nil
+}
+
+func (c *Consumer) deliveries(msg jetstream.Msg) ([]Delivery, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
+	}
+	return []Delivery{{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg, later: c.later}}, nil
 }
 
 // Waiting is how many actions of the sink are stored: not yet taken, or taken and not finished.
@@ -281,6 +355,7 @@ type Delivery struct {
 	Data       []byte
 	Deliveries int // how often it was handed out since the server started; says nothing about what was tried
 	s          *Stream
+	later      *later
 	seq        uint64
 	msg        jetstream.Msg
 }
@@ -299,7 +374,12 @@ func (d Delivery) Done() error {
 }
 
 // NakWithDelay gives the action back, to be handed out again after delay.
-func (d Delivery) NakWithDelay(delay time.Duration) error { return d.msg.NakWithDelay(delay) }
+func (d Delivery) NakWithDelay(delay time.Duration) error {
+	if d.later.keep(d, delay) {
+		return nil
+	}
+	return d.msg.NakWithDelay(delay)
+}
 
 // InProgress starts the 60 seconds anew.
 func (d Delivery) InProgress() error { return d.msg.InProgress() }

@@ -105,6 +105,54 @@ func TestNakComesBackAfterDelay(t *testing.T) {
 	}
 }
 
+// What was given back comes in time although the stream is purged and nobody fetches meanwhile;
+// also to a consumer that was made after it.
+func TestNakOutlivesAPurge(t *testing.T) {
+	s := open(t, Options{})
+	if err := s.PublishActions(t.Context(), actionsOf("jira", 20)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Actions(t.Context(), "jira")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range fetch(t, c, 10) {
+		if i < 5 {
+			err = d.Done()
+		} else {
+			err = d.NakWithDelay(50 * time.Millisecond)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(100 * time.Millisecond) // the delay is over, and the server knows
+	if err := s.purge(t.Context(), actionsName, 5); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = s.Actions(t.Context(), "jira"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for start := time.Now(); len(seen) < 15 && time.Since(start) < 10*time.Second; {
+		got, err := c.Fetch(t.Context(), 4, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range got {
+			seen[string(d.Data)]++
+			if err := d.Done(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := 5; i < 20; i++ {
+		if got := seen[fmt.Sprint(i)]; got != 1 {
+			t.Errorf("action %d came %d times; want once", i, got)
+		}
+	}
+}
+
 // TestNextConsumerNeedNotWait: who takes a sink's actions over, as after a reload, gets at once what was given back for later.
 func TestNextConsumerNeedNotWait(t *testing.T) {
 	s := open(t, Options{})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -68,10 +69,6 @@ type Options struct {
 	// since new messages under sequences already applied would be dropped unread.
 	FindingsPosition uint64
 	InputsPosition   uint64
-	// Apart is called before anything moves when streams and state do not belong together: a stream ends before
-	// its position, or what follows the position was freed already, which only an older copy of the state
-	// that was put back can ask for. Nil: nobody wants to know.
-	Apart func() error
 }
 
 // Stream is an open set of streams. Its methods may be called at the same time.
@@ -90,6 +87,7 @@ type Stream struct {
 	recent   recentIDs
 	done     *doneActions // nil with an external server
 	free     *freer
+	later    sync.Map // *later by sink: what was given back outlives the consumer that took it
 }
 
 // Open starts or connects to the server and makes the streams. The caller closes the Stream.
@@ -229,8 +227,6 @@ func (s *Stream) makeStream(ctx context.Context, want jetstream.StreamConfig) er
 
 // fit compares the streams with their positions. One that ends before its position goes on behind it.
 func (s *Stream) fit(ctx context.Context) error {
-	apart := false
-	short := map[string]uint64{}
 	for name, position := range map[string]uint64{findingsName: s.opts.FindingsPosition, inputsName: s.opts.InputsPosition} {
 		state, err := s.state(ctx, name)
 		if err != nil {
@@ -239,22 +235,13 @@ func (s *Stream) fit(ctx context.Context) error {
 		if state.LastSeq < position {
 			s.log.Error("the stream ends before the position of the state: it was lost or replaced; sources are read again from their watermarks",
 				"stream", name, "last", state.LastSeq, "position", position)
-			short[name] = position
+			if err := s.purge(ctx, name, position); err != nil {
+				return err
+			}
 		}
-		if state.FirstSeq > position+1 {
-			s.log.Error("the stream was freed beyond the position of the state: an older copy of the state was put back",
+		if state.LastSeq >= position && state.FirstSeq > position+1 {
+			s.log.Warn("the stream was freed beyond the position of the state: an older copy of the state was put back",
 				"stream", name, "first", state.FirstSeq, "position", position)
-		}
-		apart = apart || state.LastSeq < position || state.FirstSeq > position+1
-	}
-	if apart && s.opts.Apart != nil {
-		if err := s.opts.Apart(); err != nil {
-			return err
-		}
-	}
-	for name, position := range short {
-		if err := s.purge(ctx, name, position); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -220,6 +220,30 @@ func TestStreamEndsBeforePosition(t *testing.T) {
 	}
 }
 
+// TestFreedBeyondPosition: a reader whose messages were all freed, which an older copy of the state is, comes
+// to the end of the stream and goes on from there.
+func TestFreedBeyondPosition(t *testing.T) {
+	s := open(t, Options{})
+	publish(t, s, "a", "b", "c")
+	if err := s.purge(t.Context(), findingsName, 3); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Findings(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := r.Next(t.Context(), 10, 0)
+	if err != nil || len(got) != 1 || got[0].Seq != 3 || len(got[0].Payloads) != 0 {
+		t.Errorf("Next() = %v, %v; want an empty message at 3", got, err)
+	}
+	publish(t, s, "d")
+	got, err = r.Next(t.Context(), 10, time.Minute)
+	if err != nil || len(got) != 1 || got[0].Seq != 4 || len(got[0].Payloads) != 1 {
+		t.Errorf("Next() = %v, %v; want what came after at 4", got, err)
+	}
+}
+
 func TestGap(t *testing.T) {
 	s := open(t, Options{})
 	publish(t, s, "a", "b", "c", "d")

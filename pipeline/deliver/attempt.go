@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/planted"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -20,6 +21,7 @@ type attempt struct {
 	t       pipeline.Ticket // what is sent: the action's ticket, with the record filled in once it is known
 	key     string
 	hand    bool  // it holds one of the loop's hands
+	tail    bool  // it holds one of the loop's tails
 	calling bool  // it holds one of the loop's calls
 	pass    *pass // for its next call; nil: it has none
 
@@ -107,18 +109,20 @@ func (w *attempt) write(ctx context.Context) *ending {
 func (w *attempt) called(err error) {
 	l, p := w.l, w.pass
 	w.pass = nil
+	k := Classify(err).Kind
+	down := k == Lost || k == Retry
+	// The gate comes first: whoever takes the place of this call must find it shut.
+	opened := down && p != nil && l.gate.failed(p, time.Now())
 	w.hangUp()
 	if err != nil {
 		l.status.failed(err)
 	}
-	k := Classify(err).Kind
 	if k == Stopped {
 		if p != nil {
 			l.gate.unused(p)
 		}
 		return // later shuts the gate
 	}
-	down := k == Lost || k == Retry
 	if down {
 		if say, since := l.recur.say(err, time.Now()); say {
 			w.logFailure(err, since)
@@ -127,7 +131,7 @@ func (w *attempt) called(err error) {
 	switch {
 	case p == nil:
 	case down:
-		if l.gate.failed(p, time.Now()) {
+		if opened {
 			_, until := l.gate.state()
 			l.o.Log.Warn("the sink does not answer: its actions wait, and one call at a time finds out when it does",
 				"sink", l.o.Name, "delay", time.Until(until).Round(time.Millisecond), "err", err)
@@ -239,7 +243,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 	case Lost:
 		l.status.count(d.Kind.String())
 		l.status.hold(d.Delay)
-		w.loose, w.unsure, w.since = true, true, time.Now()
+		w.loose, w.unsure, w.since = true, !planted.On("blind-retry"), time.Now()
 		switch {
 		case l.repeats:
 			return &ending{giveBack: true, delay: max(d.Delay, backoff(w.claim.Att))}
@@ -324,8 +328,26 @@ func (w *attempt) outcome(result pipeline.OutcomeResult, reason string) *pipelin
 	if len(reason) > reasonBytes {
 		reason = strings.ToValidUTF8(reason[:reasonBytes], "") + "…"
 	}
-	return &pipeline.Outcome{
+	o := &pipeline.Outcome{
 		Case: w.a.Case, Sink: w.a.Sink, N: w.a.N, Attempt: w.claim.Att, Gen: w.t.Gen, Key: w.t.Key, Rev: w.t.Rev,
 		Result: result, Ref: w.t.Ref, Twin: w.twin, Reason: reason,
 	}
+	if result == pipeline.OutcomeRefused || result == pipeline.OutcomeUnknown {
+		o.Sent = rendered(w.l.o.Sink, w.t)
+	}
+	return o
+}
+
+// rendered is what a sink would have written for a ticket; nil where it cannot say.
+func rendered(s pipeline.Sink, t pipeline.Ticket) (f pipeline.Fields) {
+	r, ok := s.(pipeline.Renderer)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			f = nil // a connector's defect must not end the process, nor keep the outcome back
+		}
+	}()
+	return r.Fields(t)
 }

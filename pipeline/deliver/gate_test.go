@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestTrackerDown(t *testing.T) {
 		name  string
 		calls int // at a time
 		down  time.Duration
-		most  int // refused calls
+		most  int64 // refused calls
 	}{
 		{"8 calls at a time, 12 seconds", 8, 12 * time.Second, 20},
 		{"64 calls at a time, 12 seconds", 64, 12 * time.Second, 20},
@@ -43,10 +44,10 @@ func TestTrackerDown(t *testing.T) {
 			bubble(t, func(w *world) {
 				const latency, backlog = 20 * time.Millisecond, 1000
 				up := time.Now().Add(c.down)
-				refused := 0
+				var refused atomic.Int64
 				w.tracker.fault = func(int) fault {
 					if time.Now().Before(up) {
-						refused++
+						refused.Add(1)
 						return fault{err: errRefused}
 					}
 					return fault{sleep: latency}
@@ -57,7 +58,7 @@ func TestTrackerDown(t *testing.T) {
 				if s := p.loop.Status(); !s.Open || s.Probe.IsZero() || s.Why() != deliver.WhyBreaker {
 					t.Errorf("Status() = %+v while down; want an open breaker", s)
 				}
-				for w.tracker.writeCount() == refused {
+				for w.tracker.writeCount() == int(refused.Load()) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				began := time.Now()
@@ -73,8 +74,8 @@ func TestTrackerDown(t *testing.T) {
 				}
 				w.settled()
 				p.stop()
-				if refused > c.most {
-					t.Errorf("refused calls = %d; want at most %d", refused, c.most)
+				if got := refused.Load(); got > c.most {
+					t.Errorf("refused calls = %d; want at most %d", got, c.most)
 				}
 				w.wantRecords(backlog, 1)
 				if s := p.loop.Status(); s.Open || w.tracker.lookCount() != 0 {
@@ -92,18 +93,17 @@ func TestBreakerLetsOneThrough(t *testing.T) {
 		w.backlog(100)
 		p := w.start("p1", alone)
 		time.Sleep(5 * time.Second)
-		atOnce, most := 0, 0
-		w.tracker.fault = func(int) fault {
-			atOnce++
-			most = max(most, atOnce)
-			time.AfterFunc(5*time.Second, func() { atOnce-- })
+		var atOnce, most atomic.Int64
+		w.tracker.fails(func(int) fault { // called by one at a time
+			most.Store(max(most.Load(), atOnce.Add(1)))
+			time.AfterFunc(5*time.Second, func() { atOnce.Add(-1) })
 			return fault{sleep: 5 * time.Second, err: errRefused}
-		}
+		})
 		calls := w.tracker.writeCount()
 		time.Sleep(3 * time.Minute)
 		p.stop()
-		if most != 1 || w.tracker.writeCount() == calls {
-			t.Errorf("calls at a time = %d of %d; want 1, several times", most, w.tracker.writeCount()-calls)
+		if most.Load() != 1 || w.tracker.writeCount() == calls {
+			t.Errorf("calls at a time = %d of %d; want 1, several times", most.Load(), w.tracker.writeCount()-calls)
 		}
 		taken := 0
 		for i := range 100 {

@@ -243,7 +243,7 @@ func TestSequence15OldTextIsRewritten(t *testing.T) {
 		p := w.start("p1", oneCall)
 		x.decide(x.report("r1", "first"))
 		x.live(time.Minute)
-		w.tracker.fault = once(2, fault{sleep: 10 * time.Minute})
+		w.tracker.fails(once(2, fault{sleep: 10 * time.Minute}))
 		x.decide(x.report("r1", "second"))
 		x.live(5 * time.Second)
 		w.queue.again()

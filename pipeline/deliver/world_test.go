@@ -53,6 +53,13 @@ type tracker struct {
 
 var errAnswer = errors.New("connection reset")
 
+// fails changes what goes wrong from now on.
+func (tr *tracker) fails(f func(call int) fault) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.fault = f
+}
+
 func (tr *tracker) apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, error) {
 	tr.mu.Lock()
 	tr.calls++

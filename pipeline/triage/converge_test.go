@@ -98,7 +98,7 @@ func (w *duet) drawWrite(t *rapid.T) {
 	w.pending = w.pending[1:]
 	_, o := w.write(a)
 	if o.Result == pipeline.OutcomeDone && !a.Ticket.Ref.IsZero() && rapid.IntRange(0, 7).Draw(t, "lost") == 0 {
-		o = pipeline.Outcome{Case: a.Case, Sink: a.Sink, N: a.N, Attempt: 1, Gen: a.Ticket.Gen, Rev: a.Ticket.Rev,
+		o = pipeline.Outcome{Case: a.Case, Sink: a.Sink, N: a.N, Attempt: 1, Gen: a.Ticket.Gen, Rev: a.Ticket.Rev, Sent: written(&a.Ticket),
 			Result: rapid.SampledFrom([]pipeline.OutcomeResult{pipeline.OutcomeRefused, pipeline.OutcomeUnknown}).Draw(t, "result")}
 	}
 	w.outcomes = append(w.outcomes, o)

@@ -55,10 +55,7 @@ type Rules struct {
 	Renamed  map[string]string
 	CaseURL  func(id string) string
 	Settings func(team, sink string) map[string]any // a team's settings for a sink
-	// Fields is what a sink would write for a ticket (pipeline.Renderer); nil for a sink that
-	// cannot say. A nil function: none can.
-	Fields  func(sink string, t *pipeline.Ticket) pipeline.Fields
-	Reissue time.Duration // R: an action in flight longer than this is looked at again
+	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
 	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
 	// tried once more when it changes. Nil: only on command.
 	SinkConfig func(team, route, sink string) string

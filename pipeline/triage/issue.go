@@ -10,8 +10,8 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// issueAtOnce bounds how many cases one Issue looks at.
-const issueAtOnce = 1000
+// IssueAtOnce bounds how many cases one Issue looks at.
+const IssueAtOnce = 1000
 
 // The reasons why a first ticket waits for room.
 const (
@@ -23,7 +23,7 @@ const (
 func (d *decider) issue(in *Issue) error {
 	var ready []*Case
 	teams := map[string]bool{}
-	for _, n := range d.l.Ready(issueAtOnce) {
+	for _, n := range d.l.Ready(IssueAtOnce) {
 		c, err := d.mustCase(n)
 		if err != nil {
 			return err
@@ -221,9 +221,6 @@ func (d *decider) action(c *Case, sink string, e *Entry) error {
 	t, err := d.ticket(c, sink, e)
 	if err != nil {
 		return err
-	}
-	if d.r.Fields != nil {
-		e.sends(d.r.Fields(sink, &t))
 	}
 	d.l.outbox = append(d.l.outbox, pipeline.Action{Case: c.ID(), Sink: sink, N: e.N, K: e.K, Issued: d.now, Ticket: t})
 	d.sum.Issued++

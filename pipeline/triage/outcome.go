@@ -35,8 +35,12 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case o.Result == pipeline.OutcomeSighted || o.N != e.N:
 		d.sighting(c, sink, e, o)
 		return nil
-	case e.St == Parked && e.Reason == sinkRemoved && o.Rev == e.Rev:
+	case e.Awaited:
 		// Its worker drained what it held: what became of it is known after all.
+		e.Awaited = false
+	case e.St != Inflight && o.Result == pipeline.OutcomeDone:
+		d.sighting(c, sink, e, o) // the same outcome again, or a person decided before it was known
+		return nil
 	case e.St != Inflight:
 		return nil // the same outcome again
 	}
@@ -44,6 +48,7 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}
 	if o.Result == pipeline.OutcomeRefused || o.Result == pipeline.OutcomeUnknown {
+		e.sent(o.Sent)
 		e.Turning = e.Turning || !e.Ref.IsZero() && e.RevOpen != e.opened()
 	}
 	switch o.Result {
@@ -187,16 +192,25 @@ func (d *decider) doubled(c *Case, sink string, e *Entry, second pipeline.Ref) {
 // generation that the record is of. It is written once more, above the revision that it holds. Without a
 // record only the generation moves on, past tickets that were given up. What is under way decides by itself.
 func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
-	if e.St == Inflight || o.Gen < e.Gen || e.Ref.ID == o.Ref.ID && o.Gen == e.Gen {
+	same := e.Ref.ID == o.Ref.ID
+	switch {
+	case e.St == Inflight || o.Gen < e.Gen:
+		return
+	case o.Ref.IsZero() && !e.Ref.IsZero():
+		return // the ticket that is known has a generation already
+	case same && o.Gen == e.Gen && (o.Ref.Key == "" || o.Ref.Key == e.Ref.Key):
 		return
 	}
 	e.Gen, c.Gen = o.Gen, max(c.Gen, o.Gen)
-	e.Last, e.Sent, e.Waiting = nil, nil, nil
+	d.l.putCase(c)
 	if o.Ref.IsZero() {
-		d.l.putCase(c)
 		return
 	}
-	e.Ref, e.Again, e.St, e.Reason, e.Since = o.Ref, true, Idle, "", time.Time{}
+	if !same {
+		e.forgetRecord() // what is known is of the other one
+	}
+	e.free()
+	e.Ref, e.Again = o.Ref, true
 	if o.Reason != "" {
 		e.Pending.Lines = append(e.Pending.Lines, o.Reason)
 	}
@@ -205,7 +219,6 @@ func (d *decider) adopted(c *Case, sink string, e *Entry, o *pipeline.Outcome) {
 		d.revised(c)
 	}
 	d.auditCase(c, "adopted", "", "%s: %s is the ticket of this case from here on", sink, refWord(o.Ref))
-	d.l.putCase(c)
 }
 
 // reissue puts actions that no message is stored for back on their way.

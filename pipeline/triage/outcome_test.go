@@ -102,6 +102,35 @@ func TestOutcomes(t *testing.T) {
 			w.config.active = []string{}
 			return []Input{{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100}, outcome(1, pipeline.OutcomeDone, "A")}
 		}, "idle A n1 1/1"},
+		{"its sink is removed and back: the action that was under way goes on", func(w *world) []Input {
+			return append(w.removedAndBack(), Input{Issue: &Issue{}})
+		}, "inflight - n1 0/1"},
+		{"its sink is removed and back, then the action ends", func(w *world) []Input {
+			return append(w.removedAndBack(), outcome(1, pipeline.OutcomeDone, "A"), Input{Issue: &Issue{}})
+		}, "idle A n1 1/1"},
+		{"its sink is removed while nothing is under way: an earlier outcome again changes nothing", func(w *world) []Input {
+			in := []Input{outcome(1, pipeline.OutcomeDone, "A")}
+			return append(append(in, w.removedAndBack()[:2]...), outcome(1, pipeline.OutcomeDone, "A"))
+		}, "parked A n1 1/1"},
+		{"a person decides while the action's end is awaited: its record is known all the same", func(w *world) []Input {
+			in := append(w.removedAndBack()[:2], person(pipeline.Interaction{Verb: pipeline.VerbDrop, Cases: []string{"DK-1"}}))
+			return append(in, outcome(1, pipeline.OutcomeDone, "A"))
+		}, "idle A n1 1/1 again"},
+		{"adopted under another name: followed", func(*world) []Input {
+			moved := outcome(1, pipeline.OutcomeAdopted, "A")
+			moved.Outcome.Ref.Key = "NEW-1"
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), moved, {Issue: &Issue{}}}
+		}, "inflight A n2 1/2"},
+		{"adopted after it was given up: written again", func(*world) []Input {
+			drop := person(pipeline.Interaction{Verb: pipeline.VerbDrop, Cases: []string{"DK-1"}})
+			return []Input{outcome(1, pipeline.OutcomeUnknown, ""), drop, outcome(1, pipeline.OutcomeAdopted, "A"), {Issue: &Issue{}}}
+		}, "inflight A n2 1/2"},
+		{"a raised generation leaves a ticket that is known", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), {Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", Gen: 3, Result: pipeline.OutcomeAdopted}}}
+		}, "idle A n1 1/1"},
+		{"a raised generation where no ticket is known", func(*world) []Input {
+			return []Input{outcome(1, pipeline.OutcomeRefused, ""), {Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", Gen: 3, Result: pipeline.OutcomeAdopted}}}
+		}, "dead - n1 0/1 gen 3"},
 		{"of a sink under its former name", func(w *world) []Input {
 			w.config.sinks, w.config.renamed = []string{"files"}, map[string]string{"disk": "files"}
 			return []Input{{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100}, outcome(1, pipeline.OutcomeDone, "A")}
@@ -114,6 +143,9 @@ func TestOutcomes(t *testing.T) {
 				t.Fatalf("the first action: Decide = %v", err)
 			}
 			for i, in := range tt.inputs(w) {
+				if in.Config != nil && in.Config.Hash == "back" {
+					w.config.active = nil
+				}
 				if err := w.decide(in); err != nil {
 					t.Fatalf("input %d: Decide = %v", i+1, err)
 				}
@@ -131,12 +163,24 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// removedAndBack takes the sink out of the configuration and puts it back.
+func (w *world) removedAndBack() []Input {
+	w.config.active = []string{}
+	return []Input{
+		{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100},
+		{Config: &ConfigChange{Hash: "back"}}, {Sweep: 100},
+	}
+}
+
 func entryWord(e *Entry) string {
 	ref := e.Ref.ID
 	if ref == "" {
 		ref = "-"
 	}
 	out := fmt.Sprintf("%s %s n%d %d/%d", e.St, ref, e.N, e.Delivered, e.Wanted)
+	if e.Gen > 2 {
+		out += fmt.Sprintf(" gen %d", e.Gen)
+	}
 	if e.Again {
 		out += " again"
 	}

@@ -112,7 +112,7 @@ func (d *decider) waited(c *Case, sink string, e *Entry) error {
 // recordDeleted: one more write finds it gone, looks for it by its key, and says what became of it.
 // A worker that is writing finds out by itself; a closed ticket is not missed.
 func (d *decider) recordDeleted(c *Case, sink string, e *Entry) {
-	if e.Ref.IsZero() || !e.rests() || e.Again || !e.WantOpen {
+	if e.Ref.IsZero() || !e.rests() || e.GivenUp != "" || e.Again || !e.WantOpen {
 		return
 	}
 	e.Again = true
@@ -442,8 +442,8 @@ func (e *Entry) wasOpen() bool {
 // opened reports whether the record is open as far as docket has a say in it.
 func (e *Entry) opened() bool { return e.IsOpen && !e.LeftOpen }
 
-// sends remembers what an action may write until its outcome says what is held.
-func (e *Entry) sends(f pipeline.Fields) {
+// sent remembers what an action may have written, until an outcome says what is held.
+func (e *Entry) sent(f pipeline.Fields) {
 	if len(f) == 0 || slices.ContainsFunc(e.Sent, func(have pipeline.Fields) bool { return maps.Equal(have, f) }) {
 		return
 	}

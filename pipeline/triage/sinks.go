@@ -29,7 +29,8 @@ func (d *decider) refit(c *Case) {
 		switch {
 		case d.sinkIs(sink):
 			d.takeUp(c, sink, e)
-		case e.St == Inflight || e.rests() && (e.Wants() || e.WantOpen):
+		case e.St == Inflight || e.rests() && e.GivenUp == "" && (e.Wants() || e.WantOpen):
+			e.Awaited = e.St == Inflight
 			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
 			d.l.putCase(c)
 		}
@@ -41,12 +42,17 @@ func (d *decider) refit(c *Case) {
 
 func (e *Entry) rests() bool { return e.St == Idle || e.St == "" }
 
-// takeUp lets an entry go on whose sink is back, and tries a dead letter once
+// takeUp lets an entry go on whose sink is back, with the action that was under way, and tries a dead letter once
 // more when the settings that it was refused under have changed.
 func (d *decider) takeUp(c *Case, sink string, e *Entry) {
 	switch {
 	case e.St == Parked && e.Reason == sinkRemoved:
-		e.St, e.Reason, e.Since = Idle, "", time.Time{}
+		st := Idle
+		if e.Awaited {
+			st = Inflight // its message is carried out now, or was lost and is issued again
+		}
+		e.free()
+		e.St = st
 	case e.St == Dead && d.r.SinkConfig != nil && e.Under != d.r.SinkConfig(c.Team, c.Route, sink):
 		e.St, e.Reason, e.Since, e.Delivered, e.Under = Idle, "", time.Time{}, 0, ""
 		d.auditCase(c, "retried", "", "%s: its settings changed", sink)

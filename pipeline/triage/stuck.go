@@ -22,7 +22,7 @@ func (e *Entry) Stuck() (st Standing, given bool) {
 
 // free makes an entry one that may hold an action.
 func (e *Entry) free() {
-	e.St, e.Reason, e.Since, e.Under, e.GivenUp = Idle, "", time.Time{}, "", ""
+	e.St, e.Reason, e.Since, e.Under, e.GivenUp, e.Awaited = Idle, "", time.Time{}, "", "", false
 }
 
 // stuck lists the sinks, or the one that in names, where one of these standings holds.
@@ -115,6 +115,9 @@ func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
 	word := "the record does not exist"
 	switch {
 	case !in.Ref.IsZero():
+		if e.Ref.ID != in.Ref.ID {
+			e.forgetRecord()
+		}
 		e.Ref, e.Again = in.Ref, true
 		word = "the record is " + refWord(in.Ref)
 	case !e.Ref.IsZero():

@@ -139,6 +139,7 @@ type Entry struct {
 	Reason     string             `json:"reason,omitempty"`      // why parked, dead or gone
 	Under      string             `json:"under,omitempty"`       // the sink's settings that it was refused under (Rules.SinkConfig)
 	Since      time.Time          `json:"since,omitzero"`        // parked, dead or gone since
+	Awaited    bool               `json:"awaited,omitempty"`     // parked with its sink while an action was under way: its end is still to come
 	GivenUp    Standing           `json:"given_up,omitempty"`    // a person dropped it: what it was; nothing more is sent until somebody retries
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -139,7 +140,6 @@ func (k config) rules() *Rules {
 	for _, s := range k.sinks {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
 	}
-	r.Fields = func(_ string, t *pipeline.Ticket) pipeline.Fields { return written(t) }
 	if k.sinkHash != "" {
 		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
 	}
@@ -195,9 +195,13 @@ func (w *world) decide(inputs ...Input) error {
 			inputs[i].Time = w.now
 		}
 	}
+	before, _ := json.Marshal(w.state.cases) // plain values: they can be encoded
 	cs, sum, err := Decide(w.config.rules(), w.state, inputs)
 	if err != nil {
 		return err
+	}
+	if after, _ := json.Marshal(w.state.cases); !bytes.Equal(before, after) {
+		return fmt.Errorf("Decide changed the state that it was given:\n%s\n%s", before, after)
 	}
 	w.state.Apply(cs)
 	w.last = cs
@@ -232,7 +236,7 @@ func (w *world) deliver() ([]string, error) {
 func (w *world) write(a pipeline.Action) (string, pipeline.Outcome) {
 	o := pipeline.Outcome{Case: a.Case, Sink: a.Sink, N: a.N, Attempt: 1, Gen: a.Ticket.Gen, Rev: a.Ticket.Rev, Result: pipeline.OutcomeDone}
 	if how, fails := w.failures[a.Sink]; fails {
-		o.Result, o.Reason = how, "told to"
+		o.Result, o.Reason, o.Sent = how, "told to", written(&a.Ticket)
 		return string(how) + " " + a.Case, o
 	}
 	id := a.Sink + "/" + a.Ticket.Key

@@ -178,6 +178,7 @@ func examples() [][3]string {
 		{"GET", "user/assignable/search?project=SEC&query=ada"}, {"GET", "user/search?query=ada"}, {"GET", "user/search"},
 		{"POST", "search/jql", `{"jql":"project = SEC","fields":["*all"],"maxResults":1}`}, {"POST", "search/jql", `{"jql":"order by created"}`},
 		{"GET", "search/jql?jql=project=SEC"},
+		{"GET", "issue/SEC-1?expand=changelog"}, {"DELETE", "issue/SEC-2"}, {"DELETE", "issue/SEC-9"},
 	}
 }
 

@@ -1,11 +1,13 @@
 // Command reliability runs the reliability suites of internal/crashtest, prints
-// what they found, and keeps it as the table of docs/reliability.md. Everything that the suites leave to
-// chance comes from one seed: -seed with the number it printed runs the same again.
+// what they found, and keeps it as the table of docs/reliability.md. Everything that the suites choose by
+// chance comes from one seed: -seed with the number it printed makes the same choices again. When a
+// kill falls among the program's own steps is up to the machine too.
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -13,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,8 +52,9 @@ func run() error {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	fmt.Printf("seed %d, size %s; the same again: make reliability RELIABILITY=%s SEED=%d\n", *seed, *size, *size, *seed)
+	at := commit()
 	rows, err := suites(*seed, *size, *only, *parallel)
-	table := render(rows, *seed, *size)
+	table := render(rows, *seed, *size, at)
 	fmt.Print("\n", table)
 	if err == nil && len(rows) == 0 {
 		err = errors.New("no suite ran")
@@ -69,10 +73,10 @@ func suites(seed uint64, size, only string, parallel int) ([]row, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "rows")
-	cmd := exec.Command("go", "test", "-count=1", "-timeout", "12h", "-parallel", fmt.Sprint(parallel), "-run", only, "./internal/crashtest")
-	cmd.Env = append(os.Environ(), "DOCKET_RELIABILITY="+size, fmt.Sprintf("DOCKET_SEED=%d", seed), "DOCKET_RELIABILITY_ROWS="+path)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	failed := cmd.Run()
+	tests := exec.Command("go", "test", "-count=1", "-timeout", "12h", "-parallel", fmt.Sprint(parallel), "-run", only, "./internal/crashtest")
+	tests.Env = append(os.Environ(), "DOCKET_RELIABILITY="+size, fmt.Sprintf("DOCKET_SEED=%d", seed), "DOCKET_RELIABILITY_ROWS="+path)
+	tests.Stdout, tests.Stderr = os.Stdout, os.Stderr
+	failed := tests.Run()
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(failed, err)
@@ -85,13 +89,16 @@ func suites(seed uint64, size, only string, parallel int) ([]row, error) {
 		}
 		rows = append(rows, r)
 	}
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(len(a.Suite)-len(b.Suite), strings.Compare(a.Suite, b.Suite)) // R2 before R17
+	})
 	return rows, failed
 }
 
 // render is the table as Markdown.
-func render(rows []row, seed uint64, size string) string {
+func render(rows []row, seed uint64, size, commit string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Run of %s, size %s, commit %s.\n\n", time.Now().UTC().Format(time.DateOnly), size, commit())
+	fmt.Fprintf(&b, "Run of %s, size %s, commit %s.\n\n", time.Now().UTC().Format(time.DateOnly), size, commit)
 	b.WriteString("| suite | what | runs | lost | doubled | seed | seconds | result |\n|---|---|---:|---:|---:|---:|---:|---|\n")
 	for _, r := range rows {
 		result := "passed"
@@ -103,8 +110,9 @@ func render(rows []row, seed uint64, size string) string {
 	return b.String()
 }
 
+// commit names the source that runs, with what is not committed.
 func commit() string {
-	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude", "*").Output()
 	if err != nil {
 		return "unknown"
 	}
