@@ -37,7 +37,7 @@ sinks:
     auth: AUTH
     project: SEC
     webhook_secret: {env: HOOK_SECRET}
-    unsure: {deadline: 1s, pause: 0s, late: 0s, grace: 1s, lag: 0s, settle: 1s, looks: 1, lease: 4s}
+    unsure: {deadline: 2s, pause: 0s, late: 0s, grace: 2s, lag: 0s, settle: 2s, looks: 1, lease: 5s}
 limits: {max_new_tickets_per_hour: 100000}
 `
 

@@ -29,7 +29,8 @@ func TestSinkRenamedWhileCreatesAreUnderWay(t *testing.T) {
 		}
 		p.report(1, "resolved")
 		p.run()
-		if i := p.issues(n)[0]; i.Category != jiratest.CategoryDone {
+		p.issues(n)
+		if i := p.titled()["Sample problem 1"]; i.Category != jiratest.CategoryDone {
 			p.t.Errorf("%s is in status %s after all of it was resolved; want it done", i.Key, i.Status)
 		}
 		p.oracle()

@@ -67,8 +67,7 @@ type loop struct {
 		findings, inputs uint64
 		changed          chan struct{} // closed at the next commit
 		summary          triage.Summary
-		settled          bool // the last batch issued nothing and left nothing to sweep
-		swept            bool // it left nothing to sweep
+		settled, swept   bool // the last batch issued nothing and left nothing to sweep; it left nothing to sweep
 	}
 }
 
