@@ -58,6 +58,23 @@ func (c *Config) SecretsChanged(old *Config) bool {
 	return false
 }
 
+// SecretFilesChanged reports whether the file of a secret holds another one now than when the configuration
+// was loaded. A file that cannot be read has not changed: it may be in the middle of being replaced.
+func (c *Config) SecretFilesChanged() bool {
+	if c.doc == nil {
+		return false
+	}
+	for ref, was := range c.doc.secrets {
+		if ref.Form != secret.FormFile {
+			continue
+		}
+		if now, err := ref.Resolve(c.doc.env.Getenv, c.doc.readSecret); err == nil && !now.Equal(was) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Config) dump(raw bool) ([]byte, error) {
 	e := encoder{raw: raw}
 	out, err := yaml.Dump(e.structure(reflect.ValueOf(c).Elem()), yaml.WithV4Defaults(), yaml.WithLineWidth(-1))

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -128,6 +129,37 @@ func TestSecretsChanged(t *testing.T) {
 	}
 	if !b.SecretsChanged(a) || a.SecretsChanged(load("one")) || a.SecretsChanged(nil) {
 		t.Error("SecretsChanged() = wrong; want true only for another value")
+	}
+}
+
+func TestSecretFilesChanged(t *testing.T) {
+	held, readable := "one\n", true
+	env := testEnv()
+	env.ReadFile = func(string) ([]byte, error) {
+		if !readable {
+			return nil, fs.ErrNotExist
+		}
+		return []byte(held), nil
+	}
+	c, err := Parse([]File{{"docket.yaml", []byte(strings.ReplaceAll(shown, "env: SET", "file: token"))}}, ".", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name, held string
+		readable   bool
+		want       bool
+	}{
+		{"as it was", "one\n", true, false},
+		{"another line end", "one\r\n", true, false},
+		{"another secret", "two\n", true, true},
+		{"not there", "", false, false},
+		{"empty", "", true, false},
+	} {
+		held, readable = x.held, x.readable
+		if got := c.SecretFilesChanged(); got != x.want {
+			t.Errorf("SecretFilesChanged() of a file that is %s = %v; want %v", x.name, got, x.want)
+		}
 	}
 }
 

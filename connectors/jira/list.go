@@ -16,6 +16,8 @@ var (
 	_ pipeline.Lister        = (*Sink)(nil)
 	_ pipeline.ForeignLister = (*Sink)(nil)
 	_ pipeline.Previewer     = (*Sink)(nil)
+
+	_ pipeline.SettingsChecker = (*Sink)(nil)
 )
 
 // listPages bounds a list; a page has 100 issues. A site with more needs another way to be compared.

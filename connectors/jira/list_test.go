@@ -111,3 +111,28 @@ func TestPlainDescription(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckSettings(t *testing.T) {
+	w := newWorld(t, jiratest.Options{})
+	for _, c := range []struct {
+		name string
+		over map[string]any
+		want []string // none: all is well
+	}{
+		{"all is well", map[string]any{"project": "PAY", "fields": map[string]any{"labels": []any{"{{ .Case.Team }}"}}}, nil},
+		{"everything at once", map[string]any{"project": "no key", "sprint": 1, "fields": map[string]any{"customfield_1": "{{ .Case.Temm }}"}},
+			[]string{"project: ", "sprint: ", "fields.customfield_1: the template is wrong: 1:8:"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := w.sink.CheckSettings(c.over)
+			if (err == nil) != (c.want == nil) {
+				t.Fatalf("CheckSettings() = %v; want %q", err, c.want)
+			}
+			for _, part := range c.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("CheckSettings() = %v; want it to say %q", err, part)
+				}
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -145,4 +146,22 @@ func (s *settings) resolution(why string) string {
 		return s.close.Accepted
 	}
 	return s.close.Resolution
+}
+
+// CheckSettings judges what a team sets for this sink, and tries the templates in it.
+func (s *Sink) CheckSettings(over map[string]any) error {
+	eff := settings{priorities: map[string]string{}, fields: map[string]any{}}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(over)) {
+		if err := eff.set(key, over[key]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	d := data(pipeline.Ticket{Case: "DK-1"})
+	for _, field := range slices.Sorted(maps.Keys(eff.fields)) {
+		if _, err := s.templates.renderValue(eff.fields[field], d); err != nil {
+			errs = append(errs, fmt.Errorf("fields.%s: %w", field, err))
+		}
+	}
+	return errors.Join(errs...)
 }

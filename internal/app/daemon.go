@@ -118,6 +118,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	a.nameLost(cfg)
 	a.startSources()
 	a.background("watchdog", a.watchdog)
+	a.background("secrets", a.watchSecrets)
 	if err := srv.Start(); err != nil {
 		return err
 	}

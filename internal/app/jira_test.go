@@ -78,6 +78,11 @@ func newPlay(t testing.TB, o jiratest.Options, replace ...string) *play {
 	for name, value := range map[string]string{"JIRA_TOKEN": jiraToken, "HOOK_SECRET": hookSecret, "CI_TOKEN": ciToken, "BOSS_TOKEN": bossToken} {
 		p.env[name] = value
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.lately())
+		}
+	})
 	return p
 }
 
@@ -124,9 +129,9 @@ func (p *play) through(ctx context.Context) api.Summary {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		p.t.Errorf("RunOnce() = %v\n%s", err, p.lately())
+		p.t.Errorf("RunOnce() = %v", err)
 	case sum.Left > 0:
-		p.t.Errorf("RunOnce() left %d actions; want none\n%s", sum.Left, p.lately())
+		p.t.Errorf("RunOnce() left %d actions; want none", sum.Left)
 	}
 	return sum
 }
@@ -232,7 +237,7 @@ func (p *play) issues(n int) []jiratest.Snapshot {
 	p.t.Helper()
 	list := p.jira.Issues()
 	if len(list) != n {
-		p.t.Fatalf("%d issues; want %d\n%s", len(list), n, p.lately())
+		p.t.Fatalf("%d issues; want %d", len(list), n)
 	}
 	return list
 }
@@ -376,7 +381,7 @@ func (p *play) oracle() {
 	wrote := p.written()
 	sum := p.through(context.Background())
 	if n := p.written() - wrote; n > 0 || moved(sum) {
-		p.t.Errorf("one more run wrote %d times: %s; want nothing\n%s", n, counts(sum), p.lately())
+		p.t.Errorf("one more run wrote %d times: %s; want nothing", n, counts(sum))
 	}
 	p.clean()
 }

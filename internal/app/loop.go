@@ -31,7 +31,7 @@ const (
 	gatherBusy = 40 * time.Millisecond
 	// Actions are issued this long after what asks for them, so that what belongs together is one
 	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
-	issueSoon  = 20 * time.Millisecond
+	issueSoon  = 5 * time.Millisecond
 	issueQuiet = 100 * time.Millisecond
 	issueFlood = time.Second
 	floodSize  = 200 // findings in one batch
@@ -60,6 +60,7 @@ type loop struct {
 
 	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
 	sweeping bool
+	full     bool // the last issue reached its bound: more is due
 	position struct {
 		sync.Mutex
 		findings, inputs uint64
@@ -173,7 +174,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				n, err := l.take(b)
+				n, err := l.take(b, false)
 				if err != nil {
 					return err
 				}
@@ -185,16 +186,23 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			continue
 		}
+		if l.full {
+			issue.timer.Reset(0)
+		}
 		select {
 		case b := <-l.batches:
 			if !b.inputs {
 				l.giveWay(ctx)
 			}
-			n, err := l.take(b)
+			// What outcomes and people ask for needs no company; while findings wait for theirs, it waits with them.
+			at := b.inputs && issue.since.IsZero()
+			n, err := l.take(b, at)
 			if err != nil {
 				return err
 			}
-			issue.after(n)
+			if !at {
+				issue.after(n)
+			}
 		case <-issue.timer.C:
 			issue.since = time.Time{}
 			if err := l.decide(nil, true); err != nil {
@@ -270,9 +278,9 @@ func (l *loop) giveWay(ctx context.Context) {
 	}
 }
 
-// take decides one batch of messages and says how many findings were in it.
+// take decides one batch of messages, with issue what is due too, and says how many findings were in it.
 // What cannot even be read is kept as a reject.
-func (l *loop) take(b batch) (findings int, err error) {
+func (l *loop) take(b batch, issue bool) (findings int, err error) {
 	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
@@ -292,7 +300,7 @@ func (l *loop) take(b batch) (findings int, err error) {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return findings, l.decide(inputs, false)
+	return findings, l.decide(inputs, issue)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
@@ -435,6 +443,7 @@ func (l *loop) commit(inputs []triage.Input) error {
 		l.app.brakeMu.Unlock()
 	}
 	l.sweeping = cs.Meta.Sweep != 0
+	l.full = sum.Issued >= triage.IssueAtOnce
 	l.app.o.Metrics.decided(sum, cs.Rejects)
 	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)
 	if len(cs.Outbox) > 0 {

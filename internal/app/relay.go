@@ -11,6 +11,9 @@ import (
 	"github.com/docket-hub/docket/internal/stream"
 )
 
+// settleAfter is how long published rows wait for a commit to remove them along with its own changes.
+const settleAfter = time.Second
+
 // relayRows is how many actions go out with one flush.
 const relayRows = 500
 
@@ -37,9 +40,16 @@ func (r *relay) wake() {
 }
 
 func (r *relay) run(ctx context.Context) error {
+	settle := time.NewTimer(settleAfter)
+	defer settle.Stop()
+	defer r.settle()
 	for {
 		select {
 		case <-r.kick:
+			settle.Reset(settleAfter)
+		case <-settle.C:
+			r.settle()
+			continue
 		case <-ctx.Done():
 			return nil
 		}
@@ -64,7 +74,15 @@ func (r *relay) run(ctx context.Context) error {
 	}
 }
 
-// once publishes the oldest rows and removes them.
+// settle removes published rows that no commit took along. Where that fails they are
+// published again after a restart.
+func (r *relay) settle() {
+	if err := r.store.RemovePublished(); err != nil {
+		r.log.Warn("actions that were published stay in the outbox", "err", err)
+	}
+}
+
+// once publishes the oldest rows. The next commit removes them.
 func (r *relay) once(ctx context.Context) (int, error) {
 	rows, err := r.store.Outbox(relayRows)
 	if err != nil || len(rows) == 0 {
@@ -81,9 +99,7 @@ func (r *relay) once(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	failpoint.Hit("relay/published")
-	if err := r.store.RemoveOutbox(keys); err != nil {
-		return 0, err
-	}
+	r.store.Published(keys)
 	failpoint.Hit("relay/removed")
 	return len(rows), nil
 }

@@ -45,9 +45,15 @@ type Daemon struct {
 	err     error
 }
 
+// Setup is what differs between the daemons of the measures.
+type Setup struct {
+	Pprof   bool   // profiles are served
+	Webhook string // where tickets are posted to, each finding a ticket of its own; empty: they become files
+}
+
 // Start runs binary on a new configuration and an empty state in a folder below
-// dir, and returns once it is ready. Profiles are served when pprof is set.
-func Start(ctx context.Context, binary, dir string, pprof bool) (_ *Daemon, err error) {
+// dir, and returns once it is ready.
+func Start(ctx context.Context, binary, dir string, setup Setup) (_ *Daemon, err error) {
 	d := &Daemon{done: make(chan struct{}), http: &http.Client{
 		Timeout:   2 * time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128},
@@ -64,14 +70,14 @@ func Start(ctx context.Context, binary, dir string, pprof bool) (_ *Daemon, err 
 	}
 	d.url = "http://" + addr
 	path := filepath.Join(d.dir, "docket.yaml")
-	if err := os.WriteFile(path, []byte(configuration(addr, d.tickets)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(configuration(addr, d.tickets, setup.Webhook)), 0o600); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
 	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
 	args := []string{"--config", path, "--log-level", "warn", "run"}
-	if pprof {
+	if setup.Pprof {
 		args = append(args, "--pprof")
 	}
 	d.cmd = exec.Command(binary, args...)
@@ -114,23 +120,27 @@ func freeAddress() (string, error) {
 }
 
 // configuration is that of the measured daemon: docket's defaults, a team for
-// each of the world's, one file sink, and no limit on new tickets, which would hold the work back.
-func configuration(addr, tickets string) string {
+// each of the world's, one sink, and no limit on new tickets, which would hold the work back.
+func configuration(addr, tickets, webhook string) string {
+	sink, group := "{name: out, type: file, path: "+tickets+"}", "account, control"
+	if webhook != "" {
+		sink, group = fmt.Sprintf("{name: out, type: webhook, url: %s, concurrency: %d}", webhook, connections), "resource"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `data_dir: data
 server:
   listen: %s
   auth: {tokens: [{name: bench, role: admin, token: {env: DOCKET_BENCH_TOKEN}}]}
 sources: [{name: load, type: webhook, repository: acme/shop}]
-sinks: [{name: disk, type: file, path: %s}]
+sinks: [%s]
 limits: {max_new_tickets_per_hour: 1000000}
 teams:
   - {name: security}
-`, addr, tickets)
+`, addr, sink)
 	for n := range teams {
 		fmt.Fprintf(&b, "  - {name: team-%02d}\n", n)
 	}
-	b.WriteString("route:\n  team: security\n  sinks: [disk]\n  group_by: [account, control]\n  routes:\n")
+	fmt.Fprintf(&b, "route:\n  team: security\n  sinks: [out]\n  group_by: [%s]\n  routes:\n", group)
 	for n := range teams {
 		fmt.Fprintf(&b, "    - {match: {tag.team: [team-%02d]}, team: team-%02[1]d}\n", n)
 	}
@@ -228,16 +238,13 @@ func (d *Daemon) PeakRSS() (int64, error) {
 	return 0, errors.New("read memory: no VmHWM in /proc")
 }
 
-// profiled is how many seconds of a load a profile covers.
-const profiled = 20
-
 // profile writes a CPU profile of the next seconds to path.
-func (d *Daemon) profile(ctx context.Context, path string) error {
+func (d *Daemon) profile(ctx context.Context, path string, seconds int) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write profile: %w", err)
 	}
-	return errors.Join(d.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", profiled), f), f.Close())
+	return errors.Join(d.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds), f), f.Close())
 }
 
 // Judged counts what triage judged, by what it found it to be.

@@ -19,7 +19,7 @@ func TestWholeMeasurement(t *testing.T) {
 	p := Plan{Binary: binary, Dir: dir, Seed: 11, Findings: 800, Singles: 128, Few: 80, Known: 160, Progress: t.Logf}
 	standard := makeLoad(Options{Seed: p.Seed, Mix: Standard()}, p.Findings, clients, 20)
 	single := makeLoad(Options{Seed: p.Seed + 1, Mix: Standard()}, p.Singles, singleClients, 1)
-	d, err := Start(t.Context(), binary, dir, false)
+	d, err := Start(t.Context(), binary, dir, Setup{})
 	if err != nil {
 		t.Fatal(err)
 	}

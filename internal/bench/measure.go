@@ -26,11 +26,14 @@ type Plan struct {
 	Binary      string // docket
 	Dir         string // scratch folder, on the disk to be measured
 	Seed        uint64
-	Findings    int // of one load
-	Singles     int // of the load that sends one finding a request
-	Few, Known  int // findings known before the growth of CPU per finding is measured; Known 0: not measured
-	Repetitions int
-	Profile     string // where a CPU profile of the load of repeats is written; empty: none
+	Findings    int           // of one load
+	Singles     int           // of the load that sends one finding a request
+	Few, Known  int           // findings known before the growth of CPU per finding is measured; Known 0: not measured
+	Tickets     int           // of the backlog that delivery at 20 ms is measured with; 0: delivery is not measured
+	Steady      time.Duration // how long findings come at a steady pace, whole seconds
+	Deliveries  int           // repetitions of the measures of delivery
+	Repetitions int           // of the others
+	Profile     string        // where a CPU profile of the load of repeats is written, and with the suffix .tickets one of a backlog; empty: none
 	Progress    func(format string, args ...any)
 }
 
@@ -90,6 +93,7 @@ type Results struct {
 	Repetitions []Repetition
 	Voided      int // rounds that were thrown away
 	Growth      *Growth
+	Deliveries  []Delivery
 	Took        time.Duration
 }
 
@@ -163,6 +167,13 @@ func (p Plan) Run(ctx context.Context) (Results, error) {
 		}
 		res.Growth = g
 	}
+	for p.Tickets > 0 && len(res.Deliveries) < p.Deliveries {
+		d, err := p.delivery(ctx)
+		if err != nil {
+			return res, err
+		}
+		res.Deliveries = append(res.Deliveries, d)
+	}
 	res.Took = time.Since(start)
 	return res, nil
 }
@@ -172,7 +183,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if r.Before, err = p.limits(ctx, sample); err != nil {
 		return r, err
 	}
-	err = p.with(ctx, false, func(d *Daemon) error {
+	err = p.with(ctx, Setup{}, func(d *Daemon) error {
 		sent, err := d.Send(ctx, standard.clients)
 		r.Rate = sent.Rate()
 		p.Progress("accepted %.0f findings/s", r.Rate)
@@ -181,7 +192,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if err != nil {
 		return r, fmt.Errorf("load of %d a request: %w", perBody, err)
 	}
-	err = p.with(ctx, false, func(d *Daemon) error {
+	err = p.with(ctx, Setup{}, func(d *Daemon) error {
 		sent, err := d.Send(ctx, single.clients)
 		r.SingleRate = sent.Rate()
 		return errors.Join(err, p.complete(ctx, d, single))
@@ -189,7 +200,7 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 	if err != nil {
 		return r, fmt.Errorf("load of one a request: %w", err)
 	}
-	err = p.with(ctx, p.Profile != "", func(d *Daemon) error { return p.cost(ctx, d, quarter, &r) })
+	err = p.with(ctx, Setup{Pprof: p.Profile != ""}, func(d *Daemon) error { return p.cost(ctx, d, quarter, &r) })
 	if err != nil {
 		return r, fmt.Errorf("load of repeats: %w", err)
 	}
@@ -209,7 +220,7 @@ func (p Plan) cost(ctx context.Context, d *Daemon, l *load, r *Repetition) error
 	}
 	profiled := make(chan error, 1)
 	if p.Profile != "" {
-		go func() { profiled <- d.profile(ctx, p.Profile) }()
+		go func() { profiled <- d.profile(ctx, p.Profile, 20) }()
 	} else {
 		profiled <- nil
 	}
@@ -258,8 +269,8 @@ func (p Plan) complete(ctx context.Context, d *Daemon, l *load) error {
 }
 
 // with runs do against a new daemon.
-func (p Plan) with(ctx context.Context, pprof bool, do func(*Daemon) error) error {
-	d, err := Start(ctx, p.Binary, p.Dir, pprof)
+func (p Plan) with(ctx context.Context, setup Setup, do func(*Daemon) error) error {
+	d, err := Start(ctx, p.Binary, p.Dir, setup)
 	if err != nil {
 		return err
 	}
@@ -321,7 +332,7 @@ type grown struct {
 }
 
 func (p Plan) filled(ctx context.Context, known int) (*grown, error) {
-	d, err := Start(ctx, p.Binary, p.Dir, p.Profile != "")
+	d, err := Start(ctx, p.Binary, p.Dir, Setup{Pprof: p.Profile != ""})
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func sinkTestError(tests []api.SinkTest) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s of %s failed: %s", count(len(failed), "sink"), count(len(tests), "sink"), clean(strings.Join(failed, ", ")))
+	return fmt.Errorf("%d of %s failed: %s", len(failed), count(len(tests), "sink"), clean(strings.Join(failed, ", ")))
 }
 
 func drawSinkTests(pg *page, tests []api.SinkTest) {

@@ -139,7 +139,10 @@ func TestNormalBuildHasNoSites(t *testing.T) {
 // TestReliabilitySites is suite R1: docket dies at every site, at its first hit and at its second,
 // starts again, and the tracker holds what was accepted: nothing lost, nothing twice.
 func TestReliabilitySites(t *testing.T) {
-	suite(t)
+	hits := 2
+	if suite(t) == long {
+		hits = 4
+	}
 	t.Parallel()
 	began, runs := time.Now(), 0
 	var mu sync.Mutex
@@ -147,7 +150,7 @@ func TestReliabilitySites(t *testing.T) {
 	t.Run("sites", func(t *testing.T) {
 		for _, s := range failpoint.Sites() {
 			for _, far := range places[s.Name].trackers {
-				for hit := 1; hit <= 2; hit++ {
+				for hit := 1; hit <= hits; hit++ {
 					tr := far()
 					t.Run(fmt.Sprintf("%s/%s/%d", strings.ReplaceAll(s.Name, "/", "-"), tr.name(), hit), func(t *testing.T) {
 						t.Parallel()
@@ -164,7 +167,7 @@ func TestReliabilitySites(t *testing.T) {
 			}
 		}
 	})
-	publish(t, row{Suite: "R1", What: fmt.Sprintf("kill -9 at each of %d sites, first and second hit", len(places)),
+	publish(t, row{Suite: "R1", What: fmt.Sprintf("kill -9 at each of %d sites, hits 1 to %d", len(places), hits),
 		Runs: runs, Lost: sum.Lost, Doubled: sum.Doubled}, began)
 }
 
@@ -179,6 +182,9 @@ func dieAt(t testing.TB, tr tracker, site string, hit int, env ...string) verdic
 			}
 		}
 	} else if !p.scenario(w, failAt(site, hit)) {
+		if hit > 2 {
+			t.Skipf("the scenario comes to %s fewer than %d times", site, hit)
+		}
 		t.Fatalf("the scenario never came to %s for the %d. time", site, hit)
 	}
 	return w.settle()

@@ -30,6 +30,7 @@ const (
 	// errorBodyBytes is how much of a refusal's body an Error keeps.
 	errorBodyBytes = 4 << 10
 	defaultTimeout = 20 * time.Second
+	connections    = 256 // kept open: the most calls at a time that a sink can be configured for
 )
 
 // Route says what a call is. Template names the endpoint, such as "issue/{id}", and
@@ -115,8 +116,8 @@ func transport() http.RoundTripper {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
+		MaxIdleConns:          connections,
+		MaxIdleConnsPerHost:   connections,
 		IdleConnTimeout:       30 * time.Second, // below what load balancers keep idle connections for (60s is usual)
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,

@@ -21,12 +21,13 @@ type writer struct {
 	cs       *triage.Changeset
 	buckets  map[string]*bolt.Bucket
 	buf      []byte
-	position uint64       // of the changeset: how many messages were applied in all
-	row      uint64       // newest row of touches before this commit
-	newRow   uint64       // the row of this commit; 0 for none
-	added    []triage.Hot // findings that are new to the index
-	removed  []triage.Hot // findings that leave it
-	forget   []touchKey   // entries that leave the overlay
+	position uint64          // of the changeset: how many messages were applied in all
+	row      uint64          // newest row of touches before this commit
+	newRow   uint64          // the row of this commit; 0 for none
+	added    []triage.Hot    // findings that are new to the index
+	removed  []triage.Hot    // findings that leave it
+	forget   []touchKey      // entries that leave the overlay
+	gone     map[string]bool // rows of the outbox that were published
 }
 
 // Commit applies a changeset in one transaction; on an error nothing has
@@ -53,7 +54,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs}
+	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs, gone: s.published.all()}
 	w.row = tx.Bucket(bucketTouches).Sequence()
 	fold, err := w.apply()
 	if err != nil {
@@ -79,6 +80,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 		fold.logged += len(cs.Touches)
 	}
 	s.fold = fold
+	s.published.remove(w.gone)
 	s.learn(w, id)
 	return nil
 }

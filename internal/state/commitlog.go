@@ -55,6 +55,9 @@ func (w *writer) applyInteractions() error {
 
 func (w *writer) applyOutbox() error {
 	b := w.bucket(bucketOutbox)
+	if err := removeRows(b, w.gone); err != nil {
+		return err
+	}
 	for i := range w.cs.Outbox {
 		a := &w.cs.Outbox[i]
 		n, ok := triage.ParseCaseID(a.Case)

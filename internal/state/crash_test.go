@@ -42,7 +42,11 @@ func crashLoop(path string) int {
 			for i := range rows {
 				keys[i] = rows[i].Key
 			}
-			if err != nil || s.RemoveOutbox(keys) != nil {
+			if err != nil {
+				return 1
+			}
+			s.Published(keys) // every other time they go with the next changeset
+			if m.Findings%10 == 0 && s.RemovePublished() != nil {
 				return 1
 			}
 		}

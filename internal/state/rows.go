@@ -3,9 +3,11 @@ package state
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -98,9 +100,13 @@ func (s *Store) Watermarks() ([]SourceState, error) {
 // Outbox lists at most limit actions that are still to be published, by case, sink and number.
 func (s *Store) Outbox(limit int) ([]OutboxRow, error) {
 	var out []OutboxRow
+	published := s.published.all() // before the file is looked at: what leaves both meanwhile is in neither
 	err := s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketOutbox).Cursor()
 		for k, v := c.First(); k != nil && len(out) < limit; k, v = c.Next() {
+			if published[string(k)] {
+				continue
+			}
 			row, err := outboxRow(k, v)
 			if err != nil {
 				return fmt.Errorf("reading the outbox of %s: %w", triage.CaseID(number(k[:min(8, len(k))])), err)
@@ -135,25 +141,70 @@ func DecodeAction(data []byte) (pipeline.Action, error) {
 	return a, err
 }
 
-// RemoveOutbox takes actions that were published from the outbox, all in one
-// transaction. Keys that are not there any more do nothing.
-func (s *Store) RemoveOutbox(keys [][]byte) error {
+// Published notes actions that were published: Outbox lists them no more. Their
+// rows leave the file with the next commit, which so saves a flush, or with RemovePublished;
+// after a crash before that they are listed again.
+func (s *Store) Published(keys [][]byte) { s.published.add(keys) }
+
+// RemovePublished removes the rows noted by Published that no commit has taken along.
+func (s *Store) RemovePublished() error {
+	keys := s.published.all()
 	if len(keys) == 0 {
 		return nil
 	}
-	err := s.update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketOutbox)
-		for _, k := range keys {
-			if err := deleteCounted(b, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.update(func(tx *bolt.Tx) error { return removeRows(tx.Bucket(bucketOutbox), keys) })
 	if err != nil {
 		return fmt.Errorf("clearing the outbox: %w", err)
 	}
+	s.published.remove(keys)
 	return nil
+}
+
+func removeRows(b *bolt.Bucket, keys map[string]bool) error {
+	for k := range keys {
+		if err := deleteCounted(b, []byte(k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keySet is a set of keys of rows.
+type keySet struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (s *keySet) add(keys [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = map[string]bool{}
+	}
+	for _, k := range keys {
+		s.keys[string(k)] = true
+	}
+}
+
+// all is a copy of the set.
+func (s *keySet) all() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.keys)
+}
+
+func (s *keySet) remove(keys map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range keys {
+		delete(s.keys, k)
+	}
+}
+
+func (s *keySet) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.keys)
 }
 
 // Rejects lists at most limit of the rejects for which keep is true (nil keeps all), newest first. Of all, the newest 10,000 are stored.
@@ -227,7 +278,7 @@ func (s *Store) Stats() (Stats, error) {
 	s.mu.RUnlock()
 	err := s.view(func(tx *bolt.Tx) error {
 		st.Cases = int(tx.Bucket(bucketCases).Sequence())
-		st.Outbox = int(tx.Bucket(bucketOutbox).Sequence())
+		st.Outbox = int(tx.Bucket(bucketOutbox).Sequence()) - s.published.size()
 		st.Rejects = int(tx.Bucket(bucketRejects).Sequence())
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
@@ -102,7 +103,7 @@ func TestOutboxLongSink(t *testing.T) {
 	}
 }
 
-func TestRemoveOutbox(t *testing.T) {
+func TestPublishedRowsLeaveTheOutbox(t *testing.T) {
 	s := newStore(t)
 	cs := &triage.Changeset{Meta: triage.Meta{Findings: 1}}
 	for n := range uint64(5) {
@@ -116,17 +117,35 @@ func TestRemoveOutbox(t *testing.T) {
 	if a, err := DecodeAction(rows[0].Data); err != nil || !cmp.Equal(a, cs.Outbox[0]) {
 		t.Errorf("Outbox(2)[0].Data = %s, %v; want %+v", rows[0].Data, err, cs.Outbox[0])
 	}
-	for range 2 { // the second time there is nothing to remove
-		if err := s.RemoveOutbox([][]byte{rows[0].Key, rows[1].Key}); err != nil {
-			t.Fatal(err)
+	left := func(when, first string, want, stored int) {
+		t.Helper()
+		if rows, err := s.Outbox(10); err != nil || len(rows) != want || rows[0].Case != first {
+			t.Errorf("Outbox() %s = %+v, %v; want %d from %s", when, rows, err, want, first)
+		}
+		if st, err := s.Stats(); err != nil || st.Outbox != want {
+			t.Errorf("Stats().Outbox %s = %d, %v; want %d", when, st.Outbox, err, want)
+		}
+		err := s.view(func(tx *bolt.Tx) error {
+			if got := tx.Bucket(bucketOutbox).Stats().KeyN; got != stored {
+				t.Errorf("rows in the file %s = %d; want %d", when, got, stored)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
-	if rows, err = s.Outbox(10); err != nil || len(rows) != 3 || rows[0].Case != "DK-3" {
-		t.Errorf("Outbox() = %+v, %v; want DK-3 to DK-5", rows, err)
+	s.Published([][]byte{rows[0].Key})
+	left("noted", "DK-2", 4, 5)
+	for range 2 { // the second time there is nothing to remove
+		if err := s.RemovePublished(); err != nil {
+			t.Fatal(err)
+		}
+		left("removed", "DK-2", 4, 4)
 	}
-	if st, err := s.Stats(); err != nil || st.Outbox != 3 {
-		t.Errorf("Stats().Outbox = %d, %v; want 3", st.Outbox, err)
-	}
+	s.Published([][]byte{rows[1].Key})
+	commit(t, s, &triage.Changeset{Meta: triage.Meta{Findings: 2}})
+	left("with the next commit", "DK-3", 3, 3)
 }
 
 func TestCommitRefuses(t *testing.T) {

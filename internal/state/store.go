@@ -62,6 +62,8 @@ type Store struct {
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
+	published keySet // rows of the outbox that the next commit removes
+
 	commitMu  sync.Mutex // one commit at a time; guards fold
 	fold      folding
 	foldAfter int // touches in rows before they are folded

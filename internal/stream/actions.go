@@ -196,10 +196,18 @@ type Consumer struct {
 	open *pull // nil: none
 }
 
-// Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue.
+// Actions is the consumer of a sink's actions; all processes that ask for the same sink share its queue. With the embedded
+// server nobody else does, and whoever took them before is done: what was given back with a delay is handed out at once.
 func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
+	if s.server != nil {
+		// The server does not hand out again what was given back, once its consumer is updated (seen with 2.15.2).
+		err := s.readJS.DeleteConsumer(ctx, actionsName, "sink-"+token(sink))
+		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
+		}
+	}
 	c, err := s.readJS.CreateOrUpdateConsumer(ctx, actionsName, jetstream.ConsumerConfig{
 		Durable:       "sink-" + token(sink),
 		FilterSubject: actionsPrefix + token(sink) + ".*",
@@ -217,6 +225,9 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
+	}
+	if s.server != nil {
+		s.later.Delete(sink) // the new consumer hands out what waits there
 	}
 	kept, _ := s.later.LoadOrStore(sink, &later{})
 	return &Consumer{s: s, sink: sink, c: c, later: kept.(*later)}, nil

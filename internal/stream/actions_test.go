@@ -153,6 +153,30 @@ func TestNakOutlivesAPurge(t *testing.T) {
 	}
 }
 
+// TestNextConsumerNeedNotWait: who takes a sink's actions over, as after a reload, gets at once what was given back for later.
+func TestNextConsumerNeedNotWait(t *testing.T) {
+	s := open(t, Options{})
+	if err := s.PublishActions(t.Context(), actionsOf("jira", 3)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Actions(t.Context(), "jira")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range fetch(t, before, 3) {
+		if err := d.NakWithDelay(time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := s.Actions(t.Context(), "jira")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fetch(t, after, 3); len(got) != 3 {
+		t.Errorf("Fetch = %d actions; want the 3 that were given back", len(got))
+	}
+}
+
 func TestUnfinishedActionsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})

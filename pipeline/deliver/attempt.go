@@ -21,6 +21,7 @@ type attempt struct {
 	t       pipeline.Ticket // what is sent: the action's ticket, with the record filled in once it is known
 	key     string
 	hand    bool  // it holds one of the loop's hands
+	tail    bool  // it holds one of the loop's tails
 	calling bool  // it holds one of the loop's calls
 	pass    *pass // for its next call; nil: it has none
 
@@ -108,18 +109,20 @@ func (w *attempt) write(ctx context.Context) *ending {
 func (w *attempt) called(err error) {
 	l, p := w.l, w.pass
 	w.pass = nil
+	k := Classify(err).Kind
+	down := k == Lost || k == Retry
+	// The gate comes first: whoever takes the place of this call must find it shut.
+	opened := down && p != nil && l.gate.failed(p, time.Now())
 	w.hangUp()
 	if err != nil {
 		l.status.failed(err)
 	}
-	k := Classify(err).Kind
 	if k == Stopped {
 		if p != nil {
 			l.gate.unused(p)
 		}
 		return // later shuts the gate
 	}
-	down := k == Lost || k == Retry
 	if down {
 		if say, since := l.recur.say(err, time.Now()); say {
 			w.logFailure(err, since)
@@ -128,7 +131,7 @@ func (w *attempt) called(err error) {
 	switch {
 	case p == nil:
 	case down:
-		if l.gate.failed(p, time.Now()) {
+		if opened {
 			_, until := l.gate.state()
 			l.o.Log.Warn("the sink does not answer: its actions wait, and one call at a time finds out when it does",
 				"sink", l.o.Name, "delay", time.Until(until).Round(time.Millisecond), "err", err)

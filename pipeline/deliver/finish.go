@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
@@ -50,6 +51,7 @@ func (w *attempt) lose(ctx context.Context) {
 // report writes the outcome into the claim and publishes it; only the winner of that write may report.
 func (w *attempt) report(ctx context.Context, o pipeline.Outcome) {
 	l := w.l
+	w.handOver()
 	c := w.claim
 	c.Done, c.Clean, c.Outcome, c.Ref = true, false, &o, o.Ref
 	failpoint.Hit("deliver/finish")
@@ -138,6 +140,24 @@ func (w *attempt) release() {
 		w.hand = false
 		<-w.l.hands
 	}
+	if w.tail {
+		w.tail = false
+		<-w.l.tails
+	}
+}
+
+// handOver frees the hand of an action that was carried out, so that writing it down keeps no call
+// waiting. With as many of those as may be, because the disk is slow, it keeps the hand.
+func (w *attempt) handOver() {
+	if !w.hand {
+		return
+	}
+	select {
+	case w.l.tails <- struct{}{}:
+		w.hand, w.tail = false, true
+		<-w.l.hands
+	default:
+	}
 }
 
 // hangUp lets another call run.
@@ -158,18 +178,24 @@ func (w *attempt) unused() {
 
 // keepAlive tells the queue every third of the ack wait that the message is in hand, until stop is called.
 func (w *attempt) keepAlive() (stop func()) {
-	quit := make(chan struct{})
-	go func() {
-		t := time.NewTicker(w.l.o.AckWait / 3)
-		defer t.Stop()
-		for {
-			select {
-			case <-t.C:
-				_ = w.m.InProgress() // without it the message comes again: that costs time only
-			case <-quit:
-				return
-			}
+	every := w.l.o.AckWait / 3
+	var mu sync.Mutex
+	var t *time.Timer
+	over := false
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(every, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			_ = w.m.InProgress() // without it the message comes again: that costs time only
+			t.Reset(every)
 		}
-	}()
-	return func() { close(quit) }
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		t.Stop()
+	}
 }

@@ -95,10 +95,13 @@ func (g *gate) shutFor(now time.Time) time.Duration {
 func (g *gate) blocks(p *pass, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p != nil && p.probe && p.decided == g.decided {
+	if p == nil || !g.open {
+		return g.shutFor(now)
+	}
+	if p.probe && p.decided == g.decided {
 		return 0
 	}
-	return g.shutFor(now)
+	return max(brakePoll, g.until.Sub(now)) // its time being over lets a probe through, not a pass of before
 }
 
 // unused gives a pass back that no call came of.

@@ -222,3 +222,36 @@ func TestMadeInPart(t *testing.T) {
 		})
 	}
 }
+
+// TestLooksFirst: the state was put back; what is to be made may be there already.
+func TestLooksFirst(t *testing.T) {
+	first := func(_ *process, o *deliver.Options) { o.LookFirst = true }
+	for _, c := range []struct {
+		name  string
+		there bool
+		looks int // while the first minutes are over already
+	}{
+		{"the ticket is there", true, 1},
+		{"it is not", false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				if c.there {
+					if _, err := w.tracker.effect(action(1, 1, pipeline.Ref{}).Ticket); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p := w.start("p1", first)
+				time.Sleep(time.Hour)
+				w.queue.publish(action(1, 3, pipeline.Ref{}))
+				w.settled()
+				p.stop()
+				w.wantRecords(1, 3)
+				w.wantResults(pipeline.OutcomeDone)
+				if n := w.tracker.lookCount(); n != c.looks {
+					t.Errorf("looks = %d; want %d", n, c.looks)
+				}
+			})
+		})
+	}
+}

@@ -48,7 +48,8 @@ const (
 	idlePause      = 50 * time.Millisecond // after a fetch that came back empty at once
 	stopMin        = time.Minute           // first retry of a sink whose credentials were refused
 	stopMax        = 15 * time.Minute
-	waitersPerCall = 64 // actions that may wait for grace or a look, per call at a time
+	handsPause     = 2 * time.Millisecond // of a busy sink, so that one fetch serves several hands
+	waitersPerCall = 64                   // actions that may wait for grace or a look, per call at a time
 )
 
 // LongestDeadline is the longest that Timings.Deadline may be while the queue
@@ -66,6 +67,7 @@ type Loop struct {
 	// Claims are written before and after a call, and each of these writes waits for the disk.
 	// So that every connection has a call all the time, more actions are in hand than calls may run.
 	hands  chan struct{} // one for each action in hand that does not wait for a look or for grace
+	tails  chan struct{} // one for each action that was carried out and is being written down
 	calls  chan struct{} // one for each call at a time
 	gate   gate
 	recur  recurring
@@ -117,6 +119,7 @@ func New(o Options) (*Loop, error) {
 		o:      o,
 		holder: o.Holder + "." + hex.EncodeToString(id[:]) + "/",
 		hands:  make(chan struct{}, 2*o.Concurrency-1),
+		tails:  make(chan struct{}, 2*o.Concurrency),
 		calls:  make(chan struct{}, o.Concurrency),
 		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},
@@ -200,6 +203,9 @@ func (l *Loop) acquire(ctx context.Context) (out []*pass) {
 	case l.hands <- struct{}{}:
 	case <-ctx.Done():
 		return nil
+	}
+	if free := cap(l.hands) - len(l.hands); free < cap(l.hands)/8 {
+		sleep(ctx, handsPause)
 	}
 	for {
 		p, d := l.gate.enter(time.Now())

@@ -10,8 +10,8 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// issueAtOnce bounds how many cases one Issue looks at.
-const issueAtOnce = 1000
+// IssueAtOnce bounds how many cases one Issue looks at.
+const IssueAtOnce = 1000
 
 // The reasons why a first ticket waits for room.
 const (
@@ -23,7 +23,7 @@ const (
 func (d *decider) issue(in *Issue) error {
 	var ready []*Case
 	teams := map[string]bool{}
-	for _, n := range d.l.Ready(issueAtOnce) {
+	for _, n := range d.l.Ready(IssueAtOnce) {
 		c, err := d.mustCase(n)
 		if err != nil {
 			return err

@@ -28,25 +28,36 @@ import (
 
 // RawAppend appends n blocks of size bytes to a new file in dir, flushes after
 // each, and returns blocks per second. The file is removed again.
-func RawAppend(dir string, size, n int) (_ float64, err error) {
+func RawAppend(dir string, size, n int) (float64, error) {
+	start := time.Now()
+	if _, err := Flushes(dir, size, n); err != nil {
+		return 0, err
+	}
+	return perSecond(n, start), nil
+}
+
+// Flushes is how long each of n appends of size bytes took until it was
+// flushed, on a new file in dir that is removed again.
+func Flushes(dir string, size, n int) (took []time.Duration, err error) {
 	f, err := os.CreateTemp(dir, "append-*")
 	if err != nil {
-		return 0, fmt.Errorf("measure appends: %w", err)
+		return nil, fmt.Errorf("measure appends: %w", err)
 	}
 	defer func() {
 		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}()
 	block := bytes.Repeat([]byte("x"), size)
-	start := time.Now()
 	for range n {
+		start := time.Now()
 		if _, err := f.Write(block); err != nil {
-			return 0, fmt.Errorf("measure appends: %w", err)
+			return nil, fmt.Errorf("measure appends: %w", err)
 		}
 		if err := f.Sync(); err != nil {
-			return 0, fmt.Errorf("measure appends: %w", err)
+			return nil, fmt.Errorf("measure appends: %w", err)
 		}
+		took = append(took, time.Since(start))
 	}
-	return perSecond(n, start), nil
+	return took, nil
 }
 
 // PackedJetStream publishes the findings, pack of them a message, to an embedded
@@ -115,18 +126,22 @@ func BareHTTP(ctx context.Context, body []byte, clients, n int) (_ float64, err 
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(listener) }()
-	transport := &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}
 	defer func() {
-		transport.CloseIdleConnections()
 		err = errors.Join(err, srv.Close())
 		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
 		}
 	}()
+	return HTTPCalls(ctx, "http://"+listener.Addr().String(), body, clients, n)
+}
+
+// HTTPCalls posts n bodies to url from as many clients, each on one kept connection, and returns requests per second.
+func HTTPCalls(ctx context.Context, url string, body []byte, clients, n int) (float64, error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: time.Minute}
-	url := "http://" + listener.Addr().String()
 	start := time.Now()
-	err = inParallel(clients, n, func(int) error {
+	err := inParallel(clients, n, func(int) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
 			return err

@@ -34,7 +34,8 @@ func run(ctx context.Context, args []string) (err error) {
 		out    = flags.String("out", "", "document whose table is replaced")
 		dir    = flags.String("dir", ".", "folder on the disk to be measured; the scratch folder made in it is removed again")
 		count  = flags.Int("findings", 0, "findings of a load (smoke 10,000, standard 100,000)")
-		prof   = flags.String("profile", "", "file for a CPU profile of the load of repeats")
+		prof   = flags.String("profile", "", "file for a CPU profile of the load of repeats; with the suffix .tickets, one of a backlog")
+		only   = flags.String("only", "", "measure intake or delivery alone")
 		check  = flags.Bool("check", false, "fail when a target is missed")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -52,7 +53,16 @@ func run(ctx context.Context, args []string) (err error) {
 		plan.Findings = *count
 	}
 	if *rounds > 0 {
-		plan.Repetitions = *rounds
+		plan.Repetitions, plan.Deliveries = *rounds, *rounds
+	}
+	switch *only {
+	case "":
+	case "intake":
+		plan.Tickets = 0
+	case "delivery":
+		plan.Repetitions, plan.Known = 0, 0
+	default:
+		return fmt.Errorf("-only %q: use intake or delivery", *only)
 	}
 	if plan.Dir, err = os.MkdirTemp(*dir, ".docket-bench-*"); err != nil {
 		return err

@@ -1,6 +1,7 @@
 // Command reliability runs the reliability suites of internal/crashtest, prints
-// what they found, and keeps it as the table of docs/reliability.md. Everything that the suites leave to
-// chance comes from one seed: -seed with the number it printed runs the same again.
+// what they found, and keeps it as the table of docs/reliability.md. Everything that the suites choose by
+// chance comes from one seed: -seed with the number it printed makes the same choices again. When a
+// kill falls among the program's own steps is up to the machine too.
 package main
 
 import (
@@ -51,8 +52,9 @@ func run() error {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	fmt.Printf("seed %d, size %s; the same again: make reliability RELIABILITY=%s SEED=%d\n", *seed, *size, *size, *seed)
+	at := commit()
 	rows, err := suites(*seed, *size, *only, *parallel)
-	table := render(rows, *seed, *size)
+	table := render(rows, *seed, *size, at)
 	fmt.Print("\n", table)
 	if err == nil && len(rows) == 0 {
 		err = errors.New("no suite ran")
@@ -94,9 +96,9 @@ func suites(seed uint64, size, only string, parallel int) ([]row, error) {
 }
 
 // render is the table as Markdown.
-func render(rows []row, seed uint64, size string) string {
+func render(rows []row, seed uint64, size, commit string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Run of %s, size %s, commit %s.\n\n", time.Now().UTC().Format(time.DateOnly), size, commit())
+	fmt.Fprintf(&b, "Run of %s, size %s, commit %s.\n\n", time.Now().UTC().Format(time.DateOnly), size, commit)
 	b.WriteString("| suite | what | runs | lost | doubled | seed | seconds | result |\n|---|---|---:|---:|---:|---:|---:|---|\n")
 	for _, r := range rows {
 		result := "passed"
@@ -108,8 +110,9 @@ func render(rows []row, seed uint64, size string) string {
 	return b.String()
 }
 
+// commit names the source that runs, with what is not committed.
 func commit() string {
-	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude", "*").Output()
 	if err != nil {
 		return "unknown"
 	}
