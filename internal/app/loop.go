@@ -29,12 +29,6 @@ const (
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
 	gatherBusy = 40 * time.Millisecond
-	// Actions are issued this long after what asks for them, so that what belongs together is one
-	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
-	issueSoon  = 5 * time.Millisecond
-	issueQuiet = 100 * time.Millisecond
-	issueFlood = time.Second
-	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
@@ -214,30 +208,6 @@ func (l *loop) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-// pacer says when actions are issued.
-type pacer struct {
-	timer *time.Timer
-	since time.Time // of the first batch that waits for it; zero: none does
-}
-
-// newPacer begins with an issue at once.
-func newPacer() *pacer { return &pacer{timer: time.NewTimer(0), since: time.Now()} }
-
-// after notes a batch of that many findings.
-func (p *pacer) after(findings int) {
-	now := time.Now()
-	first := p.since.IsZero()
-	if first {
-		p.since = now
-	}
-	switch {
-	case findings >= floodSize:
-		p.timer.Reset(min(issueQuiet, max(0, issueFlood-now.Sub(p.since))))
-	case first:
-		p.timer.Reset(issueSoon)
 	}
 }
 
