@@ -52,10 +52,9 @@ type loop struct {
 	readErr          chan error
 	injected         chan injection // what comes by no stream
 
-	hold     atomic.Bool // actions are held back
+	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
 	sweeping bool
 	full     bool // the last issue reached its bound: more is due
-	only     atomic.Pointer[map[string]bool]
 	position struct {
 		sync.Mutex
 		findings, inputs uint64
@@ -63,6 +62,12 @@ type loop struct {
 		summary          triage.Summary
 		settled          bool // the last batch issued nothing and left nothing to sweep
 	}
+}
+
+// issuing says which actions triage may issue.
+type issuing struct {
+	held bool
+	only map[string]bool // group keys; nil: every case
 }
 
 // batch is what one read of one stream brought.
@@ -76,7 +81,7 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 		app: a, store: a.store, log: a.o.Log.With("component", "triage"),
 		batches: make(chan batch), readErr: make(chan error, 2), injected: make(chan injection),
 	}
-	l.hold.Store(a.o.HoldIssue)
+	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
 	l.position.settled = meta.Sweep == 0
@@ -308,12 +313,8 @@ func (l *loop) tick() error {
 // decide runs one batch through triage and commits it. A batch that fails is
 // decided input by input; the one at fault is kept as a reject, the others go on.
 func (l *loop) decide(inputs []triage.Input, issue bool) error {
-	if issue && !l.hold.Load() {
-		only := map[string]bool(nil)
-		if p := l.only.Load(); p != nil {
-			only = *p
-		}
-		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: only}})
+	if may := l.issuing.Load(); issue && !may.held {
+		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only}})
 	}
 	if len(inputs) == 0 {
 		return nil
