@@ -61,6 +61,7 @@ type loop struct {
 		changed          chan struct{} // closed at the next commit
 		summary          triage.Summary
 		settled          bool // the last batch issued nothing and left nothing to sweep
+		swept            bool // it left nothing to sweep
 	}
 }
 
@@ -84,7 +85,7 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
-	l.position.settled = meta.Sweep == 0
+	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
 	if l.findings, err = a.stream.Findings(meta.Findings + 1); err != nil {
@@ -428,7 +429,7 @@ func (l *loop) committed(m triage.Meta, sum triage.Summary, settled bool) {
 	p := &l.position
 	p.Lock()
 	defer p.Unlock()
-	p.findings, p.inputs, p.settled = m.Findings, m.Inputs, settled
+	p.findings, p.inputs, p.settled, p.swept = m.Findings, m.Inputs, settled, m.Sweep == 0
 	p.summary.Add(sum)
 	close(p.changed)
 	p.changed = make(chan struct{})
