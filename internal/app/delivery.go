@@ -43,7 +43,7 @@ func (a *App) startSink(s *Sink) error {
 		return err
 	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Formerly: s.Formerly, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, LookFirst: a.lookFirst, Log: a.o.Log.With("component", "deliver"),
 		Rate: s.Rate, Brake: a.braked,
 	})
