@@ -169,7 +169,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				n, err := l.take(b, false)
+				n, _, err := l.take(b, false)
 				if err != nil {
 					return err
 				}
@@ -189,13 +189,11 @@ func (l *loop) run(ctx context.Context) error {
 			if !b.inputs {
 				l.giveWay(ctx)
 			}
-			// What outcomes and people ask for needs no company; while findings wait for theirs, it waits with them.
-			at := b.inputs && issue.since.IsZero()
-			n, err := l.take(b, at)
+			n, issued, err := l.take(b, issue.since.IsZero())
 			if err != nil {
 				return err
 			}
-			if !at {
+			if !issued {
 				issue.after(n)
 			}
 		case <-issue.timer.C:
@@ -249,9 +247,10 @@ func (l *loop) giveWay(ctx context.Context) {
 	}
 }
 
-// take decides one batch of messages, with issue what is due too, and says how many findings were in it.
+// take decides one batch of messages, and says how many findings were in it. What comes of outcomes, of
+// people and of few findings is issued in the same commit, unless others wait for company (alone is false).
 // What cannot even be read is kept as a reject.
-func (l *loop) take(b batch, issue bool) (findings int, err error) {
+func (l *loop) take(b batch, alone bool) (findings int, issued bool, err error) {
 	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
@@ -271,7 +270,8 @@ func (l *loop) take(b batch, issue bool) (findings int, err error) {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return findings, l.decide(inputs, issue)
+	issued = alone && findings <= issueAtOnce
+	return findings, issued, l.decide(inputs, issued)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {

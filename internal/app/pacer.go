@@ -9,6 +9,8 @@ const (
 	issueQuiet = 100 * time.Millisecond
 	issueFlood = time.Second
 	floodSize  = 200 // findings in one batch
+	// So few findings in one batch, which the reader had wait for more already, wait no more.
+	issueAtOnce = 20
 )
 
 // pacer says when actions are issued.
