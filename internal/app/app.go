@@ -175,13 +175,18 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	if err := a.startBrake(ctx, meta); err != nil {
 		return err
 	}
+	if err := a.carryOver(ctx, g); err != nil {
+		return err
+	}
 	if err := a.startSinks(g); err != nil {
 		return err
 	}
 	if meta.Config != g.Rules.Config {
-		return a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text())
+		if err := a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, "config/"+g.Rules.Config+"/"+rand.Text()); err != nil {
+			return err
+		}
 	}
-	return nil
+	return a.issueRenamed(ctx, g)
 }
 
 // openClaims opens the claims, and rebuilds them from state where they were lost.

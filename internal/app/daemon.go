@@ -257,7 +257,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	failpoint.Hit("reload/stopped")
 	a.graph.Store(g)
 	failpoint.Hit("reload/swapped")
-	err = errors.Join(err, a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""))
+	err = errors.Join(err, a.carryOver(ctx, g), a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""), a.issueRenamed(ctx, g))
 	a.startSources()
 	if a.onReload != nil {
 		a.onReload(cfg)

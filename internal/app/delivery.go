@@ -43,7 +43,7 @@ func (a *App) startSink(s *Sink) error {
 		return err
 	}
 	l, err := deliver.New(deliver.Options{
-		Name: s.Name, Formerly: s.Formerly, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
+		Name: s.Name, Sink: s.Sink, Concurrency: s.Concurrency, Claims: a.claims, Queue: queue{consumer}, Outcomes: outcomes{a},
 		Timings: timings(s.Unsure), Holder: a.holder, Alone: true, LookFirst: a.lookFirst, Log: a.o.Log.With("component", "deliver"),
 		Rate: s.Rate, Brake: a.braked,
 	})
@@ -63,6 +63,38 @@ func (a *App) startSink(s *Sink) error {
 		return nil
 	})
 	return nil
+}
+
+// carryOver gives what was under way in a sink to the one that is called differently now: the claims tell its worker
+// that something may have been made already. It comes before the sinks of the graph start; issueRenamed comes after.
+func (a *App) carryOver(ctx context.Context, g *Graph) error {
+	for i := range g.Sinks {
+		for _, old := range g.Sinks[i].Formerly {
+			if err := a.claims.Rename(old, g.Sinks[i].Name); err != nil {
+				return err
+			}
+			if err := a.stream.DropSink(ctx, old); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// issueRenamed issues the actions under way in renamed sinks again, under the present names; the graph's configuration was handed to triage.
+func (a *App) issueRenamed(ctx context.Context, g *Graph) error {
+	if !slices.ContainsFunc(g.Sinks, func(s Sink) bool { return len(s.Formerly) > 0 }) {
+		return nil
+	}
+	inputs, err := a.stream.InputsLastSeq(ctx)
+	if err != nil {
+		return err
+	}
+	p := &a.loop.position
+	if err := a.loop.until(ctx, func() bool { return p.inputs >= inputs && p.swept }); err != nil {
+		return err
+	}
+	return a.reissue(ctx, 0)
 }
 
 // deliveries are the running loops.

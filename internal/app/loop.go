@@ -29,12 +29,6 @@ const (
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
 	gatherBusy = 40 * time.Millisecond
-	// Actions are issued this long after what asks for them, so that what belongs together is one
-	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
-	issueSoon  = 5 * time.Millisecond
-	issueQuiet = 100 * time.Millisecond
-	issueFlood = time.Second
-	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
@@ -67,6 +61,7 @@ type loop struct {
 		changed          chan struct{} // closed at the next commit
 		summary          triage.Summary
 		settled          bool // the last batch issued nothing and left nothing to sweep
+		swept            bool // it left nothing to sweep
 	}
 }
 
@@ -90,7 +85,7 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
-	l.position.settled = meta.Sweep == 0
+	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
 	if l.findings, err = a.stream.Findings(meta.Findings + 1); err != nil {
@@ -174,7 +169,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				n, err := l.take(b, false)
+				n, _, err := l.take(b, false)
 				if err != nil {
 					return err
 				}
@@ -194,13 +189,11 @@ func (l *loop) run(ctx context.Context) error {
 			if !b.inputs {
 				l.giveWay(ctx)
 			}
-			// What outcomes and people ask for needs no company; while findings wait for theirs, it waits with them.
-			at := b.inputs && issue.since.IsZero()
-			n, err := l.take(b, at)
+			n, issued, err := l.take(b, issue.since.IsZero())
 			if err != nil {
 				return err
 			}
-			if !at {
+			if !issued {
 				issue.after(n)
 			}
 		case <-issue.timer.C:
@@ -219,30 +212,6 @@ func (l *loop) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-// pacer says when actions are issued.
-type pacer struct {
-	timer *time.Timer
-	since time.Time // of the first batch that waits for it; zero: none does
-}
-
-// newPacer begins with an issue at once.
-func newPacer() *pacer { return &pacer{timer: time.NewTimer(0), since: time.Now()} }
-
-// after notes a batch of that many findings.
-func (p *pacer) after(findings int) {
-	now := time.Now()
-	first := p.since.IsZero()
-	if first {
-		p.since = now
-	}
-	switch {
-	case findings >= floodSize:
-		p.timer.Reset(min(issueQuiet, max(0, issueFlood-now.Sub(p.since))))
-	case first:
-		p.timer.Reset(issueSoon)
 	}
 }
 
@@ -278,9 +247,10 @@ func (l *loop) giveWay(ctx context.Context) {
 	}
 }
 
-// take decides one batch of messages, with issue what is due too, and says how many findings were in it.
+// take decides one batch of messages, and says how many findings were in it. What comes of outcomes, of
+// people and of few findings is issued in the same commit, unless others wait for company (alone is false).
 // What cannot even be read is kept as a reject.
-func (l *loop) take(b batch, issue bool) (findings int, err error) {
+func (l *loop) take(b batch, alone bool) (findings int, issued bool, err error) {
 	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
@@ -300,7 +270,8 @@ func (l *loop) take(b batch, issue bool) (findings int, err error) {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return findings, l.decide(inputs, issue)
+	issued = alone && findings <= issueAtOnce
+	return findings, issued, l.decide(inputs, issued)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
@@ -458,7 +429,7 @@ func (l *loop) committed(m triage.Meta, sum triage.Summary, settled bool) {
 	p := &l.position
 	p.Lock()
 	defer p.Unlock()
-	p.findings, p.inputs, p.settled = m.Findings, m.Inputs, settled
+	p.findings, p.inputs, p.settled, p.swept = m.Findings, m.Inputs, settled, m.Sweep == 0
 	p.summary.Add(sum)
 	close(p.changed)
 	p.changed = make(chan struct{})

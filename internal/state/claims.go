@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -167,6 +168,39 @@ func (c *Claims) Rebuild(entries []ClaimEntry) error {
 		return fmt.Errorf("rebuilding claims: %w", err)
 	}
 	c.fresh = false
+	return nil
+}
+
+// Rename gives the claims of the sink from to the sink to; a claim that to has already stays. Nothing may
+// hold a claim of either.
+func (c *Claims) Rename(from, to string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		claims, prefix := tx.Bucket(claimsBucket), deliver.ClaimKey(from, "")
+		rows := map[string][]byte{}
+		cur := claims.Cursor()
+		for k, row := cur.Seek([]byte(prefix)); bytes.HasPrefix(k, []byte(prefix)); k, row = cur.Next() {
+			rows[string(k[len(prefix):])] = bytes.Clone(row)
+		}
+		for id, row := range rows {
+			old, now := deliver.ClaimKey(from, id), []byte(deliver.ClaimKey(to, id))
+			if err := claims.Delete([]byte(old)); err != nil {
+				return err
+			}
+			c.recent.remove(old)
+			if claims.Get(now) != nil {
+				continue
+			}
+			if err := claims.Put(now, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("renaming the claims of sink %s to %s: %w", from, to, err)
+	}
 	return nil
 }
 

@@ -200,6 +200,28 @@ func TestClaimsRebuild(t *testing.T) {
 	}
 }
 
+// TestClaimsRename: the successor's claims say what its predecessor's said; its own, and those of others, stay.
+func TestClaimsRename(t *testing.T) {
+	c := openTestClaims(t, filepath.Join(t.TempDir(), "claims.db"), ClaimEntry{Key: "jira.DK-1", N: 3, InFlight: true}, ClaimEntry{Key: "jira.DK-2", N: 1},
+		ClaimEntry{Key: "tracker.DK-2", N: 7}, ClaimEntry{Key: "jira2.DK-1", N: 5})
+	if _, _, err := c.Read(t.Context(), "jira.DK-1"); err != nil { // a claim that was read is kept in memory
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := c.Rename("jira", "tracker"); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]deliver.Claim{
+			"jira.DK-1": {}, "jira.DK-2": {}, "tracker.DK-1": {N: 3, Att: 1}, "tracker.DK-2": {N: 7, Att: 1, Done: true}, "jira2.DK-1": {N: 5, Att: 1, Done: true},
+		} {
+			got, rev, err := c.Read(t.Context(), key)
+			if err != nil || got != want || (rev > 0) != (want.N > 0) {
+				t.Errorf("Read(%s) = %+v, %d, %v; want %+v", key, got, rev, err, want)
+			}
+		}
+	}
+}
+
 func TestClaimsRefuse(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "claims.db")

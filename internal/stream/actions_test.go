@@ -177,6 +177,23 @@ func TestNextConsumerNeedNotWait(t *testing.T) {
 	}
 }
 
+func TestDropSink(t *testing.T) {
+	s := open(t, Options{})
+	if err := s.PublishActions(t.Context(), append(actionsOf("jira", 3), actionsOf("jira.2", 2)...)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.DropSink(t.Context(), "jira"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for sink, want := range map[string]bool{"jira": false, "jira.2": true} {
+		if got, err := s.PendingActions(t.Context(), sink, "DK-1"); err != nil || got != want {
+			t.Errorf("PendingActions(%s) = %v, %v; want %v", sink, got, err, want)
+		}
+	}
+}
+
 func TestUnfinishedActionsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})

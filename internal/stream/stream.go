@@ -269,6 +269,17 @@ func (s *Stream) DropActions(ctx context.Context) error {
 	return s.purge(ctx, actionsName, state.LastSeq)
 }
 
+// DropSink takes the actions of one sink off the stream: there is no such sink any more. What its
+// successor has in flight is issued again.
+func (s *Stream) DropSink(ctx context.Context, sink string) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	if err := s.handles[actionsName].Purge(ctx, jetstream.WithPurgeSubject(actionsPrefix+token(sink)+".*")); err != nil {
+		return fmt.Errorf("drop the actions of sink %s: %w", sink, withCause(ctx, err))
+	}
+	return nil
+}
+
 func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.StreamInfoOpt) (jetstream.StreamState, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()

@@ -20,8 +20,7 @@ import (
 
 // Options wire a Loop. Name, Sink, Claims, Queue, Outcomes and Holder are required.
 type Options struct {
-	Name     string   // the sink's configured name
-	Formerly []string // names that it had: what was claimed under one counts
+	Name     string // the sink's configured name
 	Sink     pipeline.Sink
 	Claims   Claims
 	Queue    Queue
@@ -277,15 +276,15 @@ func (w *attempt) take(ctx context.Context) bool {
 		w.nak(backoff(1))
 		return false
 	}
-	rest, present := w.leased(c, rev), rev > 0
-	if !present && len(l.o.Formerly) > 0 {
-		if c, present, err = w.former(ctx); err != nil {
-			l.status.failed(err)
-			w.nak(backoff(1))
-			return false
+	var rest time.Duration
+	if rev > 0 && c.N == w.a.N && !c.Done && c.Holder != "" {
+		// Within this process the lease counts all the same: two messages of one action must not steal from each other.
+		former := l.o.Alone && !strings.HasPrefix(c.Holder, l.o.Holder+".")
+		if !former {
+			rest = l.leases.rest(w.key, rev, time.Now())
 		}
 	}
-	v := judge(c, present, w.a.N, rest == 0)
+	v := judge(c, rev > 0, w.a.N, rest == 0)
 	if planted.On("claims-ignored") {
 		v = takeSure
 	}
@@ -305,7 +304,7 @@ func (w *attempt) take(ctx context.Context) bool {
 	}
 	l.leases.forget(w.key)
 	next := Claim{N: w.a.N, Att: 1, Rev: w.t.Rev, Holder: l.holder + strconv.FormatUint(l.attempts.Add(1), 10)}
-	if present && c.N == w.a.N {
+	if rev > 0 && c.N == w.a.N {
 		next.Att, next.Ref = c.Att+1, c.Ref
 	}
 	if w.t.Ref.IsZero() {
@@ -320,31 +319,6 @@ func (w *attempt) take(ctx context.Context) bool {
 		return false
 	}
 	return true
-}
-
-// leased is how much is left of the lease of a claim on this action.
-func (w *attempt) leased(c Claim, rev uint64) time.Duration {
-	l := w.l
-	if rev == 0 || c.N != w.a.N || c.Done || c.Holder == "" {
-		return 0
-	}
-	// Within this process the lease counts all the same: two messages of one action must not steal from each other.
-	if l.o.Alone && !strings.HasPrefix(c.Holder, l.o.Holder+".") {
-		return 0
-	}
-	return l.leases.rest(w.key, rev, time.Now())
-}
-
-// former is the claim of the case under a name that the sink had. Whoever held it is gone: a sink is
-// renamed while none of its loops runs. What it sent is still unaccounted for.
-func (w *attempt) former(ctx context.Context) (Claim, bool, error) {
-	for _, name := range w.l.o.Formerly {
-		c, rev, err := w.l.o.Claims.Read(ctx, ClaimKey(name, w.a.Case))
-		if err != nil || rev > 0 {
-			return c, rev > 0, err
-		}
-	}
-	return Claim{}, false, nil
 }
 
 // repeat publishes the outcome stored in a done claim once more. A claim rebuilt from state has none: it was applied.
