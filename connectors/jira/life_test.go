@@ -416,3 +416,15 @@ func TestNothingToDoWritesNothing(t *testing.T) {
 		t.Errorf("the same ticket again made %d writes; want none", n)
 	}
 }
+
+// TestLabelsOffTheScreen: with the key in a field of its own, an issue type without labels is kept up all the same.
+func TestLabelsOffTheScreen(t *testing.T) {
+	p := jiratest.Project{Key: "SEC", OffScreen: []string{"labels"}, Fields: []jiratest.Field{{ID: "customfield_10200", Name: "Key", Type: jiratest.Text}}}
+	w := newWorld(t, jiratest.Options{Projects: []jiratest.Project{p}}, func(_ *jiratest.Server, c *Config) { c.KeyField = "customfield_10200" })
+	in := sample()
+	out := w.apply(in)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title, in.Labels = "New", []string{"recurring"} })
+	if i := w.issue(w.apply(in).Ref.Key); i.Summary != "New" || len(i.Labels) != 0 {
+		t.Errorf("issue = %q with labels %v; want the title written and no label", i.Summary, i.Labels)
+	}
+}

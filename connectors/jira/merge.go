@@ -27,6 +27,7 @@ const (
 	wordAcked    = "acked"
 	wordLink     = "link"     // the address of the case that the issue links to
 	wordPrevious = "previous" // the id of the earlier ticket that it links to
+	wordWhole    = "whole"    // digest of the text that was put beside the description
 )
 
 // want is one field as docket wants it.
@@ -291,7 +292,7 @@ func (w *work) held() pipeline.Fields {
 	if w.stateIsTheirs() {
 		h[wordState], h[wordResolution] = w.t.Last[wordState], w.t.Last[wordResolution]
 	}
-	h[wordAcked], h[wordLink], h[wordPrevious] = w.t.Acked, w.link, w.previous
+	h[wordAcked], h[wordLink], h[wordPrevious], h[wordWhole] = w.t.Acked, w.link, w.previous, w.attached
 	maps.DeleteFunc(h, func(_, v string) bool { return v == "" })
 	return h
 }
