@@ -3,8 +3,10 @@ package jira
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -426,5 +428,32 @@ func TestLabelsOffTheScreen(t *testing.T) {
 	in = then(in, out, func(in *pipeline.Ticket) { in.Title, in.Labels = "New", []string{"recurring"} })
 	if i := w.issue(w.apply(in).Ref.Key); i.Summary != "New" || len(i.Labels) != 0 {
 		t.Errorf("issue = %q with labels %v; want the title written and no label", i.Summary, i.Labels)
+	}
+}
+
+// TestChangedDuringTheCall: what a person sets between the readings of one call stays the person's.
+func TestChangedDuringTheCall(t *testing.T) {
+	o := jiratest.Options{}
+	w := newWorld(t, o)
+	var on atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.srv.ServeHTTP(rw, r)
+		if r.Method == http.MethodPut && on.Swap(false) { // docket's edit is done, and not read back
+			if err := w.srv.Edit("SEC-1", "priority", "Low"); err != nil {
+				t.Error(err)
+			}
+		}
+	}))
+	defer front.Close()
+	w.sink = w.newSink(o, func(_ *jiratest.Server, c *Config) { c.URL = front.URL })
+	in := sample()
+	out := w.apply(in)
+	on.Store(true)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title = "Second" })
+	out = w.apply(in)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title, in.Priority = "Third", pipeline.P1 })
+	w.apply(in)
+	if i := w.issue(out.Ref.Key); i.Priority != "Low" || i.Summary != "Third" || out.Held[wordPriority] != "High" {
+		t.Errorf("priority %q, title %q, held %v; want the person's priority, docket's title", i.Priority, i.Summary, out.Held)
 	}
 }

@@ -127,7 +127,7 @@ func (w *work) compare(ctx context.Context, before marker) (merged, error) {
 	if _, ok := sc.fields["labels"]; !ok && w.s.config.KeyField != "" {
 		delete(m.update, "labels") // on no screen: they would be refused, and with them all else. The key is not among them
 	}
-	w.kept = m.kept
+	w.kept, w.before = m.kept, m.before
 	return m, nil
 }
 
