@@ -81,8 +81,9 @@ const (
 	// changedLag is how far back each poll looks beyond the last one: Cloud's index is behind, and a query's
 	// time has no seconds.
 	changedLag = 3 * time.Minute
-	// changedPages bounds a poll; a page has 100 issues.
-	changedPages = 200
+	// changedPages bounds a poll; a page has 100 issues. It is that of a list, for a change of all issues at once must
+	// not end the polling: the watermark stays where a poll fails.
+	changedPages = listPages
 )
 
 // Changed asks for docket's issues that changed since the last poll. The query names a distance rather than
