@@ -271,3 +271,18 @@ func TestLongTextAfterALostAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestLongTextFitsNowhere: an issue that takes neither files nor comments is kept up all the same, and not asked again.
+func TestLongTextFitsNowhere(t *testing.T) {
+	w := newWorld(t, jiratest.Options{}, func(_ *jiratest.Server, c *Config) { c.DescriptionLimit = 1000 })
+	full := jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 413}
+	w.srv.Inject(jiratest.Rule{Route: "POST issue/{key}/attachments", Fault: full}, jiratest.Rule{Route: "POST issue/{key}/comment", Fault: full})
+	in := sample()
+	in.Description = strings.Repeat("words ", 500)
+	out := w.apply(in)
+	in.Ref, in.Last = out.Ref, out.Held
+	w.apply(in)
+	if files, said := w.requests("POST issue/{key}/attachments"), w.requests("POST issue/{key}/comment"); files != 1 || said != 1 {
+		t.Errorf("%d files and %d comments tried; want one of each", files, said)
+	}
+}
