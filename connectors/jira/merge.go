@@ -285,7 +285,7 @@ func (w *work) held() pipeline.Fields {
 	for _, x := range w.all {
 		was, untouched := w.before[x.word]
 		switch {
-		case w.kept[x.word]:
+		case w.kept[x.word], w.changedSince(x):
 			h[x.word] = w.t.Last[x.word]
 		case untouched:
 			h[x.word] = short(was)
@@ -303,6 +303,21 @@ func (w *work) held() pipeline.Fields {
 	return h
 }
 
+// changedSince reports whether somebody gave a field of the issue that this call made another value before it was read
+// back. Only fields are asked that Jira keeps as they are sent: texts it may write in another way.
+func (w *work) changedSince(x want) bool {
+	switch x.word {
+	case wordPriority, wordAssignee, wordDue:
+		return w.fresh && x.value != nil && w.issue.value(x.field) != x.canon
+	}
+	return false
+}
+
+// touched reports whether the issue that this call made was changed by somebody before it was read back.
+func (w *work) touched() bool {
+	return w.fresh && (slices.ContainsFunc(w.all, w.changedSince) || w.stateIsTheirs())
+}
+
 // present are those of docket's labels that an issue has, separated by blanks.
 func present(own, there []string) string {
 	return strings.Join(slices.DeleteFunc(sortedUnique(own), func(l string) bool { return !slices.Contains(there, l) }), " ")
@@ -312,8 +327,10 @@ func present(own, there []string) string {
 func (w *work) stateIsTheirs() bool {
 	now, last := w.issue.status().Name, w.t.Last[wordState]
 	switch {
-	case w.moved, last == "", now == last:
+	case w.moved, last != "" && now == last:
 		return false
+	case last == "":
+		return w.issue.state() != stateWord(w.t.Open) // where it was found open or closed as wanted, it is taken for docket's
 	case w.t.Open != w.t.WasOpen && w.issue.state() == stateWord(w.t.Open):
 		return false // an attempt that no answer told of brought it there
 	}

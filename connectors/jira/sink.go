@@ -203,6 +203,9 @@ func (w *work) answer() pipeline.Applied {
 	a := pipeline.Applied{Ref: w.ref, Twin: w.second}
 	if w.issue != nil {
 		a.Held, a.Updated = w.held(), w.issue.time("updated")
+		if w.touched() {
+			a.Updated = w.issue.time("created") // what was done since is yet to be heard
+		}
 	}
 	return a
 }
