@@ -39,7 +39,7 @@ func (w *work) create(ctx context.Context) error {
 	}
 	failpoint.Hit("jira/created")
 	w.ref = s.ref(ctx, made)
-	w.t.Ref, w.fresh, w.told = w.ref, true, true
+	w.t.Ref, w.fresh = w.ref, true
 	switch err := w.readBack(ctx); {
 	case errors.Is(err, pipeline.ErrGone):
 		return w.stop("cannot be read by this account (a security level, or a missing permission)")

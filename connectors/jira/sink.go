@@ -184,13 +184,14 @@ type work struct {
 	issue    *issue // as last read; nil before that
 	all      []want // the fields as they are wanted
 	labels   []string
-	kept     map[string]bool // words of fields that were left to a person
-	told     bool            // the description was written by this call
-	wrote    bool            // something that shows in a field was written since the issue was read
-	fresh    bool            // the issue was made by this call
-	moved    bool            // its status was set by this call
-	gone     bool            // the ticket needs another issue: this one was not found, or cannot be reopened
-	whole    string          // the text that was too long for the description
+	kept     map[string]bool   // words of fields that were left to a person
+	before   map[string]string // by word: what fields held that this call did not write
+	wrote    bool              // something that shows in a field was written since the issue was read
+	fresh    bool              // the issue was made by this call
+	moved    bool              // its status was set by this call
+	gone     bool              // the ticket needs another issue: this one was not found, or cannot be reopened
+	whole    string            // the text that was too long for the description
+	attached string            // its digest, once it lies beside the description
 	ref      pipeline.Ref
 	second   pipeline.Ref // another issue under the key
 	link     string       // the address of the case that the issue links to

@@ -124,7 +124,10 @@ func (w *work) compare(ctx context.Context, before marker) (merged, error) {
 		return merged{}, err
 	}
 	m := w.merge(before, w.all, w.labels)
-	w.kept = m.kept
+	if _, ok := sc.fields["labels"]; !ok && w.s.config.KeyField != "" {
+		delete(m.update, "labels") // on no screen: they would be refused, and with them all else. The key is not among them
+	}
+	w.kept, w.before = m.kept, m.before
 	return m, nil
 }
 
@@ -141,7 +144,6 @@ func (w *work) edit(ctx context.Context, before marker, m merged) error {
 		return named("updating "+w.issue.Key, err)
 	}
 	w.wrote = len(m.fields)+len(m.update) > 0
-	_, w.told = m.fields["description"]
 	return nil
 }
 
