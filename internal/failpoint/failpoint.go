@@ -32,8 +32,8 @@ func Sites() []Site {
 		{"input/published", "an input stored, whoever gave it does not know"},
 
 		{"relay/publish", "actions read from the outbox, not published"},
-		{"relay/published", "actions published, their rows not removed"},
-		{"relay/removed", "the rows are removed"},
+		{"relay/published", "actions published, their rows still listed"},
+		{"relay/removed", "the rows are listed no more; the next commit removes them"},
 
 		{"deliver/received", "an action received, no claim taken"},
 		{"deliver/claimed", "the claim taken, nothing sent"},

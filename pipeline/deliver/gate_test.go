@@ -93,12 +93,18 @@ func TestBreakerLetsOneThrough(t *testing.T) {
 		p := w.start("p1", alone)
 		time.Sleep(5 * time.Second)
 		atOnce, most := 0, 0
-		w.tracker.fault = func(int) fault {
+		w.tracker.mu.Lock()
+		w.tracker.fault = func(int) fault { // called with the lock held
 			atOnce++
 			most = max(most, atOnce)
-			time.AfterFunc(5*time.Second, func() { atOnce-- })
+			time.AfterFunc(5*time.Second, func() {
+				w.tracker.mu.Lock()
+				defer w.tracker.mu.Unlock()
+				atOnce--
+			})
 			return fault{sleep: 5 * time.Second, err: errRefused}
 		}
+		w.tracker.mu.Unlock()
 		calls := w.tracker.writeCount()
 		time.Sleep(3 * time.Minute)
 		p.stop()
