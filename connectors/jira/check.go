@@ -173,7 +173,7 @@ func (x *checking) place() {
 func (x *checking) fields(ctx context.Context) {
 	onScreen := fmt.Sprintf("the create screen of %s in project %s", x.sc.typeName, x.eff.project)
 	for _, field := range slices.Sorted(maps.Keys(x.eff.fields)) {
-		key, f := "fields."+field, fieldMeta{}
+		key := "fields." + field
 		f, ok := x.sc.fields[field]
 		if !ok {
 			x.failed("field "+field, key, errors.New("it is not on "+onScreen), strings.Join(slices.Sorted(maps.Keys(x.sc.fields)), ", "), "put it there, or take it out of the configuration")

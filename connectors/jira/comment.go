@@ -96,12 +96,7 @@ func (w *work) comments(ctx context.Context) error {
 			continue
 		}
 		there[c.EventID] = true
-		err := w.s.c.comment(ctx, w.issue.ID, c.EventID, commentText(c, w.s.config.DescriptionLimit))
-		var e *httpx.Error
-		if errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge {
-			w.s.log.Warn("the issue takes no more comments", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
-			return nil
-		}
+		err := w.fits(w.s.c.comment(ctx, w.issue.ID, c.EventID, commentText(c, w.s.config.DescriptionLimit)))
 		if err != nil {
 			return named("commenting on "+w.ref.Key, err)
 		}
@@ -152,12 +147,27 @@ func (c *client) comment(ctx context.Context, id, event, text string) error {
 	return err
 }
 
-// attach puts the whole text beside a description that it was too long for: as a file, else as a comment.
+// attach puts the whole text beside a description of docket's that it was too long for, once: as a file, else as a
+// comment. What was delivered says whether it was done, for the call that wrote the description may have ended before.
 func (w *work) attach(ctx context.Context) error {
-	if w.whole == "" || !w.told {
+	if w.whole == "" || w.kept[wordDescription] {
+		w.attached = w.t.Last[wordWhole]
 		return nil
 	}
-	name := fmt.Sprintf("docket-%s-%s.md", w.t.Case, digest(w.whole))
+	sum := digest(w.whole)
+	if w.t.Last[wordWhole] == sum {
+		w.attached = sum
+		return nil
+	}
+	if err := w.attachWhole(ctx, sum); err != nil {
+		return err
+	}
+	w.attached = sum
+	return nil
+}
+
+func (w *work) attachWhole(ctx context.Context, sum string) error {
+	name := fmt.Sprintf("docket-%s-%s.md", w.t.Case, sum)
 	if w.issue.hasFile(name) {
 		return nil
 	}
@@ -167,13 +177,23 @@ func (w *work) attach(ctx context.Context) error {
 		return err
 	}
 	w.s.log.Warn("the rest of a long text goes into a comment: files are refused", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
-	say := pipeline.Comment{EventID: w.t.Case + " text " + digest(w.whole), Time: w.s.now(), Lines: []string{"The whole text:"}}
+	say := pipeline.Comment{EventID: w.t.Case + " text " + sum, Time: w.s.now(), Lines: []string{"The whole text:"}}
 	there, err := w.s.c.written(ctx, w.issue.ID, []pipeline.Comment{{EventID: say.EventID}})
 	if err != nil || there[say.EventID] {
 		return err
 	}
 	text, _ := cutWiki(wiki(ticket.Comment(say))+"{noformat}\n"+strings.ReplaceAll(w.whole, "{noformat}", "(noformat)")+"{noformat}\n", w.s.config.DescriptionLimit, "\n_Cut here._\n")
-	return w.s.c.comment(ctx, w.issue.ID, say.EventID, text)
+	return w.fits(w.s.c.comment(ctx, w.issue.ID, say.EventID, text))
+}
+
+// fits lets the refusal of an issue that has all the comments it may have pass: it is logged.
+func (w *work) fits(err error) error {
+	var e *httpx.Error
+	if errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge {
+		w.s.log.Warn("the issue takes no more comments", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
+		return nil
+	}
+	return err
 }
 
 func (i *issue) hasFile(name string) bool {

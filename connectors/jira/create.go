@@ -39,8 +39,11 @@ func (w *work) create(ctx context.Context) error {
 	}
 	failpoint.Hit("jira/created")
 	w.ref = s.ref(ctx, made)
-	w.t.Ref, w.fresh, w.told = w.ref, true, true
-	if err := w.readBack(ctx); err != nil {
+	w.t.Ref, w.fresh = w.ref, true
+	switch err := w.readBack(ctx); {
+	case errors.Is(err, pipeline.ErrGone):
+		return w.stop("cannot be read by this account (a security level, or a missing permission)")
+	case err != nil:
 		return fmt.Errorf("reading the new issue back: %w", err)
 	}
 	return w.confirm()
@@ -129,8 +132,7 @@ func (w *work) unassign(err error, fields map[string]any, m marker) bool {
 	return true
 }
 
-// confirm proves that the new issue can be found again. One that cannot would be made again by
-// every retry: creating in that place stops until the settings change or docket is started again.
+// confirm proves that the new issue can be found again.
 func (w *work) confirm() error {
 	m, ok := w.issue.marker()
 	var missing string
@@ -144,7 +146,13 @@ func (w *work) confirm() error {
 	default:
 		return nil
 	}
-	err := fmt.Errorf("project %s, %s: the new issue %s does not carry %s, so that docket would not find it again; no more are made there until the settings change", w.settings.project, w.settings.issueType, w.ref.Key, missing)
+	return w.stop("does not carry " + missing)
+}
+
+// stop ends creating in a place whose new issues are not found again, until the settings change or docket is
+// started again: they would be made again by every retry.
+func (w *work) stop(why string) error {
+	err := fmt.Errorf("project %s, %s: the new issue %s %s, so that docket would not find it again; no more are made there until the settings change", w.settings.project, w.settings.issueType, w.ref.Key, why)
 	w.s.mu.Lock()
 	w.s.refused[w.place()] = err
 	w.s.mu.Unlock()

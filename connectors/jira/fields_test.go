@@ -241,3 +241,48 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 }
+
+// TestLongTextAfterALostAnswer: what did not fit is kept, though the call that wrote the description ended before.
+func TestLongTextAfterALostAnswer(t *testing.T) {
+	long := sample()
+	long.Description = strings.Repeat("words ", 2000)
+	for _, c := range []struct {
+		name, route string
+		fault       jiratest.Fault
+	}{
+		{"create lost", "POST issue", jiratest.Fault{Kind: jiratest.DropAfter}},
+		{"file refused for now", "POST issue/{key}/attachments", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 503}},
+		{"file lost", "POST issue/{key}/attachments", jiratest.Fault{Kind: jiratest.DropAfter}},
+	} {
+		w := newWorld(t, jiratest.Options{}, func(_ *jiratest.Server, c *Config) { c.DescriptionLimit = 5000 })
+		w.srv.Inject(jiratest.Rule{Route: c.route, Times: 1, Fault: c.fault})
+		in := long
+		out, err := w.sink.Apply(t.Context(), in)
+		if !pipeline.IsUnsure(err) {
+			t.Fatalf("%s: Apply() = %v; want it unsure", c.name, err)
+		}
+		in.Ref = out.Ref
+		out = w.apply(in)
+		again := then(in, out, func(in *pipeline.Ticket) { in.Priority = pipeline.P1 })
+		again.Settings = map[string]any{"priorities": map[string]any{"P1": "High"}}
+		w.apply(again)
+		if files := w.issue(out.Ref.Key).Attachments; len(files) != 2 || len(files[0].Data) < 5000 || files[0].Name == files[1].Name {
+			t.Errorf("%s: %d files; want the whole text, once a revision", c.name, len(files))
+		}
+	}
+}
+
+// TestLongTextFitsNowhere: an issue that takes neither files nor comments is kept up all the same, and not asked again.
+func TestLongTextFitsNowhere(t *testing.T) {
+	w := newWorld(t, jiratest.Options{}, func(_ *jiratest.Server, c *Config) { c.DescriptionLimit = 1000 })
+	full := jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 413}
+	w.srv.Inject(jiratest.Rule{Route: "POST issue/{key}/attachments", Fault: full}, jiratest.Rule{Route: "POST issue/{key}/comment", Fault: full})
+	in := sample()
+	in.Description = strings.Repeat("words ", 500)
+	out := w.apply(in)
+	in.Ref, in.Last = out.Ref, out.Held
+	w.apply(in)
+	if files, said := w.requests("POST issue/{key}/attachments"), w.requests("POST issue/{key}/comment"); files != 1 || said != 1 {
+		t.Errorf("%d files and %d comments tried; want one of each", files, said)
+	}
+}

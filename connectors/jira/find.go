@@ -144,7 +144,7 @@ func (c *client) each(ctx context.Context, jql string, pages int, fields []strin
 // issue is gone".
 func looked(err error) error {
 	if errors.Is(err, pipeline.ErrGone) {
-		return pipeline.Permanent(fmt.Errorf("the server has no such search; is deployment right? (%v)", err))
+		return pipeline.Permanent(fmt.Errorf("the server has no such search; is deployment right? (%s)", err.Error())) // not wrapped: no ErrGone
 	}
 	return err
 }

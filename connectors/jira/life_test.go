@@ -3,8 +3,10 @@ package jira
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -414,5 +416,44 @@ func TestNothingToDoWritesNothing(t *testing.T) {
 	w.apply(in)
 	if n := w.writes() - before; n != 0 {
 		t.Errorf("the same ticket again made %d writes; want none", n)
+	}
+}
+
+// TestLabelsOffTheScreen: with the key in a field of its own, an issue type without labels is kept up all the same.
+func TestLabelsOffTheScreen(t *testing.T) {
+	p := jiratest.Project{Key: "SEC", OffScreen: []string{"labels"}, Fields: []jiratest.Field{{ID: "customfield_10200", Name: "Key", Type: jiratest.Text}}}
+	w := newWorld(t, jiratest.Options{Projects: []jiratest.Project{p}}, func(_ *jiratest.Server, c *Config) { c.KeyField = "customfield_10200" })
+	in := sample()
+	out := w.apply(in)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title, in.Labels = "New", []string{"recurring"} })
+	if i := w.issue(w.apply(in).Ref.Key); i.Summary != "New" || len(i.Labels) != 0 {
+		t.Errorf("issue = %q with labels %v; want the title written and no label", i.Summary, i.Labels)
+	}
+}
+
+// TestChangedDuringTheCall: what a person sets between the readings of one call stays the person's.
+func TestChangedDuringTheCall(t *testing.T) {
+	o := jiratest.Options{}
+	w := newWorld(t, o)
+	var on atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.srv.ServeHTTP(rw, r)
+		if r.Method == http.MethodPut && on.Swap(false) { // docket's edit is done, and not read back
+			if err := w.srv.Edit("SEC-1", "priority", "Low"); err != nil {
+				t.Error(err)
+			}
+		}
+	}))
+	defer front.Close()
+	w.sink = w.newSink(o, func(_ *jiratest.Server, c *Config) { c.URL = front.URL })
+	in := sample()
+	out := w.apply(in)
+	on.Store(true)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title = "Second" })
+	out = w.apply(in)
+	in = then(in, out, func(in *pipeline.Ticket) { in.Title, in.Priority = "Third", pipeline.P1 })
+	w.apply(in)
+	if i := w.issue(out.Ref.Key); i.Priority != "Low" || i.Summary != "Third" || out.Held[wordPriority] != "High" {
+		t.Errorf("priority %q, title %q, held %v; want the person's priority, docket's title", i.Priority, i.Summary, out.Held)
 	}
 }

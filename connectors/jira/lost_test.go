@@ -1,10 +1,12 @@
 package jira
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/docket-hub/docket/connectors/connectortest"
 	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -117,5 +119,43 @@ func TestCommentText(t *testing.T) {
 	want := "*2026-01-02 12:00 UTC* (DK-1/r2)\n\n* 1 finding joined:\n** a \\[b\\] c\n"
 	if got != want {
 		t.Errorf("commentText() = %q; want %q", got, want)
+	}
+}
+
+// TestNotFoundIsNotDeleted: a 404 of what belongs to a ticket makes no second ticket while the issue is there.
+func TestNotFoundIsNotDeleted(t *testing.T) {
+	absent := jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 404}
+	for route, refused := range map[string]bool{
+		"GET issue/createmeta/{project}/issuetypes/{type}": false, "GET issue/{key}/transitions": true, "POST issue/{key}/transitions": true,
+		"GET issue/{key}/comment": true, "POST issue/{key}/comment": true, "PUT issue/{key}": true, "POST issue/{key}/remotelink": false,
+	} {
+		w := newWorld(t, jiratest.Options{})
+		in := sample()
+		out := w.apply(in)
+		w.pass(time.Hour) // create screens are asked for again
+		w.srv.Inject(jiratest.Rule{Route: route, Fault: absent})
+		in = then(in, out, func(in *pipeline.Ticket) {
+			in.Open, in.Why, in.Title, in.CaseURL = false, "fixed", "Second", "https://docket.example.com/moved"
+			in.Comments = comment1("DK-1/r2", in.Since, "all is fixed")
+		})
+		_, err := w.sink.Apply(t.Context(), in)
+		if errors.Is(err, pipeline.ErrGone) || pipeline.IsPermanent(err) != refused {
+			t.Errorf("404 of %s: Apply() = %v; want it refused: %v, and never gone", route, err, refused)
+		}
+		if w.srv.Struck() == 0 {
+			t.Errorf("404 of %s: nothing asked for it", route)
+		}
+	}
+}
+
+// TestInvisibleCreate: where new issues cannot be read, one is made and no second.
+func TestInvisibleCreate(t *testing.T) {
+	w := newWorld(t, jiratest.Options{})
+	w.srv.Inject(jiratest.Rule{Route: "GET issue/{key}", Fault: jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 404}})
+	for n := range 2 {
+		out, err := w.sink.Apply(t.Context(), connectortest.Ticket(n))
+		if !pipeline.IsPermanent(err) || errors.Is(err, pipeline.ErrGone) || out.Ref.IsZero() != (n > 0) || len(w.srv.Creates()) != 1 {
+			t.Errorf("Apply(%d) = %+v, %v after %d creates; want one create and both refused", n, out, err, len(w.srv.Creates()))
+		}
 	}
 }

@@ -27,6 +27,7 @@ const (
 	wordAcked    = "acked"
 	wordLink     = "link"     // the address of the case that the issue links to
 	wordPrevious = "previous" // the id of the earlier ticket that it links to
+	wordWhole    = "whole"    // digest of the text that was put beside the description
 )
 
 // want is one field as docket wants it.
@@ -190,13 +191,14 @@ type merged struct {
 	fields map[string]any
 	update map[string]any
 	mark   marker
-	kept   map[string]bool // words whose value is a person's
+	kept   map[string]bool   // words whose value is a person's
+	before map[string]string // by word: what is there, where nothing is written
 }
 
 // merge compares field by field what docket wants, what is there and what docket wrote before. A
 // value that docket never wrote is a person's and stays.
 func (w *work) merge(before marker, wants []want, labels []string) merged {
-	m := merged{fields: map[string]any{}, update: map[string]any{}, kept: map[string]bool{}, mark: w.marker()}
+	m := merged{fields: map[string]any{}, update: map[string]any{}, kept: map[string]bool{}, before: map[string]string{}, mark: w.marker()}
 	m.mark.Wrote = maps.Clone(before.Wrote)
 	if m.mark.Wrote == nil {
 		m.mark.Wrote = map[string]string{}
@@ -205,9 +207,9 @@ func (w *work) merge(before marker, wants []want, labels []string) merged {
 		now := w.issue.value(x.field)
 		switch {
 		case now == x.canon:
-			m.mark.Wrote[x.word] = digest(x.canon)
+			m.mark.Wrote[x.word], m.before[x.word] = digest(x.canon), now
 		case before.Wrote[x.word] == digest(x.canon) && w.t.Last[x.word] == short(now):
-			// It was written so before, and this is what the tracker made of it.
+			m.before[x.word] = now // it was written so before, and this is what the tracker made of it
 		case !w.ours(before, x.word, now):
 			m.kept[x.word] = true
 		default:
@@ -276,13 +278,18 @@ func (w *work) marker() marker {
 }
 
 // held is what the issue held when it was read last. A field that was left to a person keeps what
-// docket last knew of its own, so that the person's value is not taken for docket's next time.
+// docket last knew of its own, so that the person's value is not taken for docket's next time; so does one that
+// changed between two readings of a call that did not write it.
 func (w *work) held() pipeline.Fields {
 	h := pipeline.Fields{}
 	for _, x := range w.all {
-		if w.kept[x.word] || w.changedSince(x) {
+		was, untouched := w.before[x.word]
+		switch {
+		case w.kept[x.word], w.changedSince(x):
 			h[x.word] = w.t.Last[x.word]
-		} else {
+		case untouched:
+			h[x.word] = short(was)
+		default:
 			h[x.word] = short(w.issue.value(x.field))
 		}
 	}
@@ -291,7 +298,7 @@ func (w *work) held() pipeline.Fields {
 	if w.stateIsTheirs() {
 		h[wordState], h[wordResolution] = w.t.Last[wordState], w.t.Last[wordResolution]
 	}
-	h[wordAcked], h[wordLink], h[wordPrevious] = w.t.Acked, w.link, w.previous
+	h[wordAcked], h[wordLink], h[wordPrevious], h[wordWhole] = w.t.Acked, w.link, w.previous, w.attached
 	maps.DeleteFunc(h, func(_, v string) bool { return v == "" })
 	return h
 }

@@ -153,7 +153,7 @@ func (s *screens) of(ctx context.Context, project, issueType string) (*screen, e
 func (c *client) screen(ctx context.Context, project, issueType string) (*screen, error) {
 	types, err := pages[option](ctx, c, api+"issue/createmeta/"+url.PathEscape(project)+"/issuetypes", "issueTypes")
 	if errors.Is(err, pipeline.ErrGone) || pipeline.IsPermanent(err) {
-		return nil, pipeline.Permanent(fmt.Errorf("project: %s does not exist, or this account may not create issues there (%v)", project, err))
+		return nil, pipeline.Permanent(fmt.Errorf("project: %s does not exist, or this account may not create issues there (%s)", project, err.Error())) // not wrapped: no ErrGone
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the issue types of project %s: %w", project, err)
@@ -166,6 +166,9 @@ func (c *client) screen(ctx context.Context, project, issueType string) (*screen
 		return nil, pipeline.Permanent(fmt.Errorf("issue_type: project %s has no %q, it has %s", project, issueType, strings.Join(words(types), ", ")))
 	}
 	fields, err := pages[fieldMeta](ctx, c, api+"issue/createmeta/"+url.PathEscape(project)+"/issuetypes/"+url.PathEscape(t.ID), "fields")
+	if errors.Is(err, pipeline.ErrGone) {
+		return nil, pipeline.Permanent(fmt.Errorf("issue_type: project %s shows no create screen of %s (%s)", project, t.word(), err.Error()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the create screen of %s in project %s: %w", t.word(), project, err)
 	}

@@ -164,7 +164,7 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 			if err := w.create(ctx); err != nil {
 				return w.answer(), err
 			}
-			err = w.follow(ctx)
+			err = w.proven(ctx, w.follow(ctx))
 			return w.answer(), err
 		}
 		w.t.Ref = refs[0]
@@ -172,7 +172,7 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 			w.second = refs[1]
 		}
 	}
-	err = w.update(ctx)
+	err = w.proven(ctx, w.update(ctx))
 	return w.answer(), err
 }
 
@@ -184,12 +184,14 @@ type work struct {
 	issue    *issue // as last read; nil before that
 	all      []want // the fields as they are wanted
 	labels   []string
-	kept     map[string]bool // words of fields that were left to a person
-	told     bool            // the description was written by this call
-	wrote    bool            // something that shows in a field was written since the issue was read
-	fresh    bool            // the issue was made by this call
-	moved    bool            // its status was set by this call
-	whole    string          // the text that was too long for the description
+	kept     map[string]bool   // words of fields that were left to a person
+	before   map[string]string // by word: what fields held that this call did not write
+	wrote    bool              // something that shows in a field was written since the issue was read
+	fresh    bool              // the issue was made by this call
+	moved    bool              // its status was set by this call
+	gone     bool              // the ticket needs another issue: this one was not found, or cannot be reopened
+	whole    string            // the text that was too long for the description
+	attached string            // its digest, once it lies beside the description
 	ref      pipeline.Ref
 	second   pipeline.Ref // another issue under the key
 	link     string       // the address of the case that the issue links to

@@ -45,6 +45,7 @@ func (w *work) readBack(ctx context.Context) error {
 // update makes the known issue match the ticket.
 func (w *work) update(ctx context.Context) error {
 	if err := w.readBack(ctx); err != nil {
+		w.gone = true
 		return w.hidden(ctx, err)
 	}
 	before, marked := w.issue.marker()
@@ -72,6 +73,21 @@ func (w *work) update(ctx context.Context) error {
 		return err
 	}
 	return stuck
+}
+
+// proven lets pipeline.ErrGone stand for the issue alone. A 404 of anything else that belongs to a ticket, such as a list of
+// transitions, says nothing about it, and a second ticket would be made beside the first: the issue itself is asked for.
+func (w *work) proven(ctx context.Context, err error) error {
+	if w.gone || !errors.Is(err, pipeline.ErrGone) {
+		return err
+	}
+	switch _, asked := w.s.c.read(ctx, w.t.Ref.ID, "summary"); {
+	case errors.Is(asked, pipeline.ErrGone):
+		return w.hidden(ctx, asked)
+	case asked != nil:
+		return asked
+	}
+	return pipeline.Permanent(fmt.Errorf("%s is there, but: %s", w.ref.Key, err.Error())) // not wrapped: no ErrGone
 }
 
 // hidden is the error of an issue that was not found, once its project was asked for: Jira answers for the issues of a project
@@ -108,7 +124,10 @@ func (w *work) compare(ctx context.Context, before marker) (merged, error) {
 		return merged{}, err
 	}
 	m := w.merge(before, w.all, w.labels)
-	w.kept = m.kept
+	if _, ok := sc.fields["labels"]; !ok && w.s.config.KeyField != "" {
+		delete(m.update, "labels") // on no screen: they would be refused, and with them all else. The key is not among them
+	}
+	w.kept, w.before = m.kept, m.before
 	return m, nil
 }
 
@@ -125,7 +144,6 @@ func (w *work) edit(ctx context.Context, before marker, m merged) error {
 		return named("updating "+w.issue.Key, err)
 	}
 	w.wrote = len(m.fields)+len(m.update) > 0
-	_, w.told = m.fields["description"]
 	return nil
 }
 

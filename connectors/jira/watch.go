@@ -81,8 +81,9 @@ const (
 	// changedLag is how far back each poll looks beyond the last one: Cloud's index is behind, and a query's
 	// time has no seconds.
 	changedLag = 3 * time.Minute
-	// changedPages bounds a poll; a page has 100 issues.
-	changedPages = 200
+	// changedPages bounds a poll; a page has 100 issues. It is that of a list, for a change of all issues at once must
+	// not end the polling: the watermark stays where a poll fails.
+	changedPages = listPages
 )
 
 // Changed asks for docket's issues that changed since the last poll. The query names a distance rather than
@@ -93,7 +94,9 @@ func (s *Sink) Changed(ctx context.Context, since pipeline.Watermark) ([]pipelin
 	if at, err := time.Parse(time.RFC3339, string(since)); err == nil && at.Before(now) {
 		back += now.Sub(at)
 	}
-	jql := fmt.Sprintf("%s AND updated >= \"-%dm\" ORDER BY updated ASC", s.mine(), int(back/time.Minute)+1)
+	// Newest first: what changes or grows too old between two pages of Data Center then shifts the list so
+	// that an issue is seen twice, and none is passed over.
+	jql := fmt.Sprintf("%s AND updated >= \"-%dm\" ORDER BY updated DESC", s.mine(), int(back/time.Minute)+1)
 	var changes []pipeline.Change
 	err := s.c.each(ctx, jql, changedPages, []string{"updated"}, func(i *issue) error {
 		changes = append(changes, pipeline.Change{Ref: pipeline.Ref{ID: i.ID, Key: i.Key}, Updated: i.time("updated")})
@@ -102,6 +105,7 @@ func (s *Sink) Changed(ctx context.Context, since pipeline.Watermark) ([]pipelin
 	if err != nil {
 		return nil, since, fmt.Errorf("asking for changed issues: %w", err)
 	}
+	slices.SortStableFunc(changes, func(a, b pipeline.Change) int { return a.Updated.Compare(b.Updated) })
 	return changes, pipeline.Watermark(now.Format(time.RFC3339)), nil
 }
 

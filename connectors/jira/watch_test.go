@@ -4,8 +4,10 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +192,37 @@ func TestReadByTheTeamsNames(t *testing.T) {
 		s, err := w.sink.Read(t.Context(), out.Ref)
 		if err != nil || s.Priority != want || !s.Acked {
 			t.Errorf("Read() of %s = %s, acked %v, %v; want %s, acked", name, s.Priority, s.Acked, err, want)
+		}
+	}
+}
+
+// TestChangedBetweenPages: an issue that changes while the pages are read moves in the list; no other is passed over for it.
+func TestChangedBetweenPages(t *testing.T) {
+	o := jiratest.Options{DataCenter: true, MaxPage: 2}
+	w := newWorld(t, o)
+	var all []string
+	for n := range 6 {
+		all = append(all, w.apply(connectortest.Ticket(n)).Ref.ID)
+		w.pass(time.Second)
+	}
+	var searches atomic.Int32
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/search") && searches.Add(1) == 2 {
+			if err := w.srv.Edit("SEC-1", "summary", "new"); err != nil {
+				t.Error(err)
+			}
+		}
+		w.srv.ServeHTTP(rw, r)
+	}))
+	defer front.Close()
+	sink := w.newSink(o, func(_ *jiratest.Server, c *Config) { c.URL = front.URL })
+	changes, _, err := sink.Changed(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range all[1:] { // the one that changed just now is the next poll's
+		if !slices.ContainsFunc(changes, func(c pipeline.Change) bool { return c.Ref.ID == id }) {
+			t.Errorf("Changed() = %v; want %s in it", changes, id)
 		}
 	}
 }

@@ -25,6 +25,9 @@ func wikiText(s string) string {
 			next = s[i+n]
 		}
 		if r == '\\' {
+			if i+n == len(s) {
+				next = 0 // what comes behind this text is not known here
+			}
 			b.WriteString(backslash(next))
 		} else {
 			if active(s[i:], r, prev, next, start) {

@@ -27,7 +27,7 @@ func TestWikiText(t *testing.T) {
 		{"emphasis", "*a* _b_ -c- +d+ ^e^ ~f~ ??g??", `\*a\* \_b\_ \-c\- \+d\+ \^e\^ \~f\~ \?\?g\?\?`},
 		{"inside words", "snake_case-name a+b arn:aws:iam::1:user/x", "snake_case-name a+b arn:aws:iam::1:user/x"},
 		{"emoticons", "ok :) (y) (/) (flag) ;) (see below) (on)", `ok \:) \(y) \(/) \(flag) \;) (see below) \(on)`},
-		{"path", `C:\Users\x \[a] \\server\ end\`, `C:\Users\x &#92;\[a\] &#92;\server\ end\`},
+		{"path", `C:\Users\x \[a] \\server\ end\`, `C:\Users\x &#92;\[a\] &#92;\server\ end&#92;`},
 		{"umlauts", "Größe_x 漢字*", `Größe_x 漢字\*`},
 	} {
 		if got := wikiText(c.in); got != c.want {

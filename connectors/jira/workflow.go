@@ -75,6 +75,7 @@ func (w *work) carry(ctx context.Context, before marker) (stuck, err error) {
 	w.t.Comments = append(slices.Clone(w.t.Comments), say)
 	if w.t.Open && none.offered {
 		// The contract's "not reopenable": a new ticket of the same case.
+		w.gone = true
 		return fmt.Errorf("%w: %w", pipeline.ErrGone, err), nil
 	}
 	return pipeline.Permanent(err), nil

@@ -281,6 +281,7 @@ func TestSinkConfig(t *testing.T) {
 			[]string{"headers.Docket-Event: ", "headers.idempotency-key: "}},
 		{"twice", SinkConfig{URL: "https://x", Headers: map[string]string{"X-A": "1"}, SecretHeaders: map[string]secret.Value{"x-a": key}}, []string{"secret_headers.x-a: "}},
 		{"no name", SinkConfig{URL: "https://x", Headers: map[string]string{"a b": "1"}}, []string{"headers: "}},
+		{"a control character", SinkConfig{URL: "https://x", Headers: map[string]string{"X-A": "a\x1b[2J"}}, []string{"headers.X-A: "}},
 		{"several lines", SinkConfig{URL: "https://x", Headers: map[string]string{"X-A": "1\r\nX-B: 2"}}, []string{"headers.X-A: "}},
 		{"an unknown event", SinkConfig{URL: "https://x", Events: []string{"opened", "burnt"}}, []string{"events[1]: "}},
 	} {

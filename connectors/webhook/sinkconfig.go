@@ -36,6 +36,9 @@ func ownHeader(name string) bool {
 	return strings.HasPrefix(name, "docket-")
 }
 
+// isControl reports whether a character cannot be sent in a header (RFC 9110, 5.5): every request would fail for it.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
 // carriesSecret reports whether a header is one that holds credentials by its name.
 var carriesSecret = regexp.MustCompile(`(?i)authorization|cookie|token|secret|password|api-?key`)
 
@@ -69,14 +72,14 @@ func (c *SinkConfig) Validate() error {
 		switch {
 		case carriesSecret.MatchString(h):
 			fail("headers.%s: its value is a secret: write it under secret_headers, as {env: NAME} or {file: PATH}", h)
-		case strings.ContainsAny(c.Headers[h], "\r\n\x00"):
-			fail("headers.%s: its value has several lines", h)
+		case strings.ContainsFunc(c.Headers[h], isControl):
+			fail("headers.%s: its value has several lines or control characters", h)
 		}
 	}
 	for _, h := range slices.Sorted(maps.Keys(c.SecretHeaders)) {
 		name("secret_headers", h)
-		if strings.ContainsAny(c.SecretHeaders[h].Reveal(), "\r\n\x00") {
-			fail("secret_headers.%s: its value has several lines", h)
+		if strings.ContainsFunc(c.SecretHeaders[h].Reveal(), isControl) {
+			fail("secret_headers.%s: its value has several lines or control characters", h)
 		}
 	}
 	for i, e := range c.Events {

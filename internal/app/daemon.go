@@ -130,7 +130,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 		select {
 		case <-o.Reload:
 			if err := a.Reload(ctx); err != nil {
-				a.o.Log.Error("reload refused, the configuration in force stays", "err", err)
+				a.o.Log.Error("reloading", "err", err)
 			}
 		case <-a.failed:
 			return a.failure
@@ -263,7 +263,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 		a.onReload(cfg)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("the new configuration is in force, but not all of it could be started, so restart docket: %w", err)
 	}
 	a.o.Log.Info("reloaded", "sources", len(g.Sources), "sinks", len(g.Sinks))
 	return nil

@@ -95,12 +95,8 @@ func (a *App) Drill(ctx context.Context, r api.DrillRequest, p api.Progress) (ap
 	if a.o.HoldIssue {
 		// Without a daemon nothing but the drill may be issued.
 		only := map[string]bool{drillKey(d.id): true}
-		a.loop.only.Store(&only)
-		defer func() {
-			a.loop.hold.Store(true)
-			a.loop.only.Store(nil)
-		}()
-		a.Release()
+		a.loop.issuing.Store(&issuing{only: only})
+		defer a.loop.issuing.Store(&issuing{held: true})
 	}
 	d.began = time.Now()
 	if err := d.forth(ctx); err != nil {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/internal/api"
-	"github.com/docket-hub/docket/pipeline"
 )
 
 // jiraSite reads in/ and writes to Jira, one ticket per account and control. The times of the sink are the
@@ -332,14 +331,6 @@ func (p *play) ticket(state string) {
 	d := p.case1()
 	if len(d.Tickets) != 1 || d.Tickets[0].State != state {
 		p.t.Errorf("tickets of DK-1 = %+v; want one that is %s\n%s", d.Tickets, state, p.story("DK-1"))
-	}
-}
-
-// act is a person at docket's own command line.
-func (p *play) act(in pipeline.Interaction) {
-	p.t.Helper()
-	if _, err := p.offline().Act(p.t.Context(), in); err != nil {
-		p.t.Fatalf("Act(%+v) = %v", in, err)
 	}
 }
 

@@ -29,12 +29,6 @@ const (
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
 	gatherBusy = 40 * time.Millisecond
-	// Actions are issued this long after what asks for them, so that what belongs together is one
-	// revision: hardly at all when little comes in; in a flood when it ends, or has lasted a while.
-	issueSoon  = 5 * time.Millisecond
-	issueQuiet = 100 * time.Millisecond
-	issueFlood = time.Second
-	floodSize  = 200 // findings in one batch
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
@@ -58,10 +52,9 @@ type loop struct {
 	readErr          chan error
 	injected         chan injection // what comes by no stream
 
-	hold     atomic.Bool // actions are held back
+	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
 	sweeping bool
 	full     bool // the last issue reached its bound: more is due
-	only     atomic.Pointer[map[string]bool]
 	position struct {
 		sync.Mutex
 		findings, inputs uint64
@@ -69,6 +62,12 @@ type loop struct {
 		summary          triage.Summary
 		settled, swept   bool // the last batch issued nothing and left nothing to sweep; it left nothing to sweep
 	}
+}
+
+// issuing says which actions triage may issue.
+type issuing struct {
+	held bool
+	only map[string]bool // group keys; nil: every case
 }
 
 // batch is what one read of one stream brought.
@@ -82,7 +81,7 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 		app: a, store: a.store, log: a.o.Log.With("component", "triage"),
 		batches: make(chan batch), readErr: make(chan error, 2), injected: make(chan injection),
 	}
-	l.hold.Store(a.o.HoldIssue)
+	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
 	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
@@ -169,7 +168,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 			select {
 			case b := <-l.batches:
-				n, err := l.take(b, false)
+				n, _, err := l.take(b, false)
 				if err != nil {
 					return err
 				}
@@ -189,13 +188,11 @@ func (l *loop) run(ctx context.Context) error {
 			if !b.inputs {
 				l.giveWay(ctx)
 			}
-			// What outcomes and people ask for needs no company; while findings wait for theirs, it waits with them.
-			at := b.inputs && issue.since.IsZero()
-			n, err := l.take(b, at)
+			n, issued, err := l.take(b, issue.since.IsZero())
 			if err != nil {
 				return err
 			}
-			if !at {
+			if !issued {
 				issue.after(n)
 			}
 		case <-issue.timer.C:
@@ -214,30 +211,6 @@ func (l *loop) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-// pacer says when actions are issued.
-type pacer struct {
-	timer *time.Timer
-	since time.Time // of the first batch that waits for it; zero: none does
-}
-
-// newPacer begins with an issue at once.
-func newPacer() *pacer { return &pacer{timer: time.NewTimer(0), since: time.Now()} }
-
-// after notes a batch of that many findings.
-func (p *pacer) after(findings int) {
-	now := time.Now()
-	first := p.since.IsZero()
-	if first {
-		p.since = now
-	}
-	switch {
-	case findings >= floodSize:
-		p.timer.Reset(min(issueQuiet, max(0, issueFlood-now.Sub(p.since))))
-	case first:
-		p.timer.Reset(issueSoon)
 	}
 }
 
@@ -273,9 +246,10 @@ func (l *loop) giveWay(ctx context.Context) {
 	}
 }
 
-// take decides one batch of messages, with issue what is due too, and says how many findings were in it.
+// take decides one batch of messages, and says how many findings were in it. What comes of outcomes, of
+// people and of few findings is issued in the same commit, unless others wait for company (alone is false).
 // What cannot even be read is kept as a reject.
-func (l *loop) take(b batch, issue bool) (findings int, err error) {
+func (l *loop) take(b batch, alone bool) (findings int, issued bool, err error) {
 	failpoint.Hit("triage/read")
 	var inputs []triage.Input
 	for _, m := range b.messages {
@@ -295,7 +269,8 @@ func (l *loop) take(b batch, issue bool) (findings int, err error) {
 			inputs = append(inputs, position(m, b.inputs))
 		}
 	}
-	return findings, l.decide(inputs, issue)
+	issued = alone && findings <= issueAtOnce
+	return findings, issued, l.decide(inputs, issued)
 }
 
 func (l *loop) input(inputs bool, payload []byte, m stream.Message) (triage.Input, error) {
@@ -338,12 +313,8 @@ func (l *loop) tick() error {
 // decide runs one batch through triage and commits it. A batch that fails is
 // decided input by input; the one at fault is kept as a reject, the others go on.
 func (l *loop) decide(inputs []triage.Input, issue bool) error {
-	if issue && !l.hold.Load() {
-		only := map[string]bool(nil)
-		if p := l.only.Load(); p != nil {
-			only = *p
-		}
-		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: only}})
+	if may := l.issuing.Load(); issue && !may.held {
+		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only}})
 	}
 	if len(inputs) == 0 {
 		return nil

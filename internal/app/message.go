@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
@@ -31,7 +33,8 @@ func (m message) encode() ([]byte, error) {
 // decodeInput reads one payload of the inputs stream.
 func decodeInput(payload []byte, seq uint64, at time.Time) (triage.Input, error) {
 	var m message
-	if err := json.Unmarshal(payload, &m); err != nil {
+	// The standard library's rules, at half its cost.
+	if err := jsonv1.Unmarshal(payload, &m); err != nil {
 		return triage.Input{}, fmt.Errorf("input %d: %w", seq, err)
 	}
 	return triage.Input{

@@ -82,7 +82,7 @@ func (a *App) settle(ctx context.Context, p api.Progress) error {
 
 // Release lets the actions go that HoldIssue held back.
 func (a *App) Release() {
-	a.loop.hold.Store(false)
+	a.loop.issuing.Store(&issuing{only: a.loop.issuing.Load().only})
 }
 
 // quiet waits until nothing is left that can be done.
@@ -184,8 +184,7 @@ func (a *App) inFlight() (int, error) {
 
 // canIssue reports whether triage would issue something at its next look.
 func (a *App) canIssue(v triage.View) int {
-	if a.loop.only.Load() != nil {
-		only := *a.loop.only.Load()
+	if only := a.loop.issuing.Load().only; only != nil {
 		n := 0
 		for _, num := range v.Ready(1000) {
 			if c, err := v.Case(num); err == nil && c != nil && only[c.Key] && issuable(a.Graph().Rules, c) {

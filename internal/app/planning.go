@@ -195,12 +195,9 @@ func (a *App) check(ctx context.Context, saved *plan.Plan, keep *spool, p api.Pr
 // carryOut hands the approval and the planned records to triage, and waits for their tickets.
 func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p api.Progress) (int, error) {
 	groups := plan.Groups(saved.Actions)
-	a.loop.only.Store(&groups)
-	defer func() {
-		// Without a daemon nothing outside the plan may follow while docket closes.
-		a.loop.hold.Store(a.o.HoldIssue)
-		a.loop.only.Store(nil)
-	}()
+	a.loop.issuing.Store(&issuing{held: a.loop.issuing.Load().held, only: groups})
+	// Without a daemon nothing outside the plan may follow while docket closes.
+	defer a.loop.issuing.Store(&issuing{held: a.o.HoldIssue})
 	keys := make([]string, 0, len(groups))
 	for k := range groups {
 		keys = append(keys, k)
@@ -213,7 +210,7 @@ func (a *App) carryOut(ctx context.Context, saved *plan.Plan, fresh planned, p a
 		return 0, err
 	}
 	failpoint.Hit("apply/approved")
-	a.loop.hold.Store(true)
+	a.loop.issuing.Store(&issuing{held: true, only: groups})
 	if err := fresh.spool.replay(ctx, patient{a.stream, a.o.Log}); err != nil {
 		return fresh.spool.left, err
 	}

@@ -151,11 +151,8 @@ func (a *App) repairing(ctx context.Context, d *api.Difference, o pipeline.Outco
 // deliverOnly waits for the actions of these groups. Where actions are held back, nothing else goes.
 func (a *App) deliverOnly(ctx context.Context, groups map[string]bool, p api.Progress) error {
 	if a.o.HoldIssue {
-		a.loop.only.Store(&groups)
-		defer func() {
-			a.loop.hold.Store(true)
-			a.loop.only.Store(nil)
-		}()
+		a.loop.issuing.Store(&issuing{held: true, only: groups})
+		defer a.loop.issuing.Store(&issuing{held: true})
 	}
 	if err := a.settle(ctx, p); err != nil {
 		return err

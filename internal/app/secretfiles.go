@@ -35,7 +35,7 @@ func (a *App) watchSecrets(ctx context.Context) error {
 			continue
 		}
 		if err != nil && ctx.Err() == nil {
-			a.o.Log.Error("reload refused, the configuration in force stays", "component", "secrets", "err", err)
+			a.o.Log.Error("reloading", "component", "secrets", "err", err)
 		}
 	}
 }

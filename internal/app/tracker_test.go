@@ -26,6 +26,7 @@ type board struct {
 	hooked  func(id string)                     // called at every change, as a webhook; may be nil
 	between func(id string, created bool)       // called between a write and its answer; may be nil
 	lose    func(id string, created bool) error // the answer of a write, when it is lost; may be nil
+	unread  map[string]bool                     // what cannot be read, by id
 }
 
 // issue is one record.
@@ -190,6 +191,9 @@ func (b *board) Read(_ context.Context, ref pipeline.Ref) (pipeline.Seen, error)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reads++
+	if b.unread[ref.ID] {
+		return pipeline.Seen{}, errors.New("500 Internal Server Error")
+	}
 	x := b.issues[ref.ID]
 	if x == nil {
 		return pipeline.Seen{Ref: ref, Deleted: true}, nil

@@ -28,6 +28,8 @@ const (
 	watchPatient = 5 * time.Minute // the longest pause between two tries
 	readDeadline = 30 * time.Second
 	askDeadline  = 5 * time.Minute
+	// pollFailures is how many records in a row may not be readable before a poll takes it for the tracker's fault.
+	pollFailures = 3
 	// readingComments is how many comments travel with one reading; more of them follow in order.
 	readingComments = 50
 )
@@ -306,23 +308,41 @@ func (w *watch) poll(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	st.Records = 0
+	if st.Records, err = w.readAll(ctx, changes); err != nil {
+		return err
+	}
+	failpoint.Hit("watch/polled")
+	st.Watermark = mark
+	return nil
+}
+
+// readAll reads records that changed. One that fails keeps none of the others waiting; the error is the
+// first, after which all are asked for again.
+func (w *watch) readAll(ctx context.Context, changes []pipeline.Change) (read int, failed error) {
+	inRow := 0
 	for _, c := range changes {
 		w.hinted(ctx) // many changes must not keep a webhook's news waiting
 		if w.isKnown(c) {
 			continue
 		}
-		switch err := w.read(ctx, c.Ref); {
-		case hopeless(err):
-			w.log.Warn("a ticket that changed cannot be read", "ticket", c.Ref.ID, "err", err)
-		case err != nil:
-			return err
+		err := w.read(ctx, c.Ref)
+		if err != nil && !hopeless(err) {
+			if failed == nil {
+				failed = err
+			}
+			_, asked := pipeline.RetryDelay(err)
+			if inRow++; inRow >= pollFailures || asked || ctx.Err() != nil || errors.Is(err, pipeline.ErrUnauthorized) {
+				return read, failed
+			}
+			continue
 		}
-		st.Records++
+		if err != nil {
+			w.log.Warn("a ticket that changed cannot be read", "ticket", c.Ref.ID, "err", err)
+		}
+		inRow = 0
+		read++
 	}
-	failpoint.Hit("watch/polled")
-	st.Watermark = mark
-	return nil
+	return read, failed
 }
 
 // isKnown reports whether a change was taken in already.

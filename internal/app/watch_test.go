@@ -238,6 +238,33 @@ func TestPeopleActWhileDocketIsDown(t *testing.T) {
 	x.clean()
 }
 
+// TestPollPastARecordThatCannotBeRead: one record that the tracker fails on keeps none of the others
+// waiting, and is found when it can be read again.
+func TestPollPastARecordThatCannotBeRead(t *testing.T) {
+	x := watched(t)
+	x.ingest(ndjson(t, samples(1, 3)...))
+	ids := x.issues(3)
+	x.stop()
+	for _, id := range ids[1:] {
+		x.board.set(id, "state", "Done")
+	}
+	first := slices.Min(ids[1:])
+	x.board.unread = map[string]bool{first: true}
+	x.begin()
+	eventually(t, "the poll found what can be read", func() bool {
+		return !slices.ContainsFunc(ids[1:], func(id string) bool { return id != first && x.caseAt(id).State != "closed" })
+	})
+	if d := x.caseAt(first); d.State != "open" {
+		t.Errorf("the case of what cannot be read is %s; want open", d.State)
+	}
+	x.stop()
+	x.board.unread = nil
+	x.begin()
+	eventually(t, "the last one is found too", func() bool { return x.caseAt(first).State == "closed" })
+	x.stop()
+	x.clean()
+}
+
 // TestAPersonActsBetweenAWriteAndItsAnswer: the record is there, docket does not know it yet, the
 // answer is lost, docket is stopped there, and a person acts meanwhile. The webhook overtakes the outcome.
 func TestAPersonActsBetweenAWriteAndItsAnswer(t *testing.T) {

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // TestWholeMeasurement runs the real binary under a small load: what is
@@ -51,6 +52,10 @@ func TestWholeMeasurement(t *testing.T) {
 	}
 	if _, err := d.Send(t.Context(), single.clients); err != nil {
 		t.Error(err)
+	}
+	p.Steady = time.Second
+	if l, err := p.latency(t.Context()); err != nil || l.Findings != arrivals || l.Median < fast || l.P99 < l.Median || l.FlushP99 <= 0 {
+		t.Errorf("latency() = %+v, %v; want %d findings, none faster than the tracker", l, err, arrivals)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -21,7 +21,7 @@ const (
 	arrivals    = 300 // findings a second, in the measure of how long a ticket takes
 	outage      = 12 * time.Second
 	flushSize   = 4 << 10 // bytes of the flushes that the limit of latency is taken from
-	flushCount  = 400
+	flushEvery  = 20 * time.Millisecond
 )
 
 // Delivery is what one round measured of the way to the tracker.
@@ -143,22 +143,27 @@ func (p Plan) slow(ctx context.Context, into *Delivery) error {
 	})
 }
 
-// latency sends findings one by one at a steady pace, each a ticket of its own.
+// latency sends findings one by one at a steady pace, each a ticket of its own. Beside
+// it another file is flushed at a steady pace: a disk that stops for a while stops for both.
 func (p Plan) latency(ctx context.Context) (l Latency, err error) {
 	l.Findings = arrivals * int(p.Steady/time.Second)
 	bodies, resources := problems(p.Seed+5, 0, l.Findings, 1)
-	flushes, err := limits.Flushes(p.Dir, flushSize, flushCount)
-	if err != nil {
-		return l, err
-	}
 	err = p.tracked(ctx, fast, func(d *Daemon, t *tracker) error {
+		var flushes []time.Duration
+		var flushErr error
+		var beside sync.WaitGroup
+		pace, stop := context.WithCancel(ctx)
+		beside.Go(func() { flushes, flushErr = limits.PacedAppend(pace, p.Dir, flushSize, flushEvery) })
 		sent, err := d.paced(ctx, bodies)
-		if err != nil {
+		if err == nil {
+			err = t.until(ctx, l.Findings)
+		}
+		stop()
+		beside.Wait()
+		if err := errors.Join(err, flushErr); err != nil {
 			return err
 		}
-		if err := t.until(ctx, l.Findings); err != nil {
-			return err
-		}
+		l.FlushP99 = percentile(flushes, 0.99)
 		got, err := whole(t, l.Findings)
 		if err != nil {
 			return err
@@ -170,11 +175,6 @@ func (p Plan) latency(ctx context.Context) (l Latency, err error) {
 		l.Median, l.P99 = percentile(took, 0.5), percentile(took, 0.99)
 		return nil
 	})
-	if err != nil {
-		return l, err
-	}
-	more, err := limits.Flushes(p.Dir, flushSize, flushCount)
-	l.FlushP99 = percentile(append(flushes, more...), 0.99)
 	return l, err
 }
 
@@ -238,6 +238,10 @@ func (p Plan) outage(ctx context.Context, into *Delivery) error {
 			return err
 		}
 		o.Back = time.Since(back).Round(10 * time.Millisecond)
+		// Asking docket for its counters costs it time: only when the tracker has all.
+		if err := t.until(ctx, n); err != nil {
+			return err
+		}
 		if _, err := d.Drain(ctx, n); err != nil {
 			return err
 		}

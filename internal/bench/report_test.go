@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func results() *Results {
@@ -43,6 +44,28 @@ func TestCheckNamesWhatWasMissed(t *testing.T) {
 	r.Growth = nil
 	if err := r.Check(); err != nil {
 		t.Errorf("Check() = %v; want nothing, since every target is met", err)
+	}
+}
+
+func TestDeliveryIsShownAndChecked(t *testing.T) {
+	r := &Results{Deliveries: []Delivery{{
+		Fast: 2880, Slow: 288, BareFast: 3100, BareSlow: 318, CPU: 250,
+		Latency: Latency{Findings: 2400, Median: 45 * time.Millisecond, P99: 70 * time.Millisecond, FlushP99: 5 * time.Millisecond},
+		Outage:  Outage{Tickets: 12_000, Repeated: 64, Refused: 201, Back: 3 * time.Second, Rate: 2880},
+	}}}
+	got := r.Markdown("x")
+	for _, want := range []string{
+		"| P3 |", "| at most 70 ms | 65.00 ms |", "p99 70.0 ms, median 45.0 ms, flush p99 5.0 ms; 2,400 findings",
+		"| at least 0.8 | 0.90 |", "2,880 of 3,200 tickets/s; a plain client 3,100; 250 us of CPU a ticket",
+		"| at least 0.95 (missed) | 0.90 |", "| at most 200 (missed) | 201.00 |", "12,000 tickets, none lost, none doubled; 64 requests repeated; first ticket 3.0 s",
+		"| at least 0.9 | 1.00 |",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("Markdown() lacks %q:\n%s", want, got)
+		}
+	}
+	if err := r.Check(); err == nil || !strings.Contains(err.Error(), "P9: 201.00; must be 200.00") || strings.Contains(err.Error(), "P3") {
+		t.Errorf("Check() = %v; want P4 at 200 ms and the refused calls", err)
 	}
 }
 

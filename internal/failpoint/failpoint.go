@@ -34,8 +34,8 @@ func Sites() []Site {
 		{"act/stored", "what a person asked for stored, not applied: an exception, a brake, a retry"},
 
 		{"relay/publish", "actions read from the outbox, not published"},
-		{"relay/published", "actions published, their rows not removed"},
-		{"relay/removed", "the rows are removed"},
+		{"relay/published", "actions published, their rows still listed"},
+		{"relay/removed", "the rows are listed no more; the next commit removes them"},
 
 		{"deliver/received", "an action received, no claim taken"},
 		{"deliver/claimed", "the claim taken, nothing sent"},

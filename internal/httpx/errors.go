@@ -98,13 +98,14 @@ func (x *exchange) lost(err error, doing string) error {
 
 // refused is the error of an answer with a status of 300 or more.
 func (x *exchange) refused(resp *http.Response, body []byte) error {
+	body = []byte(x.mask(string(body))) // before the cut, which could leave a part of a secret
 	if len(body) > errorBodyBytes {
 		body = body[:errorBodyBytes]
 	}
 	now := x.c.o.Now()
 	e := &Error{
 		Method: x.method, URL: x.at, Status: resp.StatusCode, Header: resp.Header.Clone(),
-		Body: []byte(x.mask(string(body))), Delay: retryAfter(resp, now),
+		Body: body, Delay: retryAfter(resp, now),
 	}
 	e.Header.Del("Set-Cookie")
 	return x.classify(e)
@@ -121,7 +122,7 @@ func (x *exchange) mask(s string) string {
 func (x *exchange) classify(e *Error) error {
 	var err error = e
 	switch s := e.Status; {
-	case s == http.StatusUnauthorized:
+	case s == http.StatusUnauthorized, s == http.StatusForbidden && loginRefused(e.Header):
 		return fmt.Errorf("%w: %w", pipeline.ErrUnauthorized, e)
 	case s == http.StatusForbidden:
 		return fmt.Errorf("%w: %w", pipeline.ErrForbidden, e)
@@ -146,6 +147,13 @@ func (x *exchange) classify(e *Error) error {
 	default:
 		return pipeline.Permanent(err)
 	}
+}
+
+// loginRefused reports whether a 403 is about who asks and not about what is asked for: Jira Data Center answers so
+// to an account that has to solve a CAPTCHA, whatever its password
+// (atlassian/dc-app-performance-toolkit#36; https://developer.atlassian.com/server/jira/platform/basic-authentication/, CAPTCHA).
+func loginRefused(h http.Header) bool {
+	return h.Get("X-Authentication-Denied-Reason") != "" || strings.Contains(h.Get("X-Seraph-LoginReason"), "AUTHENTICATION_DENIED")
 }
 
 const (

@@ -83,6 +83,9 @@ func TestStatusClasses(t *testing.T) {
 		{"bad request", 400, "", "permanent", "permanent"},
 		{"unauthorized", 401, "", "unauthorized", "unauthorized"},
 		{"forbidden", 403, "", "forbidden", "forbidden"},
+		{"a CAPTCHA", 403, "X-Authentication-Denied-Reason: CAPTCHA_CHALLENGE; login-url=http://x/login.jsp", "unauthorized", "unauthorized"},
+		{"a login that is not looked at", 403, "X-Seraph-LoginReason: AUTHENTICATION_DENIED", "unauthorized", "unauthorized"},
+		{"a login that may not", 403, "X-Seraph-LoginReason: AUTHORISATION_FAILED", "forbidden", "forbidden"},
 		{"not found", 404, "", "gone", "gone"},
 		{"gone", 410, "", "gone", "gone"},
 		{"time-out told by the server", 408, "", "retry", "retry"},
@@ -275,6 +278,11 @@ func TestNoSecretInErrors(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		_, password, _ := r.BasicAuth()
 		w.WriteHeader(400)
+		if strings.HasSuffix(r.URL.Path, "/long") {
+			io.WriteString(w, strings.Repeat("x", errorBodyBytes-len(token)+1)) // so that the cut goes through the secret
+			io.WriteString(w, password)
+			return
+		}
 		fmt.Fprintf(w, "you sent %s and %s", r.Header.Get("Authorization"), password)
 	}
 	client := newClient(t, echo)
@@ -287,6 +295,9 @@ func TestNoSecretInErrors(t *testing.T) {
 		if strings.Contains(s, token) || strings.Contains(s, "Ym90O") {
 			t.Errorf("Do() = %q; want no credentials", s)
 		}
+	}
+	if _, err = client.Do(t.Context(), "GET", "long", nil, nil); !errors.As(err, &e) || len(e.Body) > errorBodyBytes || strings.Contains(string(e.Body), token[:5]) {
+		t.Errorf("Do(long) = %v; want at most %d bytes of it, without a part of the secret", err, errorBodyBytes)
 	}
 	for _, bad := range []string{"http://bot:" + token + "@host", "ftp://host/" + token, "http://host?t=" + token, "http://%zz" + token, "host"} {
 		if _, err := New(Options{Base: bad}); err == nil || strings.Contains(err.Error(), token) {

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/pipeline"
@@ -13,6 +15,10 @@ import (
 // hookBytes is how large a tracker's webhook request may be. Jira sends the whole issue with its
 // comments; what is larger is found by the next poll.
 const hookBytes = 8 << 20
+
+// hooksAtOnce bounds what strangers can make docket hold: the signature is known to be right only
+// when the whole body is in memory.
+const hooksAtOnce = 16
 
 // hook takes a tracker's webhook. It needs no token: the sink proves by the request's signature that
 // the tracker sent it. The answer says that the hint came, never what is known of a ticket.
@@ -27,6 +33,16 @@ func (s *Server) hook(x *exchange, r *http.Request) error {
 	}
 	if s.o.Hook == nil {
 		return fmt.Errorf("%w: sink %s takes no webhooks", api.ErrNotFound, sink)
+	}
+	full := time.NewTimer(s.t.hook)
+	defer full.Stop()
+	select {
+	case s.hooks <- struct{}{}:
+		defer func() { <-s.hooks }()
+	case <-full.C:
+		return fmt.Errorf("%w: %d webhooks are being read", api.ErrBusy, hooksAtOnce)
+	case <-r.Context().Done():
+		return context.Cause(r.Context())
 	}
 	// The body is taken as it was signed: it is not unpacked.
 	body, err := io.ReadAll(http.MaxBytesReader(x, r.Body, min(hookBytes, s.o.MaxBodyBytes)))

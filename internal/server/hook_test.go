@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/pipeline"
@@ -69,6 +72,32 @@ func TestHook(t *testing.T) {
 	}
 	if got := x.send(t, "", "GET", "/hooks/jira", nil); got.status != 401 && got.status != 405 {
 		t.Errorf("GET /hooks/jira = %d; want it refused", got.status)
+	}
+}
+
+// TestHooksAtOnce: requests whose bodies do not end hold no more than a few places, and give them back.
+func TestHooksAtOnce(t *testing.T) {
+	x := start(t, func(_ *Options, tm *timings) { tm.hook = 50 * time.Millisecond })
+	signed := []string{"X-Hub-Signature", "open sesame"}
+	var slow sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range hooksAtOnce {
+		r, w := io.Pipe()
+		ends = append(ends, w)
+		slow.Go(func() { x.send(t, "", "POST", "/hooks/jira", r, signed...) })
+	}
+	for len(x.hooks) < hooksAtOnce {
+		time.Sleep(time.Millisecond)
+	}
+	if got := x.send(t, "", "POST", "/hooks/jira", strings.NewReader("{}"), signed...); got.status != 503 || got.header.Get("Retry-After") == "" {
+		t.Errorf("POST /hooks/jira = %d, Retry-After %q; want 503 and when to come again", got.status, got.header.Get("Retry-After"))
+	}
+	for _, w := range ends {
+		_ = w.Close() // of a pipe: it cannot fail
+	}
+	slow.Wait()
+	if got := x.send(t, "", "POST", "/hooks/jira", strings.NewReader("{}"), signed...); got.status != 202 {
+		t.Errorf("POST /hooks/jira = %d; want 202 once the others are over", got.status)
 	}
 }
 

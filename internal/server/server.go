@@ -64,11 +64,12 @@ type timings struct {
 	stall  time.Duration // for the client to take a piece of a long answer
 	idle   time.Duration // of a connection between two requests
 	beat   time.Duration // between two lines of a streamed answer, at most
+	hook   time.Duration // that a webhook waits for others to be read
 }
 
 func defaultTimings() timings {
 	return timings{header: 10 * time.Second, short: time.Minute, upload: 5 * time.Minute,
-		stall: 30 * time.Second, idle: 2 * time.Minute, beat: 10 * time.Second}
+		stall: 30 * time.Second, idle: 2 * time.Minute, beat: 10 * time.Second, hook: 5 * time.Second}
 }
 
 // Server serves Options over HTTP. Its methods may be called at the same time.
@@ -80,6 +81,7 @@ type Server struct {
 	keys    atomic.Pointer[keyring]
 	ids     requestIDs
 	zips    sync.Pool // of *gzip.Reader
+	hooks   chan struct{}
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -111,7 +113,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, t: defaultTimings(), mux: http.NewServeMux(), ids: newRequestIDs(), served: make(chan struct{})}
+	s := &Server{o: o, t: defaultTimings(), mux: http.NewServeMux(), ids: newRequestIDs(), served: make(chan struct{}), hooks: make(chan struct{}, hooksAtOnce)}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.keys.Store(ring)
 	routes := s.routes()

@@ -118,7 +118,7 @@ func New(o Options) (*Loop, error) {
 		o:      o,
 		holder: o.Holder + "." + hex.EncodeToString(id[:]) + "/",
 		hands:  make(chan struct{}, 2*o.Concurrency-1),
-		tails:  make(chan struct{}, 2*o.Concurrency),
+		tails:  make(chan struct{}, 4*o.Concurrency),
 		calls:  make(chan struct{}, o.Concurrency),
 		gate:   newGate(o.Rate),
 		leases: leases{lease: o.Timings.Lease, seen: map[string]watched{}},

@@ -44,6 +44,11 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 	case e.St != Inflight:
 		return nil // the same outcome again
 	}
+	return d.ended(c, sink, e, o)
+}
+
+// ended applies how the action under way ended.
+func (d *decider) ended(c *Case, sink string, e *Entry, o *pipeline.Outcome) error {
 	if o.Result != pipeline.OutcomeDone && (o.Result != pipeline.OutcomeGone || e.GoneOnce) {
 		d.sum.Failures++ // a ticket that was deleted once is made again, and nothing failed
 	}

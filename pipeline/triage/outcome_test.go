@@ -131,6 +131,14 @@ func TestOutcomes(t *testing.T) {
 		{"a raised generation where no ticket is known", func(*world) []Input {
 			return []Input{outcome(1, pipeline.OutcomeRefused, ""), {Outcome: &pipeline.Outcome{Case: "DK-1", Sink: "disk", Gen: 3, Result: pipeline.OutcomeAdopted}}}
 		}, "dead - n1 0/1 gen 3"},
+		{"its record is deleted while an update is in flight: looked for when that is over", func(w *world) []Input {
+			deleted := Input{Reading: &Reading{Sink: "disk", Seen: pipeline.Seen{Case: "DK-1", Ref: pipeline.Ref{ID: "A"}, Deleted: true}}}
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}}, deleted, outcome(2, pipeline.OutcomeDone, "A")}
+		}, "idle A n2 2/2 again"},
+		{"its record is deleted while an update is in flight, which finds out", func(w *world) []Input {
+			deleted := Input{Reading: &Reading{Sink: "disk", Seen: pipeline.Seen{Case: "DK-1", Ref: pipeline.Ref{ID: "A"}, Deleted: true}}}
+			return []Input{outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}}, deleted, outcome(2, pipeline.OutcomeGone, "")}
+		}, "idle - n2 0/2"},
 		{"of a sink under its former name", func(w *world) []Input {
 			w.config.sinks, w.config.renamed = []string{"files"}, map[string]string{"disk": "files"}
 			return []Input{{Config: &ConfigChange{Hash: "c2"}}, {Sweep: 100}, outcome(1, pipeline.OutcomeDone, "A")}

@@ -49,6 +49,9 @@ func (d *decider) read(c *Case, sink string, e *Entry, s *pipeline.Seen) error {
 	switch {
 	case e.Ref.ID != s.Ref.ID:
 		return d.otherRecord(c, sink, e, s)
+	case s.Deleted && e.St == Inflight:
+		d.keepWaiting(c, e, s) // it may have been deleted behind the write under way, which says nothing of it then
+		return nil
 	case s.Deleted:
 		d.recordDeleted(c, sink, e)
 		return nil
@@ -91,7 +94,7 @@ func (d *decider) otherRecord(c *Case, sink string, e *Entry, s *pipeline.Seen) 
 
 // keepWaiting keeps the newest reading for the end of the write under way.
 func (d *decider) keepWaiting(c *Case, e *Entry, s *pipeline.Seen) {
-	if w := e.Waiting; w != nil && (s.Updated.Before(w.Updated) || reflect.DeepEqual(w, s)) {
+	if w := e.Waiting; w != nil && (!s.Deleted && s.Updated.Before(w.Updated) || reflect.DeepEqual(w, s)) {
 		return
 	}
 	kept := *s
@@ -110,7 +113,7 @@ func (d *decider) waited(c *Case, sink string, e *Entry) error {
 }
 
 // recordDeleted: one more write finds it gone, looks for it by its key, and says what became of it.
-// A worker that is writing finds out by itself; a closed ticket is not missed.
+// A closed ticket is not missed.
 func (d *decider) recordDeleted(c *Case, sink string, e *Entry) {
 	if e.Ref.IsZero() || !e.rests() || e.GivenUp != "" || e.Again || !e.WantOpen {
 		return

@@ -28,36 +28,57 @@ import (
 
 // RawAppend appends n blocks of size bytes to a new file in dir, flushes after
 // each, and returns blocks per second. The file is removed again.
-func RawAppend(dir string, size, n int) (float64, error) {
-	start := time.Now()
-	if _, err := Flushes(dir, size, n); err != nil {
-		return 0, err
-	}
-	return perSecond(n, start), nil
+func RawAppend(dir string, size, n int) (rate float64, err error) {
+	err = appending(dir, size, func(flush func() error) error {
+		start := time.Now()
+		for range n {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		rate = perSecond(n, start)
+		return nil
+	})
+	return rate, err
 }
 
-// Flushes is how long each of n appends of size bytes took until it was
-// flushed, on a new file in dir that is removed again.
-func Flushes(dir string, size, n int) (took []time.Duration, err error) {
+// PacedAppend appends and flushes a block of size bytes at a fixed pace until
+// ctx ends, beside whatever else the machine does, and returns how long after its time each was
+// durable: one that has to wait for the flush before it counts the wait.
+func PacedAppend(ctx context.Context, dir string, size int, every time.Duration) (took []time.Duration, err error) {
+	err = appending(dir, size, func(flush func() error) error {
+		for due := time.Now(); ; due = due.Add(every) {
+			select {
+			case <-time.After(time.Until(due)):
+			case <-ctx.Done():
+				return nil
+			}
+			if err := flush(); err != nil {
+				return err
+			}
+			took = append(took, time.Since(due))
+		}
+	})
+	return took, err
+}
+
+// appending gives do a function that appends a block to a new file in dir and flushes it.
+func appending(dir string, size int, do func(flush func() error) error) (err error) {
 	f, err := os.CreateTemp(dir, "append-*")
-	if err != nil {
-		return nil, fmt.Errorf("measure appends: %w", err)
-	}
-	defer func() {
+	if err == nil {
+		block := bytes.Repeat([]byte("x"), size)
+		err = do(func() error {
+			if _, err := f.Write(block); err != nil {
+				return err
+			}
+			return f.Sync()
+		})
 		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}()
-	block := bytes.Repeat([]byte("x"), size)
-	for range n {
-		start := time.Now()
-		if _, err := f.Write(block); err != nil {
-			return nil, fmt.Errorf("measure appends: %w", err)
-		}
-		if err := f.Sync(); err != nil {
-			return nil, fmt.Errorf("measure appends: %w", err)
-		}
-		took = append(took, time.Since(start))
 	}
-	return took, nil
+	if err != nil {
+		return fmt.Errorf("measure appends: %w", err)
+	}
+	return nil
 }
 
 // PackedJetStream publishes the findings, pack of them a message, to an embedded

@@ -1,9 +1,12 @@
 package limits
 
 import (
+	"context"
 	"errors"
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -27,6 +30,12 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%s = %v, %v; want a rate above 0", name, rate, err)
 			}
 		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	took, err := PacedAppend(ctx, dir, 2000, time.Millisecond)
+	if err != nil || len(took) == 0 || slices.Min(took) <= 0 {
+		t.Errorf("PacedAppend() = %v, %v; want some flushes, each of a time above 0", took, err)
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 0 {
