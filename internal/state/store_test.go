@@ -145,7 +145,9 @@ func TestOpenModes(t *testing.T) {
 func TestOpenNewerSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := openStore(t, path)
-	err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, schemaVersion + 1}) })
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, schemaVersion + 1})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
