@@ -50,7 +50,10 @@ func New(o Options) (*Server, error) {
 		URL: "http://" + listener.Addr().String(), org: o.Org.filled(), now: now, session: cmp.Or(o.Session, time.Hour),
 		handlers: map[string]Handler{}, sessions: map[string]session{}, calls: map[Call]int{}, served: make(chan error, 1),
 	}
-	s.Handle("sts", s.sts())
+	for service, h := range map[string]Handler{"sts": s.sts(), "organizations": s.organizations(), "account": s.account(),
+		"secretsmanager": s.secretsManager(o.Secrets), "ssm": s.systemsManager(o.Parameters)} {
+		s.Handle(service, h)
+	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil

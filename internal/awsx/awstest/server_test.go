@@ -97,9 +97,15 @@ func TestAssumeRole(t *testing.T) {
 		{"granted", func(*sts.AssumeRoleInput) {}, ""},
 		{"no external id", func(in *sts.AssumeRoleInput) { in.ExternalId = nil }, "AccessDenied"},
 		{"unknown role", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::" + other + ":role/admin") }, "AccessDenied"},
-		{"denied account", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::333344445555:role/docket-readonly") }, "AccessDenied"},
-		{"suspended account", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::444455556666:role/docket-readonly") }, "AccessDenied"},
-		{"unknown account", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("arn:aws:iam::999999999999:role/docket-readonly") }, "AccessDenied"},
+		{"denied account", func(in *sts.AssumeRoleInput) {
+			in.RoleArn = aws.String("arn:aws:iam::333344445555:role/docket-readonly")
+		}, "AccessDenied"},
+		{"suspended account", func(in *sts.AssumeRoleInput) {
+			in.RoleArn = aws.String("arn:aws:iam::444455556666:role/docket-readonly")
+		}, "AccessDenied"},
+		{"unknown account", func(in *sts.AssumeRoleInput) {
+			in.RoleArn = aws.String("arn:aws:iam::999999999999:role/docket-readonly")
+		}, "AccessDenied"},
 		{"no ARN", func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String("docket-readonly-role-name") }, "ValidationError"},
 		{"session name with a blank", func(in *sts.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }, "ValidationError"},
 		{"too short a life", func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(60) }, "ValidationError"},
