@@ -21,6 +21,8 @@ type Env struct {
 	ReadFile func(path string) ([]byte, error)
 	Now      func() time.Time
 	Known    Known
+	// Blind reads no secret: each is a made-up text. It is for looking at rules where no secret is at hand.
+	Blind bool
 }
 
 // Known are the types of sources and sinks that this binary holds. A type that
