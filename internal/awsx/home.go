@@ -191,4 +191,3 @@ func (f *Fleet) forget(key string) bool {
 	delete(f.said, key)
 	return was
 }
-
