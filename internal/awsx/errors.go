@@ -169,7 +169,8 @@ func Class(err error) error {
 	return waiting(as(nil, ""), err)
 }
 
-// describe is what was called where and what came back, in one line, and a hint where the answer is not AWS's.
+// describe is what was called where and what came back, in one line, and a hint where the answer is not AWS's. The same failure
+// has the same text every time, so that it can be told once: it has no request id.
 func describe(err error) (text, hint string) {
 	var op *smithy.OperationError
 	errors.As(err, &op)
@@ -202,9 +203,6 @@ func describe(err error) (text, hint string) {
 		text += ": " + api.ErrorCode()
 		if m := strings.TrimSpace(api.ErrorMessage()); m != "" {
 			text += ": " + m
-		}
-		if answered && r.RequestID != "" {
-			text += " (request " + r.RequestID + ")"
 		}
 	default:
 		text += ": " + root(op).Error()
