@@ -69,7 +69,12 @@ func load(set connectors.Set, path string, getenv func(string) (string, bool)) (
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.Load(path, config.Env{Getenv: getenv, Known: config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}})
+	fetch, done, err := secretFetcher()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	cfg, err := config.Load(path, config.Env{Getenv: getenv, FetchSecret: fetch, Known: config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}})
 	if cfg == nil {
 		return nil, err
 	}

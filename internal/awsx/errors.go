@@ -237,8 +237,17 @@ func offHint(code string) string {
 }
 
 func deniedHint(err error) string {
-	if op := innermost(err); op != nil && op.Service() == "STS" {
+	op := innermost(err)
+	if op == nil {
+		return ""
+	}
+	switch op.Service() {
+	case "STS":
 		return "the role is not there, or its trust policy does not let docket in (principal, external id): see deploy/iam"
+	case "Secrets Manager":
+		return "allow docket's own role secretsmanager:GetSecretValue on it, and kms:Decrypt on its key: see deploy/iam"
+	case "SSM":
+		return "allow docket's own role ssm:GetParameter on it, and kms:Decrypt on its key: see deploy/iam"
 	}
 	return "allow it in docket's role in that account: deploy/iam has the policies"
 }

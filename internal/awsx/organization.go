@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	// detailLimit is how many accounts are looked up at a time, and detailEvery the least time between two of them: with two
-	// calls an account that is below 20 calls a second, which AWS Organizations lets an account do.
-	// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html#throttling-limits
+	// detailLimit is how many accounts are looked up at a time, and detailEvery the least time between two of them once detailBurst
+	// were: two calls an account, so below 20 a second.
+	// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
 	detailLimit = 4
 	detailEvery = 100 * time.Millisecond
+	detailBurst = 20
 )
 
 // organization reads the accounts of the organisation: those that are active and not excluded are its answer, all of them
@@ -115,7 +116,7 @@ func (d *details) fill(ctx context.Context, all []found) error {
 	pace := time.NewTicker(detailEvery)
 	defer pace.Stop()
 	for i := range all {
-		if i >= detailLimit {
+		if i >= detailBurst {
 			select {
 			case <-pace.C:
 			case <-ctx.Done():
