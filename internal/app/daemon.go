@@ -69,6 +69,12 @@ func load(set connectors.Set, path string, env config.Env) (*config.Config, erro
 	if err != nil {
 		return nil, err
 	}
+	fetch, done, err := secretFetcher()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	env.FetchSecret = fetch
 	env.Known = config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}
 	cfg, err := config.Load(path, env)
 	if cfg == nil {
