@@ -276,6 +276,9 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 		return r, nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
+		if isPage(resp.Header, body) {
+			err = errors.New("it is an HTML page, not the interface")
+		}
 		return nil, x.lost(fmt.Errorf("the answer is not what was expected: %w", err), "reading the answer")
 	}
 	return r, nil

@@ -33,7 +33,7 @@ const messageRunes = 300
 // Error names the call, the status and the beginning of a body that is text.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s %s: %d %s", e.Method, e.URL, e.Status, http.StatusText(e.Status))
-	if strings.Contains(e.Header.Get("Content-Type"), "html") || strings.HasPrefix(strings.TrimSpace(string(e.Body)), "<") {
+	if isPage(e.Header, e.Body) {
 		return s + " (an HTML page, not the interface)"
 	}
 	text := strings.Join(strings.Fields(printable(string(e.Body))), " ")
@@ -44,6 +44,11 @@ func (e *Error) Error() string {
 		return s
 	}
 	return s + ": " + text
+}
+
+// isPage reports whether an answer is made for people: that of a proxy, a sign-in, or another address.
+func isPage(h http.Header, body []byte) bool {
+	return strings.Contains(h.Get("Content-Type"), "html") || strings.HasPrefix(strings.TrimSpace(string(body)), "<")
 }
 
 // printable drops what could forge a line of a log or drive a terminal.
