@@ -270,7 +270,7 @@ func (h *SecurityHub) getFindings(at hubPlace, r *Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	question := hubQuestion(in.Filters, in.SortCriteria, at)
+	question := hubQuestion(at, in.Filters, in.SortCriteria)
 	c, err := h.cursor(in.NextToken, question, hubInvalid, func() (all []any) {
 		var found []*hubFinding
 		for _, f := range h.findings {
@@ -307,12 +307,13 @@ type hubCursor struct {
 	left     []any
 }
 
-func hubQuestion(parts ...any) string {
-	text, err := json.Marshal(parts)
+// hubQuestion is a text of what was asked by whom: a token belongs to one.
+func hubQuestion(at hubPlace, filters any, sort []hubSort) string {
+	text, err := json.Marshal([]any{at.account, at.region, filters, sort})
 	if err != nil {
-		return ""
+		return err.Error()
 	}
-	return string(text) + fmt.Sprint(parts[len(parts)-1])
+	return string(text)
 }
 
 // cursor is where a request goes on: at its token, else at the beginning of a new answer.

@@ -17,15 +17,14 @@ const hubNoteRunes = 512
 const hubStamp = "2006-01-02T15:04:05.000Z"
 
 // hubID names a finding in an update.
-type hubID struct{ ID, ProductArn string }
-
-func (i hubID) wire() map[string]string {
-	return map[string]string{"Id": i.ID, "ProductArn": i.ProductArn}
+type hubID struct {
+	ID         string `json:"Id"`
+	ProductArn string
 }
 
 // hubUpdate is what BatchUpdateFindings may change.
 type hubUpdate struct {
-	FindingIdentifiers      []struct{ Id, ProductArn string }
+	FindingIdentifiers      []hubID
 	Note                    *struct{ Text, UpdatedBy string }
 	Severity                json.RawMessage
 	VerificationState       string
@@ -50,7 +49,7 @@ func (u *hubUpdate) check() error {
 		return hubInvalid("Invalid parameter 'Workflow.Status'. %q is no workflow status", u.Workflow.Status)
 	}
 	for _, id := range u.FindingIdentifiers {
-		if id.Id == "" || id.ProductArn == "" {
+		if id.ID == "" || id.ProductArn == "" {
 			return hubInvalid("Invalid parameter 'FindingIdentifiers'. Id and ProductArn are required")
 		}
 	}
@@ -113,14 +112,13 @@ func (h *SecurityHub) batchUpdate(at hubPlace, r *Request) (any, error) {
 	}
 	done, failed := []any{}, []any{}
 	seen := map[hubID]bool{}
-	for _, x := range in.FindingIdentifiers {
-		id := hubID{x.Id, x.ProductArn}
+	for _, id := range in.FindingIdentifiers {
 		code, message := h.update(at, id, seen, set)
 		if code == "" {
-			done = append(done, id.wire())
+			done = append(done, id)
 			continue
 		}
-		failed = append(failed, map[string]any{"FindingIdentifier": id.wire(), "ErrorCode": code, "ErrorMessage": message})
+		failed = append(failed, map[string]any{"FindingIdentifier": id, "ErrorCode": code, "ErrorMessage": message})
 	}
 	return map[string]any{"ProcessedFindings": done, "UnprocessedFindings": failed}, nil
 }

@@ -252,7 +252,7 @@ func (h *SecurityHub) getFindingsV2(at hubPlace, r *Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	question := hubQuestion(in.Filters, in.SortCriteria, at)
+	question := hubQuestion(at, in.Filters, in.SortCriteria)
 	c, err := h.cursor(in.NextToken, question, hubInvalidV2, func() []any { return h.matching(at, match, less) })
 	if err != nil {
 		return nil, err
