@@ -296,6 +296,9 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 		}
 		rep = &fresh
 	}
+	if err := pipeline.ApplyAccount(it.Account, &rep.Account); err != nil {
+		return *rep, err
+	}
 	rep.ObservedAt, rep.Scope = time.UnixMilli(it.Observed).UTC(), it.Scope
 	rep.Raw = it.Data
 	g.mask.Report(rep)
