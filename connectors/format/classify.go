@@ -8,12 +8,19 @@ const (
 	OCSF   = "ocsf"
 	SARIF  = "sarif"
 	Docket = "docket"
+
+	AccessAnalyzer = "accessanalyzer" // the whole EventBridge event, since its detail does not name the analyzer
+	AWSConfig      = "awsconfig"      // the whole EventBridge event
+	AWSHealth      = "awshealth"      // the whole EventBridge event, since its detail may not name the account
+	Inspector2     = "inspector2"
+	Macie          = "macie"
 )
 
 // Further answers of classify.
 const (
-	event   = "event" // an EventBridge event
-	unknown = ""
+	event        = "event"        // an EventBridge event
+	notification = "notification" // what SNS wraps round a message
+	unknown      = ""
 )
 
 // keySet holds the outer keys that tell the formats apart.
@@ -33,6 +40,12 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasFindingARN
+	hasOwnAccount
+	hasAccountID
+	hasResourcesAffected
+	hasTopicARN
+	hasMessage
 )
 
 func keyBit(name []byte) keySet {
@@ -63,6 +76,18 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "findingArn":
+		return hasFindingARN
+	case "awsAccountId":
+		return hasOwnAccount
+	case "accountId":
+		return hasAccountID
+	case "resourcesAffected":
+		return hasResourcesAffected
+	case "TopicArn":
+		return hasTopicARN
+	case "Message":
+		return hasMessage
 	}
 	return 0
 }
@@ -83,6 +108,12 @@ func classify(k keySet) string {
 	switch {
 	case all(hasDetailType), all(hasDetail | hasSource):
 		return event
+	case all(hasTopicARN | hasMessage):
+		return notification
+	case all(hasFindingARN | hasOwnAccount):
+		return Inspector2
+	case all(hasAccountID | hasResourcesAffected):
+		return Macie
 	case all(hasProductARN), all(hasAWSAccount | hasAsffID):
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
@@ -117,7 +148,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasProduct | hasResource, hasProduct | hasAccount} {
 		if k&want == want {
 			return true
 		}
