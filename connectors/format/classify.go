@@ -8,6 +8,8 @@ const (
 	OCSF   = "ocsf"
 	SARIF  = "sarif"
 	Docket = "docket"
+	// TrustedAdvisor is written by the source trustedadvisor.
+	TrustedAdvisor = "trustedadvisor"
 )
 
 // Further answers of classify.
@@ -33,6 +35,7 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasCheckID
 )
 
 func keyBit(name []byte) keySet {
@@ -63,6 +66,8 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "checkId":
+		return hasCheckID
 	}
 	return 0
 }
@@ -87,6 +92,8 @@ func classify(k keySet) string {
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
 		return OCSF
+	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
+		return TrustedAdvisor
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -117,7 +124,8 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount,
+		hasCheckID | hasMetadata} {
 		if k&want == want {
 			return true
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/docket"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -29,6 +30,8 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		decode = sarif.Decode
 	case Docket:
 		decode = docket.Decode
+	case TrustedAdvisor:
+		decode = trustedadvisor.Decode
 	default:
 		return pipeline.Report{}, fmt.Errorf("no decoder for the format %q", rec.Format)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -41,6 +42,8 @@ func Steady(to []byte, rec *pipeline.Record) (text []byte, observed time.Time, o
 		s.moves = sarif.Moves
 	case Docket:
 		s.moves = docket.Moves
+	case TrustedAdvisor:
+		s.moves = trustedadvisor.Moves
 	default:
 		return to, time.Time{}, false
 	}
