@@ -183,3 +183,9 @@ func plain(name string) string {
 		return -1
 	}, name)
 }
+
+// OnAccount reports whether a check looks at the account as a whole, so that its own colour says all there is to say.
+func OnAccount(id string) bool {
+	c := checkOf(id)
+	return c.typ == typeAccount && c.global
+}
