@@ -324,13 +324,14 @@ func WaitsFor(c *triage.Case) string {
 	if !c.Open {
 		return ""
 	}
-	for _, e := range c.Entries {
-		if e.N > 0 || !e.Ref.IsZero() {
+	sinks := c.TicketSinks()
+	for _, sink := range sinks {
+		if e := c.Entries[sink]; e.N > 0 || !e.Ref.IsZero() {
 			return ""
 		}
 	}
 	switch {
-	case len(c.Entries) == 0:
+	case len(sinks) == 0:
 		return "no sinks"
 	case c.Held != "":
 		return c.Held
