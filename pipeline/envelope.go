@@ -81,6 +81,8 @@ const (
 	envelopeVersion  = 2
 	envelopeOldest   = 1 // without accounts
 	envelopeApproved = 1 << 0
+	scanComplete     = 1
+	scanLeft         = 2
 	itemOccurred     = 1 << 7 // in the severity byte
 	itemFixed        = len(Fingerprint{}) + 16 + 8 + 8 + 8 + 1 + 1
 	itemMin          = itemFixed + 3 // table indices (version 1: two) and a length
@@ -180,11 +182,14 @@ func appendScan(dst []byte, s *Scan) []byte {
 	dst = appendString(dst, s.Filter)
 	dst = binary.AppendVarint(dst, int64(s.Count))
 	dst = appendTime(dst, s.Time)
-	var complete byte
-	if s.Complete {
-		complete = 1
+	var end byte
+	switch {
+	case s.Left:
+		end = scanLeft
+	case s.Complete:
+		end = scanComplete
 	}
-	dst = append(dst, complete)
+	dst = append(dst, end)
 	return appendString(dst, s.Why)
 }
 
@@ -387,10 +392,12 @@ func (p *envelopeParser) scan(s *Scan) {
 	s.Time = p.time()
 	switch p.byte() {
 	case 0:
-	case 1:
+	case scanComplete:
 		s.Complete = true
+	case scanLeft:
+		s.Left = true
 	default:
-		p.fail("a scan is neither complete nor not")
+		p.fail("a scan ends in an unknown way")
 	}
 	s.Why = p.string()
 }

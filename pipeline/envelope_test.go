@@ -23,6 +23,7 @@ func sampleEnvelope() Envelope {
 		Scans: []Scan{
 			{ID: "s-1", Scope: "111122223333/eu-west-1", Filter: "f", Count: 3, Time: at, Complete: true},
 			{ID: "s-2", Why: "one page was refused"},
+			{ID: "s-3", Scope: "444455556666/eu-west-1", Left: true, Why: "the account left"},
 		},
 		Rejects: []Reject{{Origin: "a.json", Index: 4, Line: 9, ID: "x", Reason: "no resource", Data: []byte("{"), Time: at, Source: "hub"}},
 	}
@@ -79,7 +80,7 @@ func TestParseEnvelopeRefusesDamage(t *testing.T) {
 		"word not in table":    header + "\x00\x01" + item + "\x00\x00\x00\x00\x00",
 		"unknown status":       header + "\x01\x00\x01" + item[:itemFixed-2] + "\x09\x00\x00\x00\x00\x00\x00",
 		"overlong number":      "\x01\x00" + strings.Repeat("\xff", 12),
-		"complete is 2":        header + "\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00",
+		"complete is 3":        header + "\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03\x00\x00",
 		"nanoseconds too many": header + "\x00\x00\x01\x00\x00\x00\x00\x00\x80\x94\xeb\xdc\x03\x00\x00\x00",
 	} {
 		t.Run(name, func(t *testing.T) {

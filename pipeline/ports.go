@@ -44,7 +44,10 @@ type Scan struct {
 	Count    int       `json:"count"` // records of this scope that were handed over
 	Time     time.Time `json:"time"`  // the report's own time; the newest decides
 	Complete bool      `json:"complete"`
-	Why      string    `json:"why,omitempty"` // why it is not complete
+	// Left: the source reads the scope no more (the account left, the region was switched off). What is
+	// known there is unwatched from now on, until a full read of the scope reports it again.
+	Left bool   `json:"left,omitempty"`
+	Why  string `json:"why,omitempty"` // why it is not complete, or was left
 }
 
 // Emitter is what a source hands things to. Each call returns once what it was

@@ -54,9 +54,6 @@ func newClient(c Config, log *slog.Logger, now func() time.Time) (*client, error
 	return &client{http: h, jira: j, base: base, fixed: c.Deployment}, nil
 }
 
-// close lets go of idle connections.
-func (c *client) close() { c.http.Close() }
-
 // sign puts the credentials on a request.
 func (a Auth) sign(r *http.Request) {
 	switch {

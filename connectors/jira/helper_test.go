@@ -67,7 +67,7 @@ func (w *world) newSink(o jiratest.Options, change ...func(*jiratest.Server, *Co
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.Cleanup(s.c.close)
+	w.Cleanup(s.c.http.Close)
 	return s
 }
 

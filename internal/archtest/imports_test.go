@@ -89,6 +89,7 @@ var rules = []rule{
 	{probes, ""},
 	{"internal/httpx", "pipeline " + probes},
 	{"internal/awsx", "pipeline internal/httpx"},
+	{"internal/awsx/awstest/...", "internal/awsx/awstest"}, // no rule of the product names it: only tests and the lab import it
 	{"internal/mask", "pipeline"},
 	{"internal/stream", "pipeline " + probes},
 	{"internal/state", "pipeline pipeline/deliver pipeline/triage " + probes},

@@ -147,12 +147,6 @@ teams:
 	return b.String()
 }
 
-// Log is where the daemon's own words are.
-func (d *Daemon) Log() string { return d.log.Name() }
-
-// URL is where the daemon is reached.
-func (d *Daemon) URL() string { return d.url }
-
 func (d *Daemon) ready(ctx context.Context) error {
 	deadline := time.Now().Add(time.Minute)
 	for {

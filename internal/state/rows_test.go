@@ -52,7 +52,6 @@ func TestReplay(t *testing.T) {
 	batch.Rejects = []pipeline.Reject{{Origin: "a.json", Index: 1, Reason: "not JSON", Time: start}, {Origin: "a.json", Index: 2, Reason: "not JSON", Time: start}}
 	batch.Interactions = []string{"a", "b"}
 	tick := &triage.Changeset{Meta: m, Audit: []triage.Audit{{Time: start.Add(time.Minute), Case: 3, Kind: "reminded"}}}
-	tick.Meta.Ticked = start
 	for _, cs := range []*triage.Changeset{batch, batch, tick, tick, batch} {
 		commit(t, s, cs)
 	}

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +25,8 @@ var (
 	ErrLocked = errors.New("another docket holds the state file")
 	// ErrNewer: the file, or a value in it, was written by a newer docket.
 	ErrNewer = errors.New("written by a newer version of docket")
+	// ErrOlder: the file has an older docket's layout, and is open for reading only.
+	ErrOlder = errors.New("written by an older version of docket")
 	// ErrDamaged: a stored value cannot be read.
 	ErrDamaged = errors.New("damaged value in the state file")
 	// ErrStale: a changeset ends before what is already applied. Nothing was changed.
@@ -35,9 +36,6 @@ var (
 	// ErrReadOnly: a change was asked of a store that was opened to be read.
 	ErrReadOnly = errors.New("the state file is open for reading only")
 )
-
-// schemaVersion is the layout that this version writes and reads.
-const schemaVersion = 1
 
 var (
 	keySchema = []byte("schema")
@@ -92,7 +90,8 @@ const casesKept = 2048
 // Open opens the state file, and makes it with its folder (modes 0600 and
 // 0700) unless ReadOnly is set. The caller closes the store. A file that
 // another process holds is ErrLocked, one of a newer docket ErrNewer, and a
-// missing one under ReadOnly fs.ErrNotExist.
+// missing one under ReadOnly fs.ErrNotExist. The layout of an older docket is
+// brought up to date in one transaction; under ReadOnly it is ErrOlder.
 func Open(path string, opt Options) (*Store, error) {
 	if opt.Timeout <= 0 {
 		opt.Timeout = time.Second
@@ -165,44 +164,6 @@ func (s *Store) prepare() error {
 		return nil // built when first needed: many commands do not
 	}
 	return s.remember()
-}
-
-func (s *Store) checkSchema() error {
-	var found bool
-	err := s.db.View(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil {
-			return nil
-		}
-		found = true
-		v := meta.Get(keySchema)
-		if len(v) != 4 {
-			return fmt.Errorf("%w: schema version", ErrDamaged)
-		}
-		if n := binary.BigEndian.Uint32(v); n > schemaVersion {
-			return fmt.Errorf("%w: layout %d, this docket knows %d; use the newer docket, or restore a backup made by this one", ErrNewer, n, schemaVersion)
-		}
-		for _, name := range allBuckets() {
-			if tx.Bucket(name) == nil {
-				return fmt.Errorf("%w: bucket %s is missing", ErrDamaged, name)
-			}
-		}
-		return nil
-	})
-	if err != nil || found {
-		return err
-	}
-	if s.readOnly {
-		return fmt.Errorf("%w: it is not a state file", ErrDamaged)
-	}
-	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range allBuckets() {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
-	})
 }
 
 // remember builds the index and the overlay, once.

@@ -145,7 +145,9 @@ func TestOpenModes(t *testing.T) {
 func TestOpenNewerSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := openStore(t, path)
-	err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, 2}) })
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, schemaVersion + 1})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,7 @@ func TestOpenNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Open(path, Options{}); !errors.Is(err, ErrNewer) {
-		t.Errorf("Open(layout 2) = %v; want ErrNewer", err)
+		t.Errorf("Open(layout %d) = %v; want ErrNewer", schemaVersion+1, err)
 	}
 }
 

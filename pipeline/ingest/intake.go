@@ -115,6 +115,9 @@ func (in *Intake) Scan(ctx context.Context, s pipeline.Scan) error {
 	if why := in.broken[s.Scope]; why != "" && s.Complete {
 		s.Complete, s.Why = false, "a record was rejected: "+why
 	}
+	if s.Left {
+		s.Complete = false
+	}
 	s.Count -= in.skipped[s.Scope]
 	if in.o.MinSeverity > pipeline.SeverityUnknown {
 		s.Filter = "min_severity=" + in.o.MinSeverity.String() + " " + s.Filter

@@ -415,16 +415,15 @@ type Audit struct {
 
 // Meta is the head of state.
 type Meta struct {
-	Findings  uint64    `json:"findings"` // position: last message applied of the findings stream
-	Inputs    uint64    `json:"inputs"`   // the same of the inputs stream
-	NextSeq   uint64    `json:"next_seq"`
-	NextCase  uint64    `json:"next_case"`
-	Config    string    `json:"config,omitempty"`  // hash of the configuration last applied
-	Applied   bool      `json:"applied,omitempty"` // an apply was carried out: first_run hold is over
-	Sweep     uint64    `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
-	SweepTill uint64    `json:"sweep_till,omitempty"`
-	Ticked    time.Time `json:"ticked,omitzero"`
-	Brake     Brake     `json:"brake,omitzero"`
+	Findings  uint64 `json:"findings"` // position: last message applied of the findings stream
+	Inputs    uint64 `json:"inputs"`   // the same of the inputs stream
+	NextSeq   uint64 `json:"next_seq"`
+	NextCase  uint64 `json:"next_case"`
+	Config    string `json:"config,omitempty"`  // hash of the configuration last applied
+	Applied   bool   `json:"applied,omitempty"` // an apply was carried out: first_run hold is over
+	Sweep     uint64 `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
+	SweepTill uint64 `json:"sweep_till,omitempty"`
+	Brake     Brake  `json:"brake,omitzero"`
 }
 
 // Brake says whether outside writes may start. The zero Brake lets them.

@@ -155,9 +155,6 @@ func (r *Run) Artifact(text []byte) error {
 // did not look (SARIF 2.1.0, 3.14.23): it proves nothing.
 func (r *Run) HasResults() { r.results = true }
 
-// Tool is the driver's name.
-func (r *Run) Tool() string { return r.driver.Name }
-
 // ID is the tool's own name for this run; empty where it gives none.
 func (r *Run) ID() string {
 	if r.automation.GUID != "" {

@@ -1,0 +1,100 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/docket-hub/docket/pipeline/triage"
+)
+
+// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex.
+const (
+	schemaFirst   = 1
+	schemaVersion = 2 // the layout that this version writes and reads
+)
+
+// checkSchema makes the layout of a new file, brings that of an older docket up to date
+// and refuses every other.
+func (s *Store) checkSchema() error {
+	layout, err := s.layout()
+	if err != nil {
+		return err
+	}
+	switch {
+	case layout > schemaVersion:
+		return fmt.Errorf("%w: layout %d, this docket knows %d; use the newer docket, or restore a backup made by this one", ErrNewer, layout, schemaVersion)
+	case layout == schemaVersion:
+		return s.db.View(func(tx *bolt.Tx) error { return haveBuckets(tx, allBuckets()) })
+	case layout == 0 && s.readOnly:
+		return fmt.Errorf("%w: it is not a state file", ErrDamaged)
+	case s.readOnly:
+		return fmt.Errorf("%w: layout %d, this docket reads %d; start `docket run`, which brings it up to date, then try again", ErrOlder, layout, schemaVersion)
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
+		if layout != 0 {
+			if err := s.indexCases(tx); err != nil {
+				return fmt.Errorf("bringing layout %d up to %d: %w", layout, schemaVersion, err)
+			}
+		}
+		for _, name := range allBuckets() {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
+	})
+}
+
+// layout is the version that stands in the file; 0 for a file without any content.
+func (s *Store) layout() (n uint32, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return nil
+		}
+		v := meta.Get(keySchema)
+		if len(v) != 4 || binary.BigEndian.Uint32(v) < schemaFirst {
+			return fmt.Errorf("%w: schema version", ErrDamaged)
+		}
+		n = binary.BigEndian.Uint32(v)
+		return nil
+	})
+	return n, err
+}
+
+func haveBuckets(tx *bolt.Tx, names [][]byte) error {
+	for _, name := range names {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: bucket %s is missing", ErrDamaged, name)
+		}
+	}
+	return nil
+}
+
+// indexCases writes the indexes of cases anew from the cases themselves, whatever an older
+// layout kept in them. What else it lacks is damage: layout 1 had every other bucket.
+func (s *Store) indexCases(tx *bolt.Tx) error {
+	for _, name := range [][]byte{bucketCaseIndex, bucketDue, bucketReady, bucketHeld, bucketBusy} {
+		if err := tx.DeleteBucket(name); err != nil && (!errors.Is(err, berrors.ErrBucketNotFound) || string(name) != string(bucketBusy)) {
+			return fmt.Errorf("%w: bucket %s: %w", ErrDamaged, name, err)
+		}
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	if err := haveBuckets(tx, allBuckets()); err != nil {
+		return err
+	}
+	w := &writer{s: s, tx: tx, buckets: map[string]*bolt.Bucket{}}
+	return s.scan(tx, bucketCases, nil, func(k, v []byte) error {
+		var c triage.Case
+		if err := load(v, &c); err != nil {
+			return fmt.Errorf("%s: %w", triage.CaseID(number(k)), err)
+		}
+		return w.indexCase(number(k), caseKeysOf(&c), c.Team)
+	})
+}
