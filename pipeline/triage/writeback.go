@@ -486,3 +486,39 @@ func (d *decider) backOutcome(c *Case, sink string, e *Entry, o *pipeline.Outcom
 	d.l.keepCase(c)
 	return nil
 }
+
+// ToNotify counts, by write-back sink, the findings of a case whose products would be told NOTIFIED once its
+// tickets are there, and were not told so yet.
+func ToNotify(r *Rules, view View, number uint64) (map[string]int, error) {
+	d := &decider{r: r, l: NewLayer(view)}
+	c, err := d.l.caseOf(number)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	out := map[string]int{}
+	for sink, e := range c.Entries {
+		if e.Back == nil || r.WriteBack[sink].Mark == nil {
+			continue
+		}
+		var seqs []uint64
+		err := d.l.Members(number, func(m Member) bool {
+			if m.Status == Open && lastTold(m.Told[sink]) != pipeline.MarkNotified {
+				seqs = append(seqs, m.Seq)
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			reports, err := d.named(sink, seq)
+			if err != nil {
+				return nil, err
+			}
+			if slices.ContainsFunc(reports, func(r namedReport) bool { return r.status != pipeline.StatusResolved }) {
+				out[sink]++
+			}
+		}
+	}
+	return out, nil
+}
