@@ -4,10 +4,15 @@ import "fmt"
 
 // The formats, as Options.Format and Record.Format spell them.
 const (
-	ASFF   = "asff"
-	OCSF   = "ocsf"
-	SARIF  = "sarif"
-	Docket = "docket"
+	ASFF      = "asff"
+	OCSF      = "ocsf"
+	SARIF     = "sarif"
+	Docket    = "docket"
+	GuardDuty = "guardduty"
+	// GuardDutyState is a GuardDuty finding that a source read again: it says whether the finding is archived at
+	// Record.Observed, since archiving moves no time of the finding's own, and never that it happened again.
+	// Only a source makes such records; nobody writes the name.
+	GuardDutyState = "guardduty-state"
 )
 
 // Further answers of classify.
@@ -33,6 +38,9 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasAccountID
+	hasService
+	hasSchema
 )
 
 func keyBit(name []byte) keySet {
@@ -63,6 +71,12 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "accountId", "AccountId":
+		return hasAccountID
+	case "service", "Service":
+		return hasService
+	case "schemaVersion", "SchemaVersion":
+		return hasSchema
 	}
 	return 0
 }
@@ -87,6 +101,8 @@ func classify(k keySet) string {
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
 		return OCSF
+	case all(hasAccountID | hasService):
+		return GuardDuty
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -117,7 +133,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount} {
 		if k&want == want {
 			return true
 		}

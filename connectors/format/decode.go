@@ -10,6 +10,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
 	"github.com/docket-hub/docket/pipeline"
@@ -29,6 +30,8 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		decode = sarif.Decode
 	case Docket:
 		decode = docket.Decode
+	case GuardDuty, GuardDutyState:
+		decode = guardduty.Decode
 	default:
 		return pipeline.Report{}, fmt.Errorf("no decoder for the format %q", rec.Format)
 	}
@@ -37,6 +40,9 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		return pipeline.Report{}, errors.New(rec.Format + ": " + Reason(err))
 	}
 	r.Raw, r.Scope = rec.Data, rec.Scope
+	if rec.Format == GuardDutyState {
+		r.ObservedAt, r.Occurred = rec.Observed, false
+	}
 	if r.ObservedAt.IsZero() {
 		r.ObservedAt = rec.Observed
 	}
