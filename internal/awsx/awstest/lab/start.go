@@ -18,6 +18,7 @@ type Lab struct {
 	Server *awstest.Server
 	Hub    *awstest.SecurityHub // all accounts' findings come together in Home's, all regions' in Region
 	Duty   *awstest.GuardDuty   // each account has its own
+	Trust  *awstest.Advisor     // behind both of its APIs
 
 	mu    sync.Mutex
 	fixed []Problem
@@ -32,9 +33,11 @@ func Start(w *World, listen string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{World: w, Server: s, Hub: awstest.NewSecurityHub(time.Now), Duty: awstest.NewGuardDuty()}
+	l := &Lab{World: w, Server: s, Hub: awstest.NewSecurityHub(time.Now), Duty: awstest.NewGuardDuty(), Trust: awstest.NewAdvisor(nil, Checks()...)}
 	s.Handle("securityhub", l.Hub.Handler())
 	s.Handle("guardduty", l.Duty.Handler())
+	s.Handle("support", l.Trust.Support())
+	s.Handle("trustedadvisor", l.Trust.TrustedAdvisor())
 	if err := l.fill(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -51,6 +54,9 @@ func (l *Lab) fill() error {
 	for _, a := range org.Accounts {
 		ids = append(ids, a.ID)
 		l.Hub.Enable(a.ID, org.Regions...)
+		for check, result := range l.World.Advisor(a.ID) {
+			l.Trust.Set(a.ID, check, result)
+		}
 		for _, region := range org.Regions {
 			if err := l.Hub.Import(bytesOf(l.World.Hub(a.ID, region))...); err != nil {
 				return fmt.Errorf("filling Security Hub of %s in %s: %w", a.ID, region, err)
@@ -85,7 +91,13 @@ func (l *Lab) Add(n int) error {
 func (l *Lab) Reports() int {
 	n := len(l.World.Events())
 	for _, a := range l.World.Org.Accounts {
-		n += len(l.World.Advisor(a.ID)) - 1 // less the green row
+		for _, result := range l.World.Advisor(a.ID) {
+			for _, row := range result.Rows {
+				if row.Status != "ok" {
+					n++
+				}
+			}
+		}
 		for _, region := range l.World.Org.Regions {
 			n += len(l.World.in(a.ID, region, SecurityHub)) + len(l.World.in(a.ID, region, GuardDuty))
 		}
