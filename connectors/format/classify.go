@@ -18,6 +18,8 @@ const (
 	AWSHealth      = "awshealth"      // the whole EventBridge event, since its detail may not name the account
 	Inspector2     = "inspector2"
 	Macie          = "macie"
+	// TrustedAdvisor is written by the source trustedadvisor.
+	TrustedAdvisor = "trustedadvisor"
 )
 
 // Further answers of classify.
@@ -52,6 +54,7 @@ const (
 	hasResourcesAffected
 	hasTopicARN
 	hasMessage
+	hasCheckID
 )
 
 func keyBit(name []byte) keySet {
@@ -98,6 +101,8 @@ func keyBit(name []byte) keySet {
 		return hasTopicARN
 	case "Message":
 		return hasMessage
+	case "checkId":
+		return hasCheckID
 	}
 	return 0
 }
@@ -130,6 +135,8 @@ func classify(k keySet) string {
 		return OCSF
 	case all(hasAccountID | hasService):
 		return GuardDuty
+	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
+		return TrustedAdvisor
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -160,7 +167,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount, hasCheckID | hasMetadata} {
 		if k&want == want {
 			return true
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -66,6 +67,8 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return inspector2.Decode
 	case Macie:
 		return macie.Decode
+	case TrustedAdvisor:
+		return trustedadvisor.Decode
 	}
 	return nil
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// trustedAdvisor is a format that events carry; one that decoder does not know is a note.
-const trustedAdvisor = "trustedadvisor"
-
 // envelope is the part of an EventBridge event that matters here (EventBridge
 // user guide, "Structure of events"; Security Hub user guide, "EventBridge event formats").
 type envelope struct {
@@ -94,7 +91,7 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	case "aws.health AWS Health Event":
 		format, whole, why = AWSHealth, true, awshealth.PassOver(e.Detail)
 	case "aws.trustedadvisor Trusted Advisor Check Item Refresh Notification":
-		format = trustedAdvisor
+		format = TrustedAdvisor
 	default:
 		return "", false, "it carries no findings"
 	}
