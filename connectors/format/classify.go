@@ -4,10 +4,15 @@ import "fmt"
 
 // The formats, as Options.Format and Record.Format spell them.
 const (
-	ASFF   = "asff"
-	OCSF   = "ocsf"
-	SARIF  = "sarif"
-	Docket = "docket"
+	ASFF      = "asff"
+	OCSF      = "ocsf"
+	SARIF     = "sarif"
+	Docket    = "docket"
+	GuardDuty = "guardduty"
+	// GuardDutyState is a GuardDuty finding that a source read again: it says whether the finding is archived at
+	// Record.Observed, since archiving moves no time of the finding's own, and never that it happened again.
+	// Only a source makes such records; nobody writes the name.
+	GuardDutyState = "guardduty-state"
 
 	AccessAnalyzer = "accessanalyzer" // the whole EventBridge event, since its detail does not name the analyzer
 	AWSConfig      = "awsconfig"      // the whole EventBridge event
@@ -46,6 +51,8 @@ const (
 	hasResourcesAffected
 	hasTopicARN
 	hasMessage
+	hasService
+	hasSchema
 )
 
 func keyBit(name []byte) keySet {
@@ -80,7 +87,7 @@ func keyBit(name []byte) keySet {
 		return hasFindingARN
 	case "awsAccountId":
 		return hasOwnAccount
-	case "accountId":
+	case "accountId", "AccountId":
 		return hasAccountID
 	case "resourcesAffected":
 		return hasResourcesAffected
@@ -88,6 +95,10 @@ func keyBit(name []byte) keySet {
 		return hasTopicARN
 	case "Message":
 		return hasMessage
+	case "service", "Service":
+		return hasService
+	case "schemaVersion", "SchemaVersion":
+		return hasSchema
 	}
 	return 0
 }
@@ -118,6 +129,8 @@ func classify(k keySet) string {
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
 		return OCSF
+	case all(hasAccountID | hasService):
+		return GuardDuty
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -148,7 +161,8 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasAccountID | hasService | hasSchema,
+		hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasProduct | hasResource, hasProduct | hasAccount} {
 		if k&want == want {
 			return true
 		}

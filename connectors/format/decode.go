@@ -13,6 +13,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/awsconfig"
 	"github.com/docket-hub/docket/connectors/format/awshealth"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/inspector2"
 	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
@@ -33,6 +34,9 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		return pipeline.Report{}, errors.New(rec.Format + ": " + Reason(err))
 	}
 	r.Raw, r.Scope = rec.Data, rec.Scope
+	if rec.Format == GuardDutyState {
+		r.ObservedAt, r.Occurred = rec.Observed, false
+	}
 	if r.ObservedAt.IsZero() {
 		r.ObservedAt = rec.Observed
 	}
@@ -56,6 +60,8 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return awsconfig.Decode
 	case AWSHealth:
 		return awshealth.Decode
+	case GuardDuty, GuardDutyState:
+		return guardduty.Decode
 	case Inspector2:
 		return inspector2.Decode
 	case Macie:

@@ -105,7 +105,7 @@ func (p *splitter) document() error {
 		return err
 	}
 	if !p.known && p.odd != "" {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	if p.doc.Records+p.doc.Rejected+len(p.doc.Notes) == 0 && !p.known {
 		p.note("the document holds no records")
@@ -362,7 +362,7 @@ func (p *splitter) unknown(v *value, what string) error {
 	}
 	p.pending = append(p.pending, p.refusal(v, reason))
 	if len(p.pending) >= maxUnknown {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	return nil
 }
