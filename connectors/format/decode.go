@@ -63,6 +63,8 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return awsconfig.Decode
 	case AWSHealth:
 		return awshealth.Decode
+	case GuardDuty, GuardDutyState:
+		return guardduty.Decode
 	case Inspector2:
 		return inspector2.Decode
 	case Macie:
