@@ -95,6 +95,8 @@ type AWS struct {
 	Organization *Organization `yaml:"organization"`
 	Accounts     []Account     `yaml:"accounts"`
 	Regions      []string      `yaml:"regions" rule:"single"` // ["all"] for all
+	ExternalID   string        `yaml:"external_id"`           // sent with every role that is taken
+	SessionName  string        `yaml:"session_name"`          // of the sessions of those roles
 }
 
 // Organization finds the accounts by itself.
@@ -106,10 +108,11 @@ type Organization struct {
 
 // Account is one AWS account.
 type Account struct {
-	ID      string            `yaml:"id" rule:"required"`
-	RoleARN string            `yaml:"role_arn"`
-	Name    string            `yaml:"name"`
-	Tags    map[string]string `yaml:"tags"`
+	ID         string            `yaml:"id" rule:"required"`
+	RoleARN    string            `yaml:"role_arn"`    // "": the account whose credentials docket has
+	ExternalID string            `yaml:"external_id"` // "": that of aws
+	Name       string            `yaml:"name"`
+	Tags       map[string]string `yaml:"tags"`
 }
 
 // Source is the part of a source's entry that every type has. Zero durations

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -32,6 +33,7 @@ type Env struct {
 	Dir   string // the folder that relative paths of the configuration start from
 	Stdin io.Reader
 	Now   func() time.Time
+	AWS   *awsx.Fleet // the accounts and regions of AWS; it asks for credentials only when it is asked for something
 }
 
 // Defaults fill what reports of a source leave out.

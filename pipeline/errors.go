@@ -63,6 +63,7 @@ func IsUnsure(err error) bool {
 type retryAfterError struct {
 	err   error
 	delay time.Duration
+	part  bool
 }
 
 func (e *retryAfterError) Error() string {
@@ -70,12 +71,27 @@ func (e *retryAfterError) Error() string {
 }
 func (e *retryAfterError) Unwrap() error { return e.err }
 
-// RetryAfter marks err as one for which the server named a wait. A nil err stays nil.
+// RetryAfter marks err as one for which the server named a wait, for every call. A nil err stays nil.
 func RetryAfter(err error, delay time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfterError{err, delay}
+	return &retryAfterError{err: err, delay: delay}
+}
+
+// RetryPart is RetryAfter of a wait that the server named for one record or one
+// endpoint alone: calls of others may go on meanwhile.
+func RetryPart(err error, delay time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfterError{err: err, delay: delay, part: true}
+}
+
+// IsRetryPart reports whether the wait that RetryDelay gives is about a part of the server alone.
+func IsRetryPart(err error) bool {
+	var r *retryAfterError
+	return errors.As(err, &r) && r.part
 }
 
 // RetryDelay is the wait that the server named, and whether it named one.

@@ -211,6 +211,20 @@ type SettingsChecker interface {
 	CheckSettings(over map[string]any) error
 }
 
+// SettingsInspector is an Inspector that can prove what a team sets for it.
+type SettingsInspector interface {
+	// ChecksOf is Checks of what holds with the team's settings laid over the sink's; the keys
+	// are those of the connector's block, as in Checks. It changes nothing.
+	ChecksOf(ctx context.Context, over map[string]any) []Check
+}
+
+// AssigneeChecker is a Sink whose tickets have assignees, and that can say who can be one.
+type AssigneeChecker interface {
+	// CheckAssignee looks whether who, by any name that the tracker knows a person by, can be
+	// assigned where the tickets of a team with these settings go. It changes nothing.
+	CheckAssignee(ctx context.Context, over map[string]any, who string) Check
+}
+
 // Previewer is a Sink that can say what a person would see of a ticket in its
 // tracker. It asks the tracker nothing that changes anything.
 type Previewer interface {

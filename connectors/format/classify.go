@@ -4,10 +4,15 @@ import "fmt"
 
 // The formats, as Options.Format and Record.Format spell them.
 const (
-	ASFF   = "asff"
-	OCSF   = "ocsf"
-	SARIF  = "sarif"
-	Docket = "docket"
+	ASFF      = "asff"
+	OCSF      = "ocsf"
+	SARIF     = "sarif"
+	Docket    = "docket"
+	GuardDuty = "guardduty"
+	// GuardDutyState is a GuardDuty finding that a source read again: it says whether the finding is archived at
+	// Record.Observed, since archiving moves no time of the finding's own, and never that it happened again.
+	// Only a source makes such records; nobody writes the name.
+	GuardDutyState = "guardduty-state"
 	// TrustedAdvisor is written by the source trustedadvisor.
 	TrustedAdvisor = "trustedadvisor"
 )
@@ -35,6 +40,9 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasAccountID
+	hasService
+	hasSchema
 	hasCheckID
 )
 
@@ -66,6 +74,12 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "accountId", "AccountId":
+		return hasAccountID
+	case "service", "Service":
+		return hasService
+	case "schemaVersion", "SchemaVersion":
+		return hasSchema
 	case "checkId":
 		return hasCheckID
 	}
@@ -92,6 +106,8 @@ func classify(k keySet) string {
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
 		return OCSF
+	case all(hasAccountID | hasService):
+		return GuardDuty
 	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
 		return TrustedAdvisor
 	case all(hasProduct), all(hasAccount | hasResource):
@@ -124,7 +140,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount,
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount,
 		hasCheckID | hasMetadata} {
 		if k&want == want {
 			return true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
 	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
@@ -30,6 +31,8 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		decode = sarif.Decode
 	case Docket:
 		decode = docket.Decode
+	case GuardDuty, GuardDutyState:
+		decode = guardduty.Decode
 	case TrustedAdvisor:
 		decode = trustedadvisor.Decode
 	default:
@@ -40,6 +43,9 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		return pipeline.Report{}, errors.New(rec.Format + ": " + Reason(err))
 	}
 	r.Raw, r.Scope = rec.Data, rec.Scope
+	if rec.Format == GuardDutyState {
+		r.ObservedAt, r.Occurred = rec.Observed, false
+	}
 	if r.ObservedAt.IsZero() {
 		r.ObservedAt = rec.Observed
 	}

@@ -6,6 +6,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/docket-hub/docket/connectors/format/guardduty"
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // envelope is the part of an EventBridge event that matters here (EventBridge
@@ -32,6 +35,9 @@ func (p *splitter) event(v *value) error {
 		if err := json.Unmarshal(e.Detail, &d); err != nil {
 			return p.reject(v, "EventBridge event: "+Reason(err))
 		}
+	}
+	if guardduty.IsEvent(e.Source, e.DetailType) && e.Detail.Kind() == '{' {
+		return p.hand(pipeline.Record{Format: GuardDuty, Origin: p.opt.Origin, Index: p.index, Data: bytes.Clone(e.Detail)})
 	}
 	if d.Findings.Kind() != '[' {
 		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): it carries no findings", e.DetailType, e.Source, e.ID))

@@ -7,7 +7,7 @@ import (
 )
 
 // Names lists what a user may write as a format.
-func Names() []string { return []string{"auto", ASFF, OCSF, SARIF, Docket, TrustedAdvisor} }
+func Names() []string { return []string{"auto", ASFF, OCSF, SARIF, GuardDuty, Docket, TrustedAdvisor} }
 
 // Known reports a format's name that no decoder has; "" and auto are fine.
 func Known(name string) error {

@@ -29,7 +29,7 @@ const maxNesting = 4
 // Options says how to read one document. The zero value finds the format by
 // content and drops rejects after counting them.
 type Options struct {
-	Format    string                      // asff, ocsf, sarif, docket, trustedadvisor; auto or empty finds it record by record
+	Format    string                      // one of Names; auto or empty finds it record by record
 	Origin    string                      // where the document was read: a file's path, "stdin"; for records, rejects and errors
 	MaxRecord int                         // largest record in bytes; 0 is DefaultMaxRecord
 	Reject    func(pipeline.Reject) error // takes what could not be read; its error ends Split
@@ -64,9 +64,9 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	switch opt.Format {
 	case "auto":
 		opt.Format = ""
-	case "", ASFF, OCSF, SARIF, Docket, TrustedAdvisor:
+	case "", ASFF, OCSF, SARIF, GuardDuty, Docket, TrustedAdvisor:
 	default:
-		return Document{}, fmt.Errorf("unknown format %q: use asff, ocsf, sarif, docket, trustedadvisor or auto", opt.Format)
+		return Document{}, fmt.Errorf("unknown format %q: use asff, ocsf, sarif, guardduty, docket, trustedadvisor or auto", opt.Format)
 	}
 	text, err := open(r)
 	if err != nil {
@@ -114,7 +114,7 @@ func (p *splitter) document() error {
 		return err
 	}
 	if !p.known && p.odd != "" {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	if p.doc.Records+p.doc.Rejected+len(p.doc.Notes) == 0 && !p.known {
 		p.note("the document holds no records")
@@ -353,7 +353,7 @@ func (p *splitter) unknown(v *value, what string) error {
 	}
 	p.pending = append(p.pending, p.refusal(v, reason))
 	if len(p.pending) >= maxUnknown {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
@@ -42,6 +43,8 @@ func Steady(to []byte, rec *pipeline.Record) (text []byte, observed time.Time, o
 		s.moves = sarif.Moves
 	case Docket:
 		s.moves = docket.Moves
+	case GuardDuty:
+		s.moves = guardduty.Moves
 	case TrustedAdvisor:
 		s.moves = trustedadvisor.Moves
 	default:

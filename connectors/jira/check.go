@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docket-hub/docket/internal/httpx"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -26,8 +27,8 @@ func (s *Sink) Check(ctx context.Context) error {
 }
 
 // Checks proves the settings against the server and changes nothing: server, credentials, project, issue
-// type, permissions, the ticket key's place, configured and required fields, priorities and statuses. Where all
-// is well, places that were refused because new issues lost their key are open again.
+// type, permissions, the ticket key's place, configured and required fields, priorities, statuses and
+// resolutions. Where all is well, places that were refused because new issues lost their key are open again.
 func (s *Sink) Checks(ctx context.Context) []pipeline.Check {
 	x := &checking{s: s}
 	if !x.server(ctx) || !x.credentials(ctx) {
@@ -36,7 +37,17 @@ func (s *Sink) Checks(ctx context.Context) []pipeline.Check {
 	if s.config.Project == "" {
 		return append(x.list, pipeline.Check{Name: "project", Key: "project", Skip: "each team names its own"})
 	}
-	eff, err := s.config.settings(nil)
+	return x.under(ctx, nil)
+}
+
+// ChecksOf is Checks of what holds for a team that sets over, server and credentials left out.
+func (s *Sink) ChecksOf(ctx context.Context, over map[string]any) []pipeline.Check {
+	return (&checking{s: s}).under(ctx, over)
+}
+
+// under looks at everything that a team may set.
+func (x *checking) under(ctx context.Context, over map[string]any) []pipeline.Check {
+	eff, err := x.s.config.settings(over)
 	if err != nil {
 		x.failed("project", "project", err, "", "")
 		return x.list
@@ -53,10 +64,11 @@ func (s *Sink) Checks(ctx context.Context) []pipeline.Check {
 	x.fields(ctx)
 	x.priorities()
 	x.statuses(ctx)
+	x.resolutions(ctx)
 	if !slices.ContainsFunc(x.list, func(c pipeline.Check) bool { return c.Err != nil }) {
-		s.mu.Lock() // whoever repaired the screen wants to go on
-		clear(s.refused)
-		s.mu.Unlock()
+		x.s.mu.Lock() // whoever repaired the screen wants to go on
+		delete(x.s.refused, eff.place())
+		x.s.mu.Unlock()
 	}
 	return x.list
 }
@@ -87,6 +99,14 @@ func (x *checking) skip(name, key string) []pipeline.Check {
 
 func (x *checking) server(ctx context.Context) bool {
 	about, err := x.s.c.info(ctx)
+	var answer *httpx.Error
+	switch {
+	case errors.Is(err, pipeline.ErrUnauthorized): // open to everybody, but not with wrong credentials
+		x.refused(err)
+		return false
+	case errors.As(err, &answer) && errors.Is(err, pipeline.ErrGone):
+		err = fmt.Errorf("there is no Jira at this address: %s", answer) // not wrapped: no record is gone
+	}
 	if err != nil {
 		x.failed("server", "url", err, "", "write the address at which people open Jira, or that of the gateway for OAuth and scoped tokens")
 		return false
@@ -102,7 +122,7 @@ func (x *checking) server(ctx context.Context) bool {
 func (x *checking) credentials(ctx context.Context) bool {
 	me, resp, err := x.s.c.jira.User.GetSelfWithContext(ctx)
 	if err != nil {
-		x.failed("credentials", "auth", bare(err), "", "make a new token, and look whether a CAPTCHA waits for this account in the browser (Data Center)")
+		x.refused(bare(err))
 		return false
 	}
 	_ = resp.Body.Close()
@@ -110,12 +130,16 @@ func (x *checking) credentials(ctx context.Context) bool {
 	return true
 }
 
+func (x *checking) refused(err error) {
+	x.failed("credentials", "auth", err, "", "make a new token, and look whether a CAPTCHA waits for this account in the browser (Data Center)")
+}
+
 func (x *checking) project(ctx context.Context) bool {
 	p, resp, err := x.s.c.jira.Project.GetWithContext(ctx, x.eff.project)
 	err = bare(err)
 	switch {
 	case errors.Is(err, pipeline.ErrGone):
-		x.failed("project", "project", fmt.Errorf("there is no project %s that this account may see", x.eff.project), "", "write the project's key, and give the account the permission Browse projects there")
+		x.failed("project", "project", fmt.Errorf("there is no project %s that this account may see", x.eff.project), x.s.c.projects(ctx), "write the project's key, and give the account the permission Browse projects there")
 		return false
 	case err != nil:
 		x.failed("project", "project", err, "", "")
@@ -134,11 +158,12 @@ func (x *checking) permissions(ctx context.Context) {
 		wanted = append(wanted, "SCHEDULE_ISSUES")
 	}
 	missing, err := x.s.c.missing(ctx, url.Values{"projectKey": {x.eff.project}}, wanted...)
+	held := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return slices.Contains(missing, name) })
 	switch {
 	case err != nil:
 		x.failed("permissions", "auth", err, "", "")
 	case len(missing) > 0:
-		x.failed("permissions", "auth", fmt.Errorf("this account lacks %s in project %s", strings.Join(missing, ", "), x.eff.project), "",
+		x.failed("permissions", "auth", fmt.Errorf("this account lacks %s in project %s", strings.Join(missing, ", "), x.eff.project), strings.Join(held, ", "),
 			"add the account to a role that has them in the project's permission scheme")
 	default:
 		x.fine("permissions", "auth", "%s", strings.Join(wanted, ", "))
@@ -147,8 +172,13 @@ func (x *checking) permissions(ctx context.Context) {
 
 func (x *checking) issueType(ctx context.Context) bool {
 	sc, err := x.s.c.screen(ctx, x.eff.project, x.eff.issueType)
-	if err != nil {
-		x.failed("issue type", "issue_type", err, "", "name one of the project's issue types")
+	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "project: "):
+		x.failed("issue type", "project", err, "", "add the account to a role that may create issues in the project's permission scheme")
+		return false
+	case err != nil:
+		has, _ := x.s.c.types(ctx, x.eff.project) // only to be shown
+		x.failed("issue type", "issue_type", err, strings.Join(words(has), ", "), "name one of the project's issue types")
 		return false
 	}
 	x.sc = sc
@@ -186,7 +216,11 @@ func (x *checking) fields(ctx context.Context) {
 		one := &work{s: x.s, settings: x.eff, t: pipeline.Ticket{Case: "DK-1", Title: "sample", Priority: pipeline.P3}}
 		one.settings.fields = map[string]any{field: x.eff.fields[field]}
 		if _, err := one.custom(ctx, x.sc, true); err != nil {
-			x.failed("field "+field, key, err, strings.Join(words(f.Allowed), ", "), "")
+			fix := "write a value that the field takes"
+			if len(f.Allowed) > 0 {
+				fix = "write one of these"
+			}
+			x.failed("field "+field, key, err, strings.Join(words(f.Allowed), ", "), fix)
 			continue
 		}
 		x.fine("field "+field, key, "%s", f.Name)
@@ -267,6 +301,32 @@ func (x *checking) status(list []status, key, name, category, has string) {
 		x.failed("status "+key, "transitions."+key, fmt.Errorf("status %q is of category %s, wanted is %s", name, list[i].Category.Key, category), has, "name one of the right category")
 	default:
 		x.fine("status "+key, "transitions."+key, "%s (%s)", list[i].Name, list[i].Category.Key)
+	}
+}
+
+// resolutions looks whether the site has the resolutions that tickets are closed with. Which of them a
+// workflow takes shows only when an issue stands before the transition.
+func (x *checking) resolutions(ctx context.Context) {
+	var list []option
+	if _, err := x.s.c.http.Do(ctx, http.MethodGet, api+"resolution", nil, &list); err != nil {
+		x.failed("resolutions", "close", fmt.Errorf("reading the resolutions: %w", err), "", "")
+		return
+	}
+	usual := DefaultConfig().Close
+	for _, r := range []struct{ key, name, usual string }{
+		{"resolution", x.eff.close.Resolution, usual.Resolution}, {"accepted", x.eff.close.Accepted, ""}, {"duplicate", x.eff.close.Duplicate, usual.Duplicate},
+	} {
+		name, key := "close "+r.key, "close."+r.key
+		_, known := pick(list, r.name)
+		switch {
+		case r.name == "":
+		case known:
+			x.fine(name, key, "%s", r.name)
+		case r.name == r.usual: // nobody chose it, and most workflows close without
+			x.list = append(x.list, pipeline.Check{Name: name, Key: key, Skip: fmt.Sprintf("Jira has no resolution %q: tickets are closed without one where the workflow lets them", r.name)})
+		default:
+			x.failed(name, key, fmt.Errorf("Jira has no resolution %q", r.name), strings.Join(words(list), ", "), "name one of these")
+		}
 	}
 }
 

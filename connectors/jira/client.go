@@ -95,9 +95,9 @@ func holds(e *httpx.Error, r httpx.Route) []httpx.Hold {
 	switch {
 	case reason == "jira-per-issue-on-write" && r.Record != "":
 		return []httpx.Hold{httpx.HoldRecord(r.Record)}
-	case reason == "" || reason == "jira-burst-based":
+	case reason == "jira-burst-based": // of one endpoint and method
 		return []httpx.Hold{httpx.HoldEndpoint(e.Method, r.Template)}
-	default: // a quota of the whole tenant
+	default: // a quota of the whole tenant; or no reason, as Data Center, which counts per user
 		return []httpx.Hold{httpx.HoldAll}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // error too.
 func (w *work) create(ctx context.Context) error {
 	s := w.s
-	if err := s.lost(w.place()); err != nil {
+	if err := s.lost(w.settings.place()); err != nil {
 		return err
 	}
 	sc, err := s.screens.of(ctx, w.settings.project, w.settings.issueType)
@@ -154,7 +154,7 @@ func (w *work) confirm() error {
 func (w *work) stop(why string) error {
 	err := fmt.Errorf("project %s, %s: the new issue %s %s, so that docket would not find it again; no more are made there until the settings change", w.settings.project, w.settings.issueType, w.ref.Key, why)
 	w.s.mu.Lock()
-	w.s.refused[w.place()] = err
+	w.s.refused[w.settings.place()] = err
 	w.s.mu.Unlock()
 	w.s.log.Error("creating tickets in this place is stopped", "sink", w.s.name, "ticket", w.ref.Key, "err", err)
 	return pipeline.Permanent(err)

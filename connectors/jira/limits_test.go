@@ -20,14 +20,15 @@ func TestLimits(t *testing.T) {
 		fault  jiratest.Fault
 		delay  time.Duration
 		others bool // another issue may be written meanwhile
+		part   bool // the sink goes on with everything else
 	}{
-		{"one issue", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-per-issue-on-write"}, 30 * time.Second, true},
-		{"an endpoint", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-burst-based"}, 30 * time.Second, false},
-		{"a quota", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-quota-global-based"}, 30 * time.Second, false},
-		{"a date", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "Fri, 02 Jan 2026 12:01:30 GMT"}, 0, false},
-		{"no wait named", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429}, 0, false},
-		{"negative", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "-1"}, 10 * time.Second, false},
-		{"absurd", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "1000000000"}, time.Hour, false},
+		{"one issue", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-per-issue-on-write"}, 30 * time.Second, true, true},
+		{"an endpoint", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-burst-based"}, 30 * time.Second, false, true},
+		{"a quota", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "30", Reason: "jira-quota-global-based"}, 30 * time.Second, false, false},
+		{"a date", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "Fri, 02 Jan 2026 12:01:30 GMT"}, 0, false, false},
+		{"no wait named", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429}, 0, false, false},
+		{"negative", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "-1"}, 10 * time.Second, false, false},
+		{"absurd", jiratest.Fault{Kind: jiratest.AnswerBefore, Status: 429, RetryAfter: "1000000000"}, time.Hour, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, jiratest.Options{})
@@ -41,8 +42,11 @@ func TestLimits(t *testing.T) {
 			if !named || pipeline.IsUnsure(err) || delay <= 0 || c.delay > 0 && delay != c.delay {
 				t.Fatalf("Apply() = %v; want a wait of %s", err, c.delay)
 			}
+			if got := pipeline.IsRetryPart(err); got != c.part {
+				t.Errorf("IsRetryPart(%v) = %v; want %v", err, got, c.part)
+			}
 			before := w.requests("PUT issue/{key}")
-			if _, err := w.sink.Apply(t.Context(), one); err == nil || w.requests("PUT issue/{key}") != before {
+			if _, err := w.sink.Apply(t.Context(), one); pipeline.IsRetryPart(err) != c.part || err == nil || w.requests("PUT issue/{key}") != before {
 				t.Errorf("Apply() during the wait = %v; want no call", err)
 			}
 			if _, err := w.sink.Apply(t.Context(), two); (err == nil) != c.others {

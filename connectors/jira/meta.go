@@ -150,8 +150,13 @@ func (s *screens) of(ctx context.Context, project, issueType string) (*screen, e
 	return sc, nil
 }
 
+// types are the issue types of which this account may create issues in a project.
+func (c *client) types(ctx context.Context, project string) ([]option, error) {
+	return pages[option](ctx, c, api+"issue/createmeta/"+url.PathEscape(project)+"/issuetypes", "issueTypes")
+}
+
 func (c *client) screen(ctx context.Context, project, issueType string) (*screen, error) {
-	types, err := pages[option](ctx, c, api+"issue/createmeta/"+url.PathEscape(project)+"/issuetypes", "issueTypes")
+	types, err := c.types(ctx, project)
 	if errors.Is(err, pipeline.ErrGone) || pipeline.IsPermanent(err) {
 		return nil, pipeline.Permanent(fmt.Errorf("project: %s does not exist, or this account may not create issues there (%s)", project, err.Error())) // not wrapped: no ErrGone
 	}

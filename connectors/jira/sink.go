@@ -211,4 +211,4 @@ func (w *work) answer() pipeline.Applied {
 }
 
 // place names where a ticket goes, in messages and for refusals.
-func (w *work) place() string { return w.settings.project + "/" + w.settings.issueType }
+func (s *settings) place() string { return s.project + "/" + s.issueType }

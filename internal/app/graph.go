@@ -152,9 +152,13 @@ func (g *Graph) suppressions(cfg *config.Config) []error {
 }
 
 func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
+	fleet, err := fleetOf(cfg, o)
+	if err != nil {
+		return []error{cfg.ErrorAt("aws", 0, 0, "%s", err)}
+	}
 	var errs []error
 	env := func(name string) connectors.Env {
-		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now}
+		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now, AWS: fleet}
 	}
 	for _, s := range cfg.Sources {
 		f := o.Set[s.Type]

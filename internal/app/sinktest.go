@@ -30,9 +30,12 @@ func (g *Graph) TestSinks(ctx context.Context, names []string, create bool, p ap
 		t := api.SinkTest{Sink: s.Name, Type: s.Type}
 		checks, proves := pipeline.RunChecks(ctx, s.Sink)
 		for _, c := range checks {
-			row := g.checkRow(s, c)
-			t.Failed = t.Failed || row.State == api.CheckFailed
-			t.Checks = append(t.Checks, row)
+			t.Checks = append(t.Checks, g.checkRow(g.keyOf(s.Name, c.Key), c))
+			t.Failed = t.Failed || c.Err != nil
+		}
+		if !t.Failed { // else every team would say the same again
+			t.Checks = append(t.Checks, g.teamChecks(ctx, s)...)
+			t.Failed = slices.ContainsFunc(t.Checks, func(c api.CheckRow) bool { return c.State == api.CheckFailed })
 		}
 		if !proves {
 			t.Checks = append(t.Checks, api.CheckRow{Name: "settings", State: api.CheckSkipped, Fact: "a sink of type " + s.Type + " can prove nothing without writing"})
@@ -67,10 +70,9 @@ func (g *Graph) sinksNamed(names []string) ([]*Sink, error) {
 	return out, nil
 }
 
-// checkRow gives a check its place in the configuration.
-func (g *Graph) checkRow(s *Sink, c pipeline.Check) api.CheckRow {
+// checkRow gives a check its place in the configuration, the key at.
+func (g *Graph) checkRow(at string, c pipeline.Check) api.CheckRow {
 	row := api.CheckRow{Name: c.Name, State: api.CheckOK, Fact: g.mask.String(c.Fact)}
-	at := g.keyOf(s.Name, c.Key)
 	switch {
 	case c.Err != nil:
 		place := g.Config.ErrorAt(at, 0, 0, "%s", c.Err)
@@ -159,6 +161,7 @@ func (g *Graph) tryTicket(ctx context.Context, s *Sink, out *api.SinkTest, p api
 	}
 	if !x.step(late, "remove it", func(ctx context.Context) (string, error) { return "", r.Remove(ctx, x.t.Ref) }) {
 		out.Left = x.t.Ref
+		out.Steps[len(out.Steps)-1].Fix = "remove it by hand; the right to delete is for test tickets alone, a ticket is never deleted"
 	}
 }
 

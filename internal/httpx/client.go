@@ -51,7 +51,7 @@ type Options struct {
 	Route     func(method, path string) Route   // path is relative to Base; nil: GET and HEAD are reads, each path an endpoint
 	Transport http.RoundTripper                 // nil: one of its own, with proxies from the environment
 	Now       func() time.Time                  // nil: time.Now
-	Hold      func(*Error, Route) (keys []Hold) // what a named wait is about; nil: the endpoint, method and template
+	Hold      func(*Error, Route) (keys []Hold) // what a named wait is about: HoldAll, or a part; nil: not told, the endpoint is not called
 }
 
 // Client calls one server. It is safe for concurrent use.
@@ -276,6 +276,9 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 		return r, nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
+		if isPage(resp.Header, body) {
+			err = errors.New("it is an HTML page, not the interface")
+		}
 		return nil, x.lost(fmt.Errorf("the answer is not what was expected: %w", err), "reading the answer")
 	}
 	return r, nil

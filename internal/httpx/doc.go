@@ -5,7 +5,7 @@
 //   - a read failed in whatever way: a plain error, or the class of its status;
 //   - a write got no readable answer after the request may have gone out, or a 5xx: pipeline.Unsure;
 //   - 401, 403, 404 and 410: pipeline.ErrUnauthorized, ErrForbidden and ErrGone; a 403 that asks for a CAPTCHA counts as 401;
-//   - 429, and 503 with Retry-After: pipeline.RetryAfter, and the gate holds further calls to that endpoint back;
+//   - 429, and 503 with Retry-After: pipeline.RetryAfter, or RetryPart where Options.Hold says that it is about an endpoint or a record; the gate holds further such calls back;
 //   - 408, 409, 425 and redirects: a plain error; every other 4xx: pipeline.Permanent.
 //
 // A write is sent once: Go's transport repeats one only where not a byte of it was written.

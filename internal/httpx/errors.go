@@ -33,7 +33,7 @@ const messageRunes = 300
 // Error names the call, the status and the beginning of a body that is text.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s %s: %d %s", e.Method, e.URL, e.Status, http.StatusText(e.Status))
-	if strings.Contains(e.Header.Get("Content-Type"), "html") || strings.HasPrefix(strings.TrimSpace(string(e.Body)), "<") {
+	if isPage(e.Header, e.Body) {
 		return s + " (an HTML page, not the interface)"
 	}
 	text := strings.Join(strings.Fields(printable(string(e.Body))), " ")
@@ -44,6 +44,11 @@ func (e *Error) Error() string {
 		return s
 	}
 	return s + ": " + text
+}
+
+// isPage reports whether an answer is made for people: that of a proxy, a sign-in, or another address.
+func isPage(h http.Header, body []byte) bool {
+	return strings.Contains(h.Get("Content-Type"), "html") || strings.HasPrefix(strings.TrimSpace(string(body)), "<")
 }
 
 // printable drops what could forge a line of a log or drive a terminal.
@@ -64,10 +69,15 @@ var ErrHeld = errors.New("the server asked to wait for this endpoint")
 
 // held answers without calling while the gate is closed.
 func (x *exchange) held() error {
-	if d := x.c.gate.Wait(x.c.keys(x.method, x.route)...); d > 0 {
-		return pipeline.RetryAfter(fmt.Errorf("%s %s: %w", x.method, x.at, ErrHeld), d)
+	d := x.c.gate.Wait(x.c.keys(x.method, x.route)...)
+	if d <= 0 {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("%s %s: %w", x.method, x.at, ErrHeld)
+	if x.c.o.Hold != nil && x.c.gate.Wait(HoldAll) <= 0 {
+		return pipeline.RetryPart(err, d)
+	}
+	return pipeline.RetryAfter(err, d)
 }
 
 // lost is the error of a call without a readable answer.
@@ -129,12 +139,10 @@ func (x *exchange) classify(e *Error) error {
 	case s == http.StatusNotFound, s == http.StatusGone:
 		return fmt.Errorf("%w: %w", pipeline.ErrGone, e)
 	case s == http.StatusTooManyRequests:
-		x.hold(e)
-		return pipeline.RetryAfter(err, e.Delay)
+		return x.hold(e, err)
 	case s >= 500:
 		if e.Delay > 0 {
-			x.hold(e)
-			err = pipeline.RetryAfter(err, e.Delay)
+			err = x.hold(e, err)
 		}
 		if x.route.Read {
 			return err

@@ -1,8 +1,11 @@
 package httpx
 
 import (
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // Hold is a key of the gate that a named wait closes: an endpoint, a record, everything.
@@ -65,11 +68,17 @@ func (c *Client) keys(method string, r Route) []Hold {
 	return keys
 }
 
-// hold closes the gate for what a refusal is about.
-func (x *exchange) hold(e *Error) {
-	if x.c.o.Hold != nil {
-		x.c.gate.Close(e.Delay, x.c.o.Hold(e, x.route)...)
-		return
+// hold closes the gate for what a refusal is about and marks err with the wait. That it is about
+// a part of the server alone has to be told by Options.Hold.
+func (x *exchange) hold(e *Error, err error) error {
+	if x.c.o.Hold == nil {
+		x.c.gate.Close(e.Delay, HoldEndpoint(x.method, x.route.Template))
+		return pipeline.RetryAfter(err, e.Delay)
 	}
-	x.c.gate.Close(e.Delay, HoldEndpoint(x.method, x.route.Template))
+	keys := x.c.o.Hold(e, x.route)
+	x.c.gate.Close(e.Delay, keys...)
+	if slices.Contains(keys, HoldAll) {
+		return pipeline.RetryAfter(err, e.Delay)
+	}
+	return pipeline.RetryPart(err, e.Delay)
 }

@@ -109,7 +109,8 @@ func (w *attempt) write(ctx context.Context) *ending {
 func (w *attempt) called(err error) {
 	l, p := w.l, w.pass
 	w.pass = nil
-	k := Classify(err).Kind
+	d := Classify(err)
+	k := d.Kind
 	down := k == Lost || k == Retry
 	// The gate comes first: whoever takes the place of this call must find it shut.
 	opened := down && p != nil && l.gate.failed(p, time.Now())
@@ -130,6 +131,8 @@ func (w *attempt) called(err error) {
 	}
 	switch {
 	case p == nil:
+	case k == Limited && d.Part:
+		l.gate.unused(p) // it may not have been sent at all: whether the sink is back, another call finds out
 	case down:
 		if opened {
 			_, until := l.gate.state()
@@ -242,7 +245,7 @@ func (w *attempt) answer(ctx context.Context, applied pipeline.Applied, err erro
 		return w.gone(ctx, err)
 	case Lost:
 		l.status.count(d.Kind.String())
-		l.status.hold(d.Delay)
+		l.status.hold(d)
 		w.loose, w.unsure, w.since = true, !planted.On("blind-retry"), time.Now()
 		switch {
 		case l.repeats:
@@ -273,7 +276,7 @@ func (w *attempt) later(d Decision, err error) *ending {
 			l.o.Log.Error("the sink is stopped until its credentials change", "sink", l.o.Name, "err", err)
 		}
 	case Limited:
-		l.status.hold(d.Delay)
+		l.status.hold(d)
 	}
 	return &ending{giveBack: true, delay: delay}
 }
@@ -301,7 +304,7 @@ func (w *attempt) gone(ctx context.Context, cause error) *ending {
 		return &ending{outcome: w.outcome(pipeline.OutcomeUnknown, "the look-up was refused: "+err.Error())}
 	case Lost:
 		// The look was lost, nothing that makes something.
-		return w.later(Decision{Retry, d.Delay}, err)
+		return w.later(Decision{Kind: Retry, Delay: d.Delay}, err)
 	default:
 		return w.later(d, err)
 	}

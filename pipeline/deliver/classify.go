@@ -19,7 +19,7 @@ const (
 	Stopped              // the credentials are refused: the sink stops, the ticket is not at fault
 	Barred               // this place is closed to us: parked for a person
 	Deleted              // the record does not exist any more
-	Limited              // the server named a wait; nothing was made
+	Limited              // the server named a wait, for this action or for all; nothing was made
 	Lost                 // the answer was lost: look, never plainly send again
 	Retry                // nothing was sent: again, with growing delay
 )
@@ -39,6 +39,7 @@ func (k Kind) String() string {
 type Decision struct {
 	Kind  Kind
 	Delay time.Duration
+	Part  bool // Delay is about one record or endpoint: it holds this action, not the sink
 }
 
 // longestDelay bounds what a server may ask for, so that a broken header does not hold a sink for years.
@@ -54,9 +55,10 @@ func Classify(err error) Decision {
 	}
 	delay, named := pipeline.RetryDelay(err)
 	delay = min(max(delay, 0), longestDelay)
+	part := pipeline.IsRetryPart(err)
 	switch {
 	case pipeline.IsUnsure(err):
-		return Decision{Lost, delay}
+		return Decision{Lost, delay, part}
 	case errors.Is(err, pipeline.ErrUnauthorized):
 		return Decision{Kind: Stopped}
 	case errors.Is(err, pipeline.ErrForbidden):
@@ -64,7 +66,7 @@ func Classify(err error) Decision {
 	case errors.Is(err, pipeline.ErrGone):
 		return Decision{Kind: Deleted}
 	case named:
-		return Decision{Limited, delay}
+		return Decision{Limited, delay, part}
 	case pipeline.IsPermanent(err):
 		return Decision{Kind: Refused}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -241,3 +241,70 @@ func TestRecurringFailureIsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A wait that the server named for one record or endpoint holds that action alone; one for every call holds the sink.
+func TestANamedWaitHoldsWhatItIsAbout(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		err   error
+		first int // delivered while the wait lasts
+		why   string
+	}{
+		{"one record", pipeline.RetryPart(errAnswer, 30*time.Second), 4, ""},
+		{"the whole server", pipeline.RetryAfter(errAnswer, 30*time.Second), 0, deliver.WhyRetryAfter},
+		{"one record, the answer lost", pipeline.Unsure(pipeline.RetryPart(errAnswer, 30*time.Second)), 4, ""},
+		{"the whole server, the answer lost", pipeline.Unsure(pipeline.RetryAfter(errAnswer, 30*time.Second)), 0, deliver.WhyRetryAfter},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.tracker.fault = once(1, fault{err: c.err})
+				w.backlog(5)
+				p := w.start("p1", alone, oneCall)
+				time.Sleep(25 * time.Second)
+				if got := len(w.outcomes.list()); got != c.first {
+					t.Errorf("%d delivered during the wait; want %d", got, c.first)
+				}
+				s := p.loop.Status()
+				if s.Held.IsZero() != (c.why == "") || s.Why() != c.why {
+					t.Errorf("Status() = held till %v, why %q; want %q", s.Held, s.Why(), c.why)
+				}
+				if n, until := p.loop.Waiting(); n == 0 || until.IsZero() {
+					t.Errorf("Waiting() = %d, %v; want the action that waits counted", n, until)
+				}
+				w.settled()
+				p.stop()
+				if got := len(w.tracker.all()); got != 5 {
+					t.Errorf("records = %d; want 5", got)
+				}
+			})
+		})
+	}
+}
+
+// A call that the named wait of a part kept from being made says nothing about whether a sink that
+// was down is back.
+func TestANamedWaitOfAPartIsNoProbe(t *testing.T) {
+	bubble(t, func(w *world) {
+		up := time.Now().Add(10 * time.Second)
+		w.tracker.fault = func(call int) fault {
+			switch {
+			case !time.Now().Before(up):
+				return fault{}
+			case call <= 3:
+				return fault{err: errRefused}
+			}
+			return fault{err: pipeline.RetryPart(errAnswer, time.Minute)}
+		}
+		w.backlog(5)
+		p := w.start("p1", alone, oneCall)
+		time.Sleep(8 * time.Second)
+		if s := p.loop.Status(); !s.Open {
+			t.Errorf("Status() = %+v; want the breaker still open", s)
+		}
+		w.settled()
+		p.stop()
+		if got := len(w.tracker.all()); got != 5 {
+			t.Errorf("records = %d; want 5", got)
+		}
+	})
+}

@@ -120,7 +120,7 @@ func (w *attempt) unanswered(err error, since time.Time) (time.Duration, *ending
 	if time.Since(since) > lookPatience {
 		return 0, &ending{outcome: w.outcome(pipeline.OutcomeUnknown, fmt.Sprintf("no look-up was answered for %s: %v", lookPatience, err))}
 	}
-	l.status.hold(d.Delay)
+	l.status.hold(d)
 	return max(d.Delay, min(backoff(3), l.o.Timings.Settle)), nil
 }
 

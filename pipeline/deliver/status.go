@@ -201,11 +201,11 @@ func (s *status) waiting() int {
 	return len(s.waits)
 }
 
-// hold keeps every call of the sink back for d, as the server asked.
-func (s *status) hold(d time.Duration) {
+// hold keeps every call of the sink back as the server asked, where it asked that of every call.
+func (s *status) hold(d Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := time.Now().Add(d); d > 0 && at.After(s.held) {
+	if at := time.Now().Add(d.Delay); d.Delay > 0 && !d.Part && at.After(s.held) {
 		s.held = at
 	}
 }

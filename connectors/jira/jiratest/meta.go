@@ -282,6 +282,28 @@ func (c *call) listFields() reply {
 	return reply{status: http.StatusOK, body: out}
 }
 
+// seenProjects are the projects that the account may see.
+func (c *call) seenProjects() []any {
+	out := []any{}
+	for _, p := range c.sortedProjects() {
+		if c.projectBy(p.Key) != nil {
+			out = append(out, map[string]any{"self": c.self("project/%s", p.id), "id": p.id, "key": p.Key, "name": p.Name, "projectTypeKey": "software"})
+		}
+	}
+	return out
+}
+
+func (c *call) listProjects() reply { return reply{status: http.StatusOK, body: c.seenProjects()} }
+
+func (c *call) searchProjects() reply {
+	all := c.seenProjects()
+	from, to, size, ok := c.page(len(all), 50, 50)
+	if !ok {
+		return refuse(http.StatusBadRequest, "startAt and maxResults are numbers.")
+	}
+	return reply{status: http.StatusOK, body: map[string]any{"startAt": from, "maxResults": size, "total": len(all), "isLast": to == len(all), "values": append([]any{}, all[from:to]...)}}
+}
+
 func (c *call) readProject() reply {
 	p := c.projectBy(c.vars["project"])
 	if p == nil {

@@ -62,6 +62,8 @@ func operations() []operation {
 		{"GET", "resolution", everywhere, (*call).listResolutions},
 		{"GET", "issuetype", everywhere, (*call).listTypes},
 		{"GET", "field", everywhere, (*call).listFields},
+		{"GET", "project", everywhere, (*call).listProjects},
+		{"GET", "project/search", cloud, (*call).searchProjects},
 		{"GET", "project/{project}", everywhere, (*call).readProject},
 		{"GET", "project/{project}/statuses", everywhere, (*call).projectStatuses},
 		{"GET", "user/assignable/search", everywhere, (*call).assignableUsers},

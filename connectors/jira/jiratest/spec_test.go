@@ -154,7 +154,7 @@ func TestOperationsAreDescribed(t *testing.T) {
 func examples() [][3]string {
 	const issue = `{"fields":{"project":{"key":"SEC"},"issuetype":{"name":"Task"},"summary":"a","description":"b","labels":["docket"],"assignee":{"accountId":"557058:ada"},"duedate":"2026-02-01"}}`
 	return [][3]string{
-		{"GET", "serverInfo"}, {"GET", "myself"}, {"GET", "mypermissions?permissions=CREATE_ISSUES&projectKey=SEC"}, {"GET", "mypermissions"},
+		{"GET", "serverInfo"}, {"GET", "myself"}, {"GET", "project/search?maxResults=1"}, {"GET", "project"}, {"GET", "mypermissions?permissions=CREATE_ISSUES&projectKey=SEC"}, {"GET", "mypermissions"},
 		{"POST", "issue", issue}, {"POST", "issue", issue}, {"POST", "issue", `{"fields":{}}`},
 		{"GET", "issue/SEC-1?properties=docket.finding"}, {"GET", "issue/SEC-9"},
 		{"PUT", "issue/SEC-1", `{"fields":{"summary":"c"}}`}, {"PUT", "issue/SEC-1", `{"fields":{"summary":""}}`}, {"PUT", "issue/SEC-9", `{"fields":{"summary":"c"}}`},

@@ -23,12 +23,12 @@ func (s *Server) listRegions(c Call, r *Request) (any, error) {
 	id := c.Account
 	if in.AccountId != "" {
 		// The management account names itself by leaving AccountId out. Source: ListRegions, AccountId.
-		if c.Account != s.org.Home || in.AccountId == s.org.Home {
+		if c.Account != s.org().Home || in.AccountId == s.org().Home {
 			return nil, &Error{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: "User is not authorized to perform account:ListRegions on this account"}
 		}
 		id = in.AccountId
 	}
-	a, ok := s.org.account(id)
+	a, ok := s.org().account(id)
 	if !ok {
 		return nil, &Error{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: "no such account in the organization"}
 	}
@@ -38,7 +38,7 @@ func (s *Server) listRegions(c Call, r *Request) (any, error) {
 		}
 	}
 	var all []any
-	for _, region := range slices.Sorted(slices.Values(slices.Concat(s.org.Regions, a.Regions))) {
+	for _, region := range slices.Sorted(slices.Values(slices.Concat(s.org().Regions, a.Regions))) {
 		status := "DISABLED"
 		switch {
 		case slices.Contains(byDefault, region) && slices.Contains(a.Regions, region):

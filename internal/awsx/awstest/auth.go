@@ -51,9 +51,9 @@ func (s *Server) caller(r *http.Request) (Call, *Error) {
 	case ok:
 		c.Account, c.Session = held.account, held.name
 	default:
-		c.Account = s.org.Home
+		c.Account = s.org().Home
 	}
-	if a, _ := s.org.account(c.Account); !slices.Contains(a.Regions, c.Region) && !slices.Contains(everywhere, c.Service) {
+	if a, _ := s.org().account(c.Account); !slices.Contains(a.Regions, c.Region) && !slices.Contains(everywhere, c.Service) {
 		// A region that the account did not enable does not know the account's credentials.
 		// Source: AWS Account Management reference guide, "Enable or disable AWS Regions in your account".
 		return c, invalid

@@ -10,6 +10,8 @@ type Match struct {
 	Service, Operation, Account, Region string
 	// Nth, unless 0, means only the nth of the calls that the rest matches, the first is 1, counted since the fault was set.
 	Nth int
+	// Every, unless 0, means the first and then every so-manieth: 2 is every other one.
+	Every int
 }
 
 func (m Match) fits(c Call) bool {
@@ -101,7 +103,7 @@ func (s *Server) struck(c Call) (Fault, bool) {
 			continue
 		}
 		f.seen++
-		if (f.match.Nth == 0 || f.match.Nth == f.seen) && (f.do.Times == 0 || f.done < f.do.Times) {
+		if (f.match.Nth == 0 || f.match.Nth == f.seen) && (f.match.Every == 0 || (f.seen-1)%f.match.Every == 0) && (f.do.Times == 0 || f.done < f.do.Times) {
 			hit = f
 		}
 	}

@@ -18,7 +18,7 @@ func (s *Server) organizations() Handler {
 		"ListParents": s.listParents, "ListRoots": s.listRoots, "ListTagsForResource": s.listTags,
 	} {
 		h.Operations[name] = Operation{Do: func(c Call, r *Request) (any, error) {
-			if c.Account != s.org.Home {
+			if c.Account != s.org().Home {
 				return nil, &Error{Code: "AccessDeniedException", Message: "You don't have permissions to access this resource."}
 			}
 			return do(c, r)
@@ -37,7 +37,7 @@ type orgAccount struct {
 }
 
 func (s *Server) shown(a Account) orgAccount {
-	return orgAccount{ID: a.ID, ARN: fmt.Sprintf("arn:aws:organizations::%s:account/%s/%s", s.org.Home, orgID, a.ID),
+	return orgAccount{ID: a.ID, ARN: fmt.Sprintf("arn:aws:organizations::%s:account/%s/%s", s.org().Home, orgID, a.ID),
 		Email: a.ID + "@example.com", Name: a.Name, Status: a.Status, State: a.Status, JoinedMethod: "CREATED", JoinedTimestamp: 1704067200}
 }
 
@@ -45,9 +45,9 @@ func (s *Server) describeOrganization(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&struct{}{}); err != nil {
 		return nil, err
 	}
-	arn := fmt.Sprintf("arn:aws:organizations::%s:organization/%s", s.org.Home, orgID)
-	return map[string]any{"Organization": map[string]any{"Id": orgID, "Arn": arn, "FeatureSet": "ALL", "MasterAccountId": s.org.Home,
-		"MasterAccountArn": fmt.Sprintf("arn:aws:organizations::%s:account/%s/%[1]s", s.org.Home, orgID), "MasterAccountEmail": s.org.Home + "@example.com"}}, nil
+	arn := fmt.Sprintf("arn:aws:organizations::%s:organization/%s", s.org().Home, orgID)
+	return map[string]any{"Organization": map[string]any{"Id": orgID, "Arn": arn, "FeatureSet": "ALL", "MasterAccountId": s.org().Home,
+		"MasterAccountArn": fmt.Sprintf("arn:aws:organizations::%s:account/%s/%[1]s", s.org().Home, orgID), "MasterAccountEmail": s.org().Home + "@example.com"}}, nil
 }
 
 func (s *Server) describeAccount(_ Call, r *Request) (any, error) {
@@ -55,7 +55,7 @@ func (s *Server) describeAccount(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
-	a, ok := s.org.account(in.AccountId)
+	a, ok := s.org().account(in.AccountId)
 	if !ok {
 		return nil, &Error{Code: "AccountNotFoundException", Message: "You specified an account that doesn't exist."}
 	}
@@ -67,7 +67,7 @@ func (s *Server) describeUnit(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
-	for _, u := range s.org.units() {
+	for _, u := range s.org().units() {
 		if u.id == in.OrganizationalUnitId {
 			return map[string]any{"OrganizationalUnit": s.shownUnit(u)}, nil
 		}
@@ -76,7 +76,7 @@ func (s *Server) describeUnit(_ Call, r *Request) (any, error) {
 }
 
 func (s *Server) shownUnit(u unit) map[string]any {
-	return map[string]any{"Id": u.id, "Name": u.name, "Arn": fmt.Sprintf("arn:aws:organizations::%s:ou/%s/%s", s.org.Home, orgID, u.id)}
+	return map[string]any{"Id": u.id, "Name": u.name, "Arn": fmt.Sprintf("arn:aws:organizations::%s:ou/%s/%s", s.org().Home, orgID, u.id)}
 }
 
 func (s *Server) listAccounts(_ Call, r *Request) (any, error) {
@@ -84,7 +84,7 @@ func (s *Server) listAccounts(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
-	return s.accountsPage(r, in, s.org.Accounts)
+	return s.accountsPage(r, in, s.org().Accounts)
 }
 
 func (s *Server) accountsPage(r *Request, in paging, of []Account) (any, error) {
@@ -106,7 +106,7 @@ func (s *Server) accountsForParent(_ Call, r *Request) (any, error) {
 	if err := s.parentExists(in.ParentId); err != nil {
 		return nil, err
 	}
-	return s.accountsPage(r, in.paging, slices.DeleteFunc(slices.Clone(s.org.Accounts), func(a Account) bool { return a.parent() != in.ParentId }))
+	return s.accountsPage(r, in.paging, slices.DeleteFunc(slices.Clone(s.org().Accounts), func(a Account) bool { return a.parent() != in.ParentId }))
 }
 
 func (s *Server) unitsForParent(_ Call, r *Request) (any, error) {
@@ -121,7 +121,7 @@ func (s *Server) unitsForParent(_ Call, r *Request) (any, error) {
 		return nil, err
 	}
 	var all []any
-	for _, u := range s.org.units() {
+	for _, u := range s.org().units() {
 		if u.parent == in.ParentId {
 			all = append(all, s.shownUnit(u))
 		}
@@ -130,7 +130,7 @@ func (s *Server) unitsForParent(_ Call, r *Request) (any, error) {
 }
 
 func (s *Server) parentExists(id string) error {
-	if id == rootID || slices.ContainsFunc(s.org.units(), func(u unit) bool { return u.id == id }) {
+	if id == rootID || slices.ContainsFunc(s.org().units(), func(u unit) bool { return u.id == id }) {
 		return nil
 	}
 	return &Error{Code: "ParentNotFoundException", Message: "You specified parent that doesn't exist."}
@@ -145,10 +145,10 @@ func (s *Server) listParents(_ Call, r *Request) (any, error) {
 		return nil, err
 	}
 	parent := ""
-	if a, ok := s.org.account(in.ChildId); ok {
+	if a, ok := s.org().account(in.ChildId); ok {
 		parent = a.parent()
 	}
-	for _, u := range s.org.units() {
+	for _, u := range s.org().units() {
 		if u.id == in.ChildId {
 			parent = u.parent
 		}
@@ -168,7 +168,7 @@ func (s *Server) listRoots(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
-	root := map[string]any{"Id": rootID, "Name": "Root", "PolicyTypes": []any{}, "Arn": fmt.Sprintf("arn:aws:organizations::%s:root/%s/%s", s.org.Home, orgID, rootID)}
+	root := map[string]any{"Id": rootID, "Name": "Root", "PolicyTypes": []any{}, "Arn": fmt.Sprintf("arn:aws:organizations::%s:root/%s/%s", s.org().Home, orgID, rootID)}
 	return in.page(r, "Roots", []any{root}, 20)
 }
 
@@ -180,7 +180,7 @@ func (s *Server) listTags(_ Call, r *Request) (any, error) {
 	if err := r.Decode(&in); err != nil {
 		return nil, err
 	}
-	a, ok := s.org.account(in.ResourceId)
+	a, ok := s.org().account(in.ResourceId)
 	if !ok && s.parentExists(in.ResourceId) != nil {
 		return nil, &Error{Code: "TargetNotFoundException", Message: "We can't find a root, OU, account, or policy with the TargetId that you specified."}
 	}

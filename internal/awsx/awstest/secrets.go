@@ -67,5 +67,5 @@ func (s *Server) systemsManager(held []Parameter) Handler {
 
 // at reports whether a call is made where something lies.
 func (s *Server) at(c Call, account, region string) bool {
-	return (account == c.Account || account == "" && c.Account == s.org.Home) && (region == "" || region == c.Region)
+	return (account == c.Account || account == "" && c.Account == s.org().Home) && (region == "" || region == c.Region)
 }

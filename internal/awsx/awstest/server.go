@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +20,7 @@ type Server struct {
 	// URL is what a client takes as its endpoint (AWS_ENDPOINT_URL), as http://127.0.0.1:40123.
 	URL string
 
-	org     Org
+	held    atomic.Pointer[Org]
 	now     func() time.Time
 	session time.Duration
 	http    *http.Server
@@ -47,9 +49,11 @@ func New(o Options) (*Server, error) {
 		now = time.Now
 	}
 	s := &Server{
-		URL: "http://" + listener.Addr().String(), org: o.Org.filled(), now: now, session: cmp.Or(o.Session, time.Hour),
+		URL: "http://" + listener.Addr().String(), now: now, session: cmp.Or(o.Session, time.Hour),
 		handlers: map[string]Handler{}, sessions: map[string]session{}, calls: map[Call]int{}, served: make(chan error, 1),
 	}
+	org := o.Org.filled()
+	s.held.Store(&org)
 	for service, h := range map[string]Handler{"sts": s.sts(), "organizations": s.organizations(), "account": s.account(),
 		"secretsmanager": s.secretsManager(o.Secrets), "ssm": s.systemsManager(o.Parameters)} {
 		s.Handle(service, h)
@@ -77,11 +81,30 @@ func (s *Server) Handle(service string, h Handler) {
 	s.handlers[service] = h
 }
 
+// org is the organisation as it is now; nobody changes what it points to.
+func (s *Server) org() *Org { return s.held.Load() }
+
+// Change changes an account while the server runs: its regions, its status, who is let in. An account that is set to
+// the zero Account leaves the organisation. Sessions that were handed out before stay.
+func (s *Server) Change(id string, change func(*Account)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.org()
+	next.Accounts = slices.Clone(next.Accounts)
+	for i := range next.Accounts {
+		if next.Accounts[i].ID == id {
+			change(&next.Accounts[i])
+		}
+	}
+	next.Accounts = slices.DeleteFunc(next.Accounts, func(a Account) bool { return a.ID == "" })
+	s.held.Store(&next)
+}
+
 // Env is the environment in which the SDK's standard chain finds the server and the home account's access key, as NAME=value.
 // It keeps the SDK from any other place to look for credentials.
 func (s *Server) Env() []string {
 	return []string{
-		"AWS_ENDPOINT_URL=" + s.URL, "AWS_REGION=" + s.org.Regions[0],
+		"AWS_ENDPOINT_URL=" + s.URL, "AWS_REGION=" + s.org().Regions[0],
 		"AWS_ACCESS_KEY_ID=" + HomeKey, "AWS_SECRET_ACCESS_KEY=" + HomeSecret, "AWS_SESSION_TOKEN=",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PROFILE=",
 	}

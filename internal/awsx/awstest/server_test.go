@@ -306,6 +306,19 @@ func TestFaults(t *testing.T) {
 			t.Errorf("three calls = %q, counted %d; want the second throttled and 3", got, s.Calls(identity)-before)
 		}
 	})
+	t.Run("every other", func(t *testing.T) {
+		defer s.Heal()
+		every := identity
+		every.Every = 2
+		s.Fault(every, awstest.SlowDown())
+		var got []string
+		for range 4 {
+			got = append(got, code(ask(home, "eu-west-1")))
+		}
+		if strings.Join(got, ",") != "SlowDown,,SlowDown," {
+			t.Errorf("four calls = %q; want the first and the third slowed down", got)
+		}
+	})
 	t.Run("the caller goes away", func(t *testing.T) {
 		defer s.Heal()
 		s.Fault(identity, awstest.Fault{Delay: time.Hour})
@@ -330,4 +343,36 @@ func TestFaults(t *testing.T) {
 			t.Errorf("two calls = %d, %d %s; want 502, then 200 with 2", first, second, body)
 		}
 	})
+}
+
+func TestChange(t *testing.T) {
+	s := start(t, awstest.Options{})
+	cfg := member(t, s, other, "eu-west-1")
+	take := func() string {
+		_, err := sts.NewFromConfig(as(s, "eu-west-1")).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+			RoleArn: aws.String("arn:aws:iam::" + other + ":role/docket-readonly"), RoleSessionName: aws.String("docket")})
+		return code(err)
+	}
+	ask := func() string {
+		_, err := sqs.NewFromConfig(cfg).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+		return code(err)
+	}
+	for _, tt := range []struct {
+		name      string
+		change    func(*awstest.Account)
+		take, ask string
+	}{
+		{"as it was", func(*awstest.Account) {}, "", "UnknownServiceException"},
+		{"region off", func(a *awstest.Account) { a.Regions = []string{"us-east-1"} }, "", "UnrecognizedClientException"},
+		{"denied", func(a *awstest.Account) { a.Denied = true }, "AccessDenied", "UnrecognizedClientException"},
+		{"gone", func(a *awstest.Account) { *a = awstest.Account{} }, "AccessDenied", "UnrecognizedClientException"},
+	} {
+		s.Change(other, tt.change)
+		if got := take(); got != tt.take {
+			t.Errorf("AssumeRole() %s = %q; want %q", tt.name, got, tt.take)
+		}
+		if got := ask(); got != tt.ask {
+			t.Errorf("ListQueues() %s = %q; want %q", tt.name, got, tt.ask)
+		}
+	}
 }

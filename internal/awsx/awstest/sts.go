@@ -48,10 +48,10 @@ func (s *Server) assumeRole(c Call, r *Request) (any, error) {
 			life = time.Duration(seconds) * time.Second
 		}
 	}
-	account, ok := s.org.account(role[1])
-	home := role[1] == s.org.Home
-	if !ok || account.Denied || account.Status != "ACTIVE" || c.Account != s.org.Home ||
-		!home && (role[3] != s.org.Role || s.org.ExternalID != "" && r.Form.Get("ExternalId") != s.org.ExternalID) {
+	account, ok := s.org().account(role[1])
+	home := role[1] == s.org().Home
+	if !ok || account.Denied || account.Status != "ACTIVE" || c.Account != s.org().Home ||
+		!home && (role[3] != s.org().Role || s.org().ExternalID != "" && r.Form.Get("ExternalId") != s.org().ExternalID) {
 		return nil, &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: fmt.Sprintf(
 			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", s.arn(c), role[0])}
 	}
