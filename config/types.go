@@ -125,7 +125,9 @@ type Source struct {
 	MinSeverity pipeline.Severity `yaml:"min_severity"`
 	Formerly    []string          `yaml:"formerly"`
 	Retired     bool              `yaml:"retired,omitempty"`
-	Block       Block             `yaml:",rest"`
+	// WriteBack has the source's product told what became of its findings. Only for a type that can.
+	WriteBack bool  `yaml:"write_back,omitempty"`
+	Block     Block `yaml:",rest"`
 }
 
 // Sink is the part of a sink's entry that every type has.
