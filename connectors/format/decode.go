@@ -63,8 +63,6 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return awsconfig.Decode
 	case AWSHealth:
 		return awshealth.Decode
-	case GuardDuty, GuardDutyState:
-		return guardduty.Decode
 	case Inspector2:
 		return inspector2.Decode
 	case Macie:
