@@ -9,10 +9,12 @@ import (
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
+	"github.com/docket-hub/docket/connectors/format/inspector2"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -44,6 +46,10 @@ func Steady(to []byte, rec *pipeline.Record) (text []byte, observed time.Time, o
 		s.moves = docket.Moves
 	case GuardDuty:
 		s.moves = guardduty.Moves
+	case Inspector2:
+		s.moves = inspector2.Moves
+	case TrustedAdvisor:
+		s.moves = trustedadvisor.Moves
 	default:
 		return to, time.Time{}, false
 	}
