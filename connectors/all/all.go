@@ -5,6 +5,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/file"
 	"github.com/docket-hub/docket/connectors/jira"
+	"github.com/docket-hub/docket/connectors/securityhub"
 	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
@@ -14,6 +15,7 @@ func Set() (connectors.Set, error) {
 	return connectors.NewSet(
 		file.Factory(),
 		jira.Factory(),
+		securityhub.Factory(),
 		trustedadvisor.Factory(),
 		webhook.Factory(),
 	)
