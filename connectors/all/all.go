@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/file"
+	"github.com/docket-hub/docket/connectors/guardduty"
 	"github.com/docket-hub/docket/connectors/jira"
 	"github.com/docket-hub/docket/connectors/securityhub"
 	"github.com/docket-hub/docket/connectors/trustedadvisor"
@@ -14,6 +15,7 @@ import (
 func Set() (connectors.Set, error) {
 	return connectors.NewSet(
 		file.Factory(),
+		guardduty.Factory(),
 		jira.Factory(),
 		securityhub.Factory(),
 		trustedadvisor.Factory(),
