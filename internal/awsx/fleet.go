@@ -68,6 +68,7 @@ type Fleet struct {
 	roles    map[roleKey]*role
 	regions  map[string]*kept[[]string] // by account
 	retryers map[place]*retryer
+	renewals map[*aws.CredentialsCache]*renewal
 	lanes    map[string]chan struct{} // by the SDK's id of a service
 	said     map[string]bool          // log lines that were written and are not repeated
 }
@@ -102,7 +103,7 @@ func New(s Settings, o Options) (*Fleet, error) {
 		s.SessionName = "docket"
 	}
 	f := &Fleet{s: s, o: o, roles: map[roleKey]*role{}, regions: map[string]*kept[[]string]{},
-		retryers: map[place]*retryer{}, lanes: map[string]chan struct{}{}, said: map[string]bool{}}
+		retryers: map[place]*retryer{}, renewals: map[*aws.CredentialsCache]*renewal{}, lanes: map[string]chan struct{}{}, said: map[string]bool{}}
 	f.home = newKept[home](o.Now, forever, pauseHome)
 	f.list = newKept[[]member](o.Now, refreshAfter, pauseList)
 	f.remember(s.Accounts)
