@@ -192,7 +192,7 @@ func TestWhatADeniedPermissionCosts(t *testing.T) {
 	}{
 		{"the list of accounts", awstest.Match{Operation: "ListAccounts"}, "ListAccounts", ""},
 		{"tags of accounts", awstest.Match{Operation: "ListTagsForResource"}, "", "organizations:ListTagsForResource"},
-		{"units of accounts", awstest.Match{Operation: "ListParents"}, "", "organizations:ListParents"},
+		{"units of accounts", awstest.Match{Operation: "ListOrganizationalUnitsForParent"}, "", "organizations:ListRoots"},
 		{"regions of one account", awstest.Match{Operation: "ListRegions", Account: "444444444444"}, "", "aws.regions"},
 		{"regions everywhere", awstest.Match{Operation: "ListRegions"}, "none of", ""},
 	}
@@ -464,5 +464,31 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		if _, err := awsx.New(s, awsx.Options{}); err == nil {
 			t.Errorf("New(%s) = nil error; want one", name)
 		}
+	}
+}
+
+// TestALargeOrganization has more accounts than one page of any list, in units of several depths.
+func TestALargeOrganization(t *testing.T) {
+	org := awstest.Org{Regions: []string{"eu-west-1"}}
+	for i := range 45 {
+		a := awstest.Account{ID: fmt.Sprintf("1%011d", i), Name: fmt.Sprint("account ", i), Tags: map[string]string{"n": fmt.Sprint(i)}}
+		if i < 43 {
+			a.OU = []string{"workloads", fmt.Sprint("unit ", i%2), "deep"}[:i%4]
+		}
+		org.Accounts = append(org.Accounts, a)
+	}
+	s := start(t, awstest.Options{Org: org})
+	f := fleet(t, organization(), awsx.Options{})
+	targets, gaps, err := f.Targets(t.Context(), awsx.Ask{})
+	if err != nil || len(gaps) > 0 || len(targets) != 45 {
+		t.Fatalf("Targets() = %d targets, %q, %v; want 45", len(targets), gaps, err)
+	}
+	for i, a := range org.Accounts {
+		if got, want := targets[i].Account, (pipeline.Account{ID: a.ID, Name: a.Name, OU: a.OU, Tags: a.Tags}); got.ID != want.ID || got.Name != want.Name || !slices.Equal(got.OU, want.OU) || got.Tags["n"] != fmt.Sprint(i) {
+			t.Errorf("account %d = %+v; want %+v", i, got, want)
+		}
+	}
+	if got := s.Calls(awstest.Match{Operation: "ListAccountsForParent"}); got > 15 {
+		t.Errorf("ListAccountsForParent was called %d times; want one or two for each of seven units", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -47,11 +49,12 @@ func (f *Fleet) base(ctx context.Context) (home, error) {
 
 // findHome looks for credentials and asks STS whose they are.
 func (f *Fleet) findHome(ctx context.Context) (home, error) {
-	cfg, err := load(ctx, f.o.Load)
+	cfg, err := load(ctx, f.o.Log, f.o.Load)
 	if err != nil {
 		return home{}, err
 	}
-	if cfg.Region == "" {
+	guessed := cfg.Region == ""
+	if guessed {
 		cfg.Region = fallbackRegion
 		if len(f.s.Regions) > 0 && f.s.Regions[0] != AllRegions {
 			cfg.Region = f.s.Regions[0] // of the right partition
@@ -63,7 +66,11 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 	// GetCallerIdentity needs no permission.
 	who, err := sts.NewFromConfig(f.at(cfg, place{service: "sts", region: cfg.Region})).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return home{}, fmt.Errorf("asking AWS whose credentials these are: %w", Class(err))
+		hint := ""
+		if guessed {
+			hint = " (AWS_REGION is not set, so " + cfg.Region + " was asked)"
+		}
+		return home{}, fmt.Errorf("asking AWS whose credentials these are%s: %w", hint, Class(err))
 	}
 	at, err := arn.Parse(aws.ToString(who.Arn))
 	if err != nil {
@@ -73,15 +80,27 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 }
 
 // load is the SDK's standard chain. It reads the environment and the shared files, and makes no call.
-func load(ctx context.Context, over []func(*config.LoadOptions) error) (aws.Config, error) {
+func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions) error) (aws.Config, error) {
 	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialWithin }).
 		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = laneWidth })
-	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket")}, over...)
+	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket"), config.WithLogger(sdkLog{log})}, over...)
 	cfg, err := config.LoadDefaultConfig(ctx, all...)
 	if err != nil {
 		return cfg, fmt.Errorf("%w: reading the AWS settings of the environment: %w", pipeline.ErrUnauthorized, err)
 	}
 	return cfg, nil
+}
+
+// sdkLog takes what the SDK would write to standard error.
+type sdkLog struct{ log *slog.Logger }
+
+// Logf implements the SDK's logging.Logger.
+func (l sdkLog) Logf(c logging.Classification, format string, v ...any) {
+	level := slog.LevelDebug
+	if c == logging.Warn {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
 }
 
 const noCredentials = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
