@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -153,56 +152,4 @@ func newRetryer() *retryer {
 			})}, s.Retryables...)
 		})
 	})
-}
-
-// renewed is a refusal of credentials in whose place there are new ones now.
-type renewed struct{ err error }
-
-func (e renewed) Error() string      { return e.err.Error() }
-func (e renewed) Unwrap() error      { return e.err }
-func (renewed) RetryableError() bool { return true }
-
-// renewal lets credentials be renewed that AWS calls expired though their time is not over: a clock is wrong, or sessions
-// were revoked. It happens once for each set of them, however many calls they fail.
-type renewal struct {
-	mu    sync.Mutex
-	cache *aws.CredentialsCache
-	at    time.Time // of the last one
-}
-
-// renewalPause is how old new credentials have to be before they are renewed again: what AWS has just handed out and calls
-// expired is not mended by more of it.
-const renewalPause = time.Minute
-
-// held is the id of the key that a call is about to be signed with; "" where it cannot be renewed.
-func (r *renewal) held(ctx context.Context) string {
-	if r == nil {
-		return ""
-	}
-	c, err := r.cache.Retrieve(ctx)
-	if err != nil || !c.CanExpire {
-		return ""
-	}
-	return c.AccessKeyID
-}
-
-// of is the error of a call that was signed with that key.
-func (r *renewal) of(ctx context.Context, key string, now time.Time, err error) error {
-	if key == "" || !expired(err) {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, got := r.cache.Retrieve(ctx)
-	switch {
-	case got != nil:
-		return err
-	case c.AccessKeyID != key: // another call was faster
-		return renewed{err}
-	case between(now, r.at, renewalPause):
-		return err
-	}
-	r.at = now
-	r.cache.Invalidate()
-	return renewed{err}
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -375,6 +377,49 @@ func TestExpiredCredentialsAreRenewed(t *testing.T) {
 	s.Fault(awstest.Match{Service: "ssm", Account: "444444444444"}, awstest.Fault{Status: 400, Code: "ExpiredTokenException", Message: "The security token included in the request is expired"})
 	if gaps := all(); len(gaps) != 6 || taken() != before {
 		t.Errorf("Each() = %q with %d more AssumeRole; want six gaps at once", gaps, taken()-before)
+	}
+}
+
+// TestOwnCredentialsAreReadAgain is a tool that writes new credentials into the shared file after the old ones ended.
+func TestOwnCredentialsAreReadAgain(t *testing.T) {
+	org := tenAccounts()
+	s := start(t, awstest.Options{Org: org, Parameters: everywhere(org)})
+	cfg, err := fleet(t, awsx.Settings{}, awsx.Options{}).Home(t.Context(), "eu-west-1", "arn:aws:iam::"+hub+":role/docket-readonly")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := cfg.Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "credentials")
+	write := func(key, secret, token string) {
+		text := fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", key, secret)
+		if token != "" {
+			text += "aws_session_token = " + token + "\n"
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(session.AccessKeyID, session.SecretAccessKey, session.SessionToken)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	c := &clock{time.Now()}
+	f := fleet(t, awsx.Settings{}, awsx.Options{Now: c.now})
+	targets, _, err := f.Targets(t.Context(), awsx.Ask{Service: "ssm"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ExpireSessions(hub)
+	if err := awsx.Class(read(t.Context(), targets[0].Config)); !errors.Is(err, pipeline.ErrUnauthorized) {
+		t.Errorf("a call while the file still has the credentials that expired = %v; want %v", err, pipeline.ErrUnauthorized)
+	}
+	write(awstest.HomeKey, awstest.HomeSecret, "")
+	c.t = c.t.Add(2 * time.Minute)
+	if err := read(t.Context(), targets[0].Config); err != nil {
+		t.Errorf("a call once the file has other ones = %v; want an answer", err)
 	}
 }
 

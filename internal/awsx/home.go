@@ -49,10 +49,13 @@ func (f *Fleet) base(ctx context.Context) (home, error) {
 
 // findHome looks for credentials and asks STS whose they are.
 func (f *Fleet) findHome(ctx context.Context) (home, error) {
-	cfg, err := load(ctx, f.o.Log, f.o.Load)
+	cfg, again, err := load(ctx, f.o.Log, f.o.Load)
 	if err != nil {
 		return home{}, err
 	}
+	f.mu.Lock()
+	f.renewals[again.cache] = again
+	f.mu.Unlock()
 	guessed := cfg.Region == ""
 	if guessed {
 		cfg.Region = fallbackRegion
@@ -79,16 +82,22 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 	return home{cfg: cfg, account: aws.ToString(who.Account), partition: at.Partition}, nil
 }
 
-// load is the SDK's standard chain. It reads the environment and the shared files, and makes no call.
-func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions) error) (aws.Config, error) {
+// load is the SDK's standard chain, and the way to renew its credentials. It reads the environment and the shared files, and makes no call.
+func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions) error) (aws.Config, *renewal, error) {
 	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialWithin }).
 		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = laneWidth })
 	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket"), config.WithLogger(sdkLog{log})}, over...)
 	cfg, err := config.LoadDefaultConfig(ctx, all...)
 	if err != nil {
-		return cfg, fmt.Errorf("%w: reading the AWS settings of the environment: %w", pipeline.ErrUnauthorized, err)
+		return cfg, nil, fmt.Errorf("%w: reading the AWS settings of the environment: %w", pipeline.ErrUnauthorized, err)
 	}
-	return cfg, nil
+	own := &chain{found: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+		again, err := config.LoadDefaultConfig(ctx, all...)
+		return again.Credentials, err
+	}}
+	cache := aws.NewCredentialsCache(own)
+	cfg.Credentials = cache
+	return cfg, &renewal{cache: cache, chain: own}, nil
 }
 
 // sdkLog takes what the SDK would write to standard error.
