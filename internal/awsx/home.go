@@ -89,7 +89,7 @@ func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions
 	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket"), config.WithLogger(sdkLog{log})}, over...)
 	cfg, err := config.LoadDefaultConfig(ctx, all...)
 	if err != nil {
-		return cfg, nil, fmt.Errorf("%w: reading the AWS settings of the environment: %w", pipeline.ErrUnauthorized, err)
+		return cfg, nil, unauthorized("reading the AWS settings of the environment: "+err.Error(), err)
 	}
 	own := &chain{found: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
 		again, err := config.LoadDefaultConfig(ctx, all...)
@@ -103,13 +103,18 @@ func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions
 // sdkLog takes what the SDK would write to standard error.
 type sdkLog struct{ log *slog.Logger }
 
-// Logf implements the SDK's logging.Logger.
-func (l sdkLog) Logf(c logging.Classification, format string, v ...any) {
-	level := slog.LevelDebug
-	if c == logging.Warn {
-		level = slog.LevelWarn
+// Logf implements the SDK's logging.Logger. Warnings are for programmers, too; what people have to know comes as an error.
+func (l sdkLog) Logf(_ logging.Classification, format string, v ...any) {
+	l.log.Debug(fmt.Sprintf(format, v...))
+}
+
+// unauthorized is an error of the class ErrUnauthorized with a text of its own.
+func unauthorized(text string, err error) error {
+	e := &classed{text: text, errs: []error{pipeline.ErrUnauthorized}}
+	if err != nil {
+		e.errs = append(e.errs, err)
 	}
-	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+	return e
 }
 
 const noCredentials = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
@@ -118,7 +123,7 @@ const noCredentials = "no AWS credentials were found: set AWS_PROFILE, or AWS_AC
 // findCredentials has the chain find credentials, within bounds and with an error that says what to do.
 func findCredentials(ctx context.Context, from aws.CredentialsProvider) error {
 	if from == nil {
-		return fmt.Errorf("%w: %s", pipeline.ErrUnauthorized, noCredentials)
+		return unauthorized(noCredentials, nil)
 	}
 	look, cancel := context.WithTimeoutCause(ctx, credentialsWithin, errCredentialsLate)
 	defer cancel()
@@ -130,11 +135,11 @@ func findCredentials(ctx context.Context, from aws.CredentialsProvider) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &op) && op.Service() == "ec2imds": // the last place of the chain: nothing before it had any
-		return fmt.Errorf("%w: %s", pipeline.ErrUnauthorized, noCredentials)
+		return unauthorized(noCredentials, err)
 	case look.Err() != nil:
 		return fmt.Errorf("getting AWS credentials: %w", context.Cause(look))
 	}
-	return fmt.Errorf("%w: getting AWS credentials: %w", pipeline.ErrUnauthorized, err)
+	return unauthorized("getting AWS credentials: "+err.Error(), err)
 }
 
 var errCredentialsLate = fmt.Errorf("the place they come from did not answer within %s", credentialsWithin)
