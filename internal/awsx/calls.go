@@ -15,9 +15,9 @@ import (
 
 const (
 	dialWithin = 10 * time.Second
-	// tryWithin bounds one try of a call. SQS holds a receive for up to 20s, and Security Hub takes some seconds for a full page.
+	// tryWithin is Options.TryWithin by default. SQS holds a receive for up to 20s, and Security Hub takes some seconds for a full page.
 	tryWithin = 30 * time.Second
-	// callWithin bounds a call with all its tries and waits.
+	// callWithin is Options.CallWithin by default.
 	callWithin = 2 * time.Minute
 	// laneWidth is how many calls of one service are on the way at a time, over all accounts and regions.
 	laneWidth = 32
@@ -54,7 +54,7 @@ func (f *Fleet) atLocked(cfg aws.Config, p place) aws.Config {
 	out.Region = p.region
 	out.Retryer = func() aws.Retryer { return r }
 	out.APIOptions = append(out.APIOptions, func(s *middleware.Stack) error {
-		if err := s.Initialize.Add(&whole{p: p}, middleware.Before); err != nil {
+		if err := s.Initialize.Add(&whole{p: p, limit: f.o.CallWithin}, middleware.Before); err != nil {
 			return err
 		}
 		return s.Finalize.Insert(&single{f: f, renewal: again}, "Retry", middleware.After)
@@ -75,19 +75,23 @@ func (f *Fleet) lane(service string) chan struct{} {
 }
 
 // whole bounds a call with all its tries, and notes the place on its error.
-type whole struct{ p place }
+type whole struct {
+	p     place
+	limit time.Duration
+}
 
 func (*whole) ID() string { return "docket/call" }
 
-var errCallLate = fmt.Errorf("AWS was tried for %s without success", callWithin)
+// errCallLate is the cause when a call outlives its limit.
+var errCallLate = errors.New("AWS was tried for too long")
 
 func (w *whole) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-	within, cancel := context.WithTimeoutCause(ctx, callWithin, errCallLate)
+	within, cancel := context.WithTimeoutCause(ctx, w.limit, errCallLate)
 	defer cancel()
 	out, meta, err := next.HandleInitialize(within, in)
 	if err != nil {
 		if within.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", errCallLate, err)
+			err = fmt.Errorf("%w (%s): %w", errCallLate, w.limit, err)
 		}
 		err = &placedError{place: w.p, err: err}
 	}
@@ -110,21 +114,22 @@ func (s *single) HandleFinalize(ctx context.Context, in middleware.FinalizeInput
 	case <-ctx.Done():
 		return middleware.FinalizeOutput{}, middleware.Metadata{}, context.Cause(ctx)
 	}
-	within, cancel := context.WithTimeoutCause(ctx, tryWithin, errTryLate{})
+	late := errTryLate{s.f.o.TryWithin}
+	within, cancel := context.WithTimeoutCause(ctx, s.f.o.TryWithin, late)
 	defer cancel()
 	key := s.renewal.held(within)
 	out, meta, err := next.HandleFinalize(within, in)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		// The SDK takes the end of a context for the caller's wish and would not try again.
-		return out, meta, errTryLate{}
+		return out, meta, late
 	}
 	return out, meta, s.renewal.of(within, key, s.f.o.Now(), err)
 }
 
 // errTryLate is a try without an answer in time. RetryableError is how the SDK asks an error whether another try is worth while.
-type errTryLate struct{}
+type errTryLate struct{ limit time.Duration }
 
-func (errTryLate) Error() string        { return fmt.Sprintf("no answer within %s", tryWithin) }
+func (e errTryLate) Error() string      { return fmt.Sprintf("no answer within %s", e.limit) }
 func (errTryLate) RetryableError() bool { return true }
 
 // retryer is the SDK's adaptive one: a token bucket that shrinks when AWS throttles and grows again, on top of

@@ -1,6 +1,7 @@
 package awsx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,8 @@ type Options struct {
 	Keep  func(map[string]pipeline.Account)
 	// Load is laid over the SDK's standard chain, as config.WithBaseEndpoint.
 	Load []func(*config.LoadOptions) error
+	// TryWithin bounds one try of a call, CallWithin the call with all its tries and waits; 0: 30s and 2m.
+	TryWithin, CallWithin time.Duration
 }
 
 // Fleet is the accounts and regions that docket reads, and the way into each. It is
@@ -103,6 +106,7 @@ func New(s Settings, o Options) (*Fleet, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.TryWithin, o.CallWithin = cmp.Or(o.TryWithin, tryWithin), cmp.Or(o.CallWithin, callWithin)
 	if s.SessionName == "" {
 		s.SessionName = "docket"
 	}
