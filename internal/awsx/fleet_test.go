@@ -166,8 +166,13 @@ func TestTheListOfAccountsOutlivesAFailure(t *testing.T) {
 	}
 	s.Heal()
 	c.t = c.t.Add(2 * time.Minute)
+	s.Fault(awstest.Match{Operation: "ListTagsForResource"}, awstest.Denied())
+	s.Fault(awstest.Match{Operation: "ListRoots"}, awstest.Denied())
 	if _, gaps, err := f.Targets(t.Context(), awsx.Ask{}); err != nil || len(gaps) != 1 {
 		t.Errorf("Targets() after that = %q, %v; want the one gap of the account that refuses", gaps, err)
+	}
+	if got, _ := f.Account("888888888888"); !slices.Equal(got.OU, []string{"workloads", "prod"}) || got.Tags["tier"] != "8" {
+		t.Errorf("Account(888888888888) once units and tags may not be read = %+v; want those known before", got)
 	}
 	if n := strings.Count(log.String(), "going on with those known"); n != 1 {
 		t.Errorf("the log says %d times that an old list is used; want once\n%s", n, log.String())

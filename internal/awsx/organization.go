@@ -38,15 +38,7 @@ func (f *Fleet) organization(ctx context.Context, h home) ([]member, error) {
 	if err != nil {
 		return nil, Class(err)
 	}
-	paths, err := unitPaths(ctx, client)
-	if err := f.leave(err, "organisational units", "organizations:ListRoots, organizations:ListOrganizationalUnitsForParent and organizations:ListAccountsForParent"); err != nil {
-		return nil, Class(err)
-	}
-	for i := range found {
-		found[i].OU = paths[found[i].ID]
-	}
-	err = accountTags(ctx, client, found)
-	if err := f.leave(err, "account tags", "organizations:ListTagsForResource"); err != nil {
+	if err := f.details(ctx, client, found); err != nil {
 		return nil, Class(err)
 	}
 	known := map[string]pipeline.Account{}
@@ -97,13 +89,35 @@ func active(a types.Account) bool {
 	return a.Status == types.AccountStatusActive
 }
 
-// leave lets a refusal pass, said once: routing can do without what it is about, and reading cannot wait for it.
-func (f *Fleet) leave(err error, what, permission string) error {
-	if err == nil || !Denied(err) {
+// details fills in where the accounts are and their tags. What may not be read stays as it was known: routing can do
+// without it, and reading cannot wait for it.
+func (f *Fleet) details(ctx context.Context, client *organizations.Client, all []found) error {
+	paths, err := unitPaths(ctx, client)
+	for i := range all {
+		all[i].OU = paths[all[i].ID]
+	}
+	if err := f.leave(err, "organisational units", "organizations:ListRoots, organizations:ListOrganizationalUnitsForParent and organizations:ListAccountsForParent",
+		all, func(now *found, known pipeline.Account) { now.OU = known.OU }); err != nil {
 		return err
 	}
-	if f.once("denied " + what) {
-		f.o.Log.Warn("the "+what+" are not known to routing: allow "+permission, "err", Class(err))
+	return f.leave(accountTags(ctx, client, all), "account tags", "organizations:ListTagsForResource",
+		all, func(now *found, known pipeline.Account) { now.Tags = known.Tags })
+}
+
+// leave lets a refusal pass, said once, and puts what was known in the place of what was refused.
+func (f *Fleet) leave(err error, what, permission string, all []found, put func(now *found, known pipeline.Account)) error {
+	switch {
+	case err == nil:
+		f.forget("denied " + what)
+		return nil
+	case !Denied(err):
+		return err
+	case f.once("denied " + what):
+		f.o.Log.Warn("the "+what+" cannot be read, those known stay: allow "+permission, "err", Class(err))
+	}
+	for i := range all {
+		known, _ := f.Account(all[i].ID)
+		put(&all[i], known)
 	}
 	return nil
 }
