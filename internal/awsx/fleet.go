@@ -136,7 +136,7 @@ func (s Settings) check() error {
 }
 
 // Account is what is known of the account with that id: name, organisational units, tags. It makes no call: of an organisation
-// it knows what the last Targets or Home read.
+// it knows what the last Targets or Home read. Its maps and slices are shared: only read them.
 func (f *Fleet) Account(id string) (pipeline.Account, bool) {
 	known := f.directory.Load()
 	if known == nil {
@@ -157,7 +157,7 @@ func (f *Fleet) Home(ctx context.Context, region, roleARN string) (aws.Config, e
 		region = h.cfg.Region
 	}
 	// Findings of any account come through such a source, so the directory is wanted. Without it they only lack names.
-	_, _ = f.members(ctx, h)
+	_, _, _ = f.members(ctx, h)
 	if roleARN == "" {
 		return f.at(h.cfg, place{service: "home", account: h.account, region: region}), nil
 	}
