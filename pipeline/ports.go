@@ -283,5 +283,9 @@ const claimPrefix = "claim:"
 // ClaimScope names a scope that a person says a document is a whole read of.
 func ClaimScope(name string) string { return claimPrefix + name }
 
+// IsStanding reports whether a scope is that of a source that reads it again and again and says when it
+// stops doing so (Scan.Left): a place of AWS, as aws/guardduty/111122223333/eu-west-1.
+func IsStanding(scope string) bool { return strings.HasPrefix(scope, "aws/") }
+
 // IsClaim reports whether a scope is a claim rather than what a scanner's report names.
 func IsClaim(scope string) bool { return strings.HasPrefix(scope, claimPrefix) }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -158,13 +159,16 @@ func (s *awsSite) expected() string {
 	return fmt.Sprintf("open %d, resolved %d", s.reported(lab.SecurityHub, lab.TrustedAdvisor, lab.GuardDuty), len(org.Accounts)*(2*len(org.Regions)+1))
 }
 
-// openOf reads the number of open findings out of expected.
-func (s *awsSite) openOf(states string) int {
-	var n int
-	if _, err := fmt.Sscanf(states, "open %d", &n); err != nil {
+// openOf and resolvedOf read the numbers out of expected.
+func (s *awsSite) openOf(states string) int     { n, _ := s.numbers(states); return n }
+func (s *awsSite) resolvedOf(states string) int { _, n := s.numbers(states); return n }
+
+func (s *awsSite) numbers(states string) (open, resolved int) {
+	s.t.Helper()
+	if _, err := fmt.Sscanf(states, "open %d, resolved %d", &open, &resolved); err != nil {
 		s.t.Fatal(err)
 	}
-	return n
+	return open, resolved
 }
 
 // TestFourSourcesAtOnce: ten accounts and three regions, seen by four services at once: one finding a problem, which
@@ -307,5 +311,116 @@ func inTrouble(t *testing.T, later bool) {
 			}
 			s.clean()
 		})
+	}
+}
+
+// TestPageTokenExpires: the tokens of pages that are under way end in the midst of a read, first and later: it goes on, and what is
+// there stays open.
+func TestPageTokenExpires(t *testing.T) {
+	s := newAWSSite(t, apart()[2:]...)
+	const more = 1000
+	if err := s.lab.Add(more); err != nil {
+		t.Fatal(err)
+	}
+	h := s.lab.Hub.Handler()
+	find := h.Operations["GetFindings"]
+	calls, expire := 0, 4
+	h.Operations["GetFindings"] = awstest.Operation{Route: find.Route, Do: func(c awstest.Call, r *awstest.Request) (any, error) {
+		if calls++; calls == expire { // the source reads this one place, page by page
+			s.lab.Hub.ExpireTokens()
+		}
+		return find.Do(c, r)
+	}}
+	s.lab.Server.Handle("securityhub", h)
+	all := fmt.Sprintf("open %d, resolved %d", s.openOf(s.expected())+more, s.resolvedOf(s.expected()))
+	for range 2 {
+		calls = 0
+		s.once()
+		if got := s.states(); got != all {
+			t.Errorf("findings = %s; want %s", got, all)
+		}
+		if calls < expire {
+			t.Errorf("GetFindings was called %d times; want the tokens to end in the midst of the read", calls)
+		}
+		s.skew += 25 * time.Hour
+	}
+	expire = 0
+	if sum := s.once(); moved(sum) {
+		t.Errorf("RunOnce() without trouble = %s; want nothing to do", counts(sum))
+	}
+	s.clean()
+}
+
+// TestPlacesThatAreReadNoMore: of an account that left the organisation and of a region that was disabled nothing is known any
+// more: what was found there is unwatched, never closed as fixed; read again, it is open again, without a new ticket.
+func TestPlacesThatAreReadNoMore(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		leave     func(l *lab.Lab)
+		come      func(l *lab.Lab)
+		unwatched func(p lab.Problem) bool
+	}{
+		{"an account left", func(l *lab.Lab) { l.Server.Change(hit, func(a *awstest.Account) { *a = awstest.Account{} }) }, nil,
+			func(p lab.Problem) bool { return p.Account == hit }},
+		{"a region was disabled", func(l *lab.Lab) { l.Off("eu-central-1") }, func(l *lab.Lab) { l.On() },
+			// A snapshot is seen by Trusted Advisor still, which is asked elsewhere.
+			func(p lab.Problem) bool { return p.Region == "eu-central-1" && p.Kind != lab.Snapshot }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newAWSSite(t, apart()...)
+			s.once()
+			before := s.states()
+			want := 0
+			for _, p := range s.lab.World.Problems {
+				if tt.unwatched(p) && p.Kind != lab.SharedRole {
+					want++
+				}
+			}
+			tt.leave(s.lab)
+			s.skew += 25 * time.Hour
+			if sum := s.once(); sum.Resolved+sum.Closed > 0 {
+				t.Errorf("RunOnce() = %s; want nothing resolved or closed", counts(sum))
+			}
+			if got := len(s.in("unwatched")); got != want {
+				t.Errorf("%d findings are unwatched; want %d: %s", got, want, s.states())
+			}
+			if tt.come == nil {
+				return
+			}
+			tt.come(s.lab)
+			s.skew += 25 * time.Hour
+			if sum := s.once(); sum.TicketsCreated > 0 {
+				t.Errorf("RunOnce() when it was back = %s; want no new ticket", counts(sum))
+			}
+			if got := s.states(); got != before {
+				t.Errorf("findings when it was back = %s; want %s", got, before)
+			}
+		})
+	}
+}
+
+// TestGoneFromOneOfTwoWays: a threat that Security Hub forgot is open while GuardDuty itself reports it.
+func TestGoneFromOneOfTwoWays(t *testing.T) {
+	s := newAWSSite(t, apart()...)
+	s.once()
+	i := slices.IndexFunc(s.lab.World.Problems, func(p lab.Problem) bool { return p.Kind == lab.Mining })
+	p := s.lab.World.Problems[i]
+	for _, doc := range s.lab.World.Hub(p.Account, p.Region) {
+		var f struct{ ProductArn, Id string }
+		if err := json.Unmarshal(doc, &f); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f.ProductArn, "/guardduty") {
+			s.lab.Hub.Forget(f.ProductArn, f.Id)
+		}
+	}
+	for range 2 {
+		s.skew += 25 * time.Hour
+		if sum := s.once(); moved(sum) {
+			t.Errorf("RunOnce() = %s; want nothing to do", counts(sum))
+		}
+		if got, want := s.states(), s.expected(); got != want {
+			t.Errorf("findings = %s; want %s; unwatched are %q", got, want, s.in("unwatched"))
+		}
 	}
 }

@@ -185,6 +185,7 @@ func (d *decider) putReport(rec *Record, rep pipeline.Report) {
 			if o := rec.Reports[i].FirstObserved; !o.IsZero() && (rep.FirstObserved.IsZero() || o.Before(rep.FirstObserved)) {
 				rep.FirstObserved = o
 			}
+			rec.also(rec.Reports[i].Scope, rep.Scope)
 			rec.Reports[i], rec.Raw[i] = rep, raw
 			d.l.putRecord(rec)
 			return
