@@ -16,7 +16,7 @@ func Default() Config {
 		Stream:    Stream{Keep: 7 * day, MaxBytes: 10 << 30},
 		Retention: Retention{Resolved: 180 * day, Audit: 400 * day},
 		Server:    Server{Listen: "127.0.0.1:8080"},
-		AWS:       AWS{Regions: []string{"all"}},
+		AWS:       AWS{Regions: []string{"all"}, SessionName: "docket"},
 		Risk: Risk{
 			Severity: map[pipeline.Severity]int{pipeline.Critical: 90, pipeline.High: 70,
 				pipeline.Medium: 40, pipeline.Low: 20, pipeline.Informational: 0},

@@ -20,7 +20,12 @@ type Env struct {
 	Getenv   func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
 	Now      func() time.Time
-	Known    Known
+	// FetchSecret reads what AWS keeps under a reference, see secret.From; nil: such a reference is refused. It is asked once for each
+	// secret, and bounds its own time.
+	FetchSecret func(secret.Ref) (string, error)
+	Known       Known
+	// Blind reads no secret: each is a made-up text. It is for looking at rules where no secret is at hand.
+	Blind bool
 }
 
 // Known are the types of sources and sinks that this binary holds. A type that
@@ -58,6 +63,7 @@ type document struct {
 	owner   map[*yaml.Node]*source
 	places  map[string]place
 	secrets map[secret.Ref]secret.Value
+	fetched map[secret.Ref]fetched
 	errs    Errors
 	warns   Warnings
 	// visits is how many nodes may still be walked: aliases could else make a small file endless.
@@ -69,7 +75,7 @@ const maxVisits = 500_000
 
 func newDocument(name, dir string, env Env) *document {
 	return &document{env: env, dir: dir, name: name, files: map[string]*source{}, owner: map[*yaml.Node]*source{}, places: map[string]place{},
-		secrets: map[secret.Ref]secret.Value{}, merging: map[*yaml.Node]bool{}, visits: maxVisits}
+		secrets: map[secret.Ref]secret.Value{}, fetched: map[secret.Ref]fetched{}, merging: map[*yaml.Node]bool{}, visits: maxVisits}
 }
 
 // errorAt is an error at a node, whose excerpt is filled in by seal. A nil node is the document as a whole.
@@ -226,6 +232,32 @@ func runeOffset(text string, line, col int) int {
 		offset += len([]rune(l))
 	}
 	return offset
+}
+
+// from is where the secrets of the document are.
+func (d *document) from() secret.From {
+	return secret.From{Getenv: d.env.Getenv, ReadFile: d.readSecret, Fetch: d.fetchSecret()}
+}
+
+// fetchSecret asks for each secret once, since several keys of one may be wanted.
+func (d *document) fetchSecret() func(secret.Ref) (string, error) {
+	if d.env.FetchSecret == nil {
+		return nil
+	}
+	return func(r secret.Ref) (string, error) {
+		got, known := d.fetched[r]
+		if !known {
+			got.text, got.err = d.env.FetchSecret(r)
+			d.fetched[r] = got
+		}
+		return got.text, got.err
+	}
+}
+
+// fetched is what AWS answered for a secret.
+type fetched struct {
+	text string
+	err  error
 }
 
 // readSecret reads a secret's file, whose path is relative to the configuration.

@@ -35,23 +35,34 @@ type File struct {
 // and lists of mappings one behind the other; anything else given in two files is an error.
 func Load(path string, env Env) (*Config, error) {
 	env = env.withDefaults()
+	files, dir, err := read(path, env.ReadFile)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(files, dir, env)
+}
+
+// Read reads the files of the configuration at path without looking into them, and
+// says which folder its relative paths start from.
+func Read(path string) (files []File, dir string, err error) { return read(path, os.ReadFile) }
+
+func read(path string, readFile func(string) ([]byte, error)) (files []File, dir string, err error) {
 	names := []string{path}
-	dir := filepath.Dir(path)
+	dir = filepath.Dir(path)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		dir = path
 		if names, err = filesIn(path); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	var files []File
 	for _, name := range names {
-		data, err := env.ReadFile(name)
+		data, err := readFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
+			return nil, "", fmt.Errorf("reading the configuration: %w", err)
 		}
 		files = append(files, File{name, data})
 	}
-	return Parse(files, dir, env)
+	return files, dir, nil
 }
 
 func filesIn(dir string) ([]string, error) {

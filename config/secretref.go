@@ -14,7 +14,7 @@ import (
 // nothing better is known: in settings of free shape.
 var secretWord = regexp.MustCompile(`(?i)pass|secret|token|key|cred|auth|private|webhook`)
 
-const secretHelp = "write {env: NAME} or {file: PATH} and keep the secret there"
+const secretHelp = "write {env: NAME}, {file: PATH}, {aws_secretsmanager: \"NAME#key\"} or {aws_ssm: /path} and keep the secret there"
 
 // secret decodes a reference and resolves it. Whatever stands there and is not a
 // plain reference is masked, keys too, and no message repeats it.
@@ -73,9 +73,12 @@ func (d *document) resolve(path string, p pair, v reflect.Value) {
 	d.places[at] = place{p.key, n}
 	ref := secret.Ref{Form: secret.Form(p.key.Value), Name: n.Value}
 	got, known := d.secrets[ref]
+	if d.env.Blind && !known {
+		got, known = secret.New("not read", ref), true
+	}
 	if !known {
 		var err error
-		if got, err = ref.Resolve(d.env.Getenv, d.readSecret); err != nil {
+		if got, err = ref.Resolve(d.from()); err != nil {
 			if !ref.Presentable() {
 				d.hide(n)
 				d.fail(n, at, secretHelp, "%v", err)

@@ -68,7 +68,7 @@ func (c *Config) SecretFilesChanged() bool {
 		if ref.Form != secret.FormFile {
 			continue
 		}
-		if now, err := ref.Resolve(c.doc.env.Getenv, c.doc.readSecret); err == nil && !now.Equal(was) {
+		if now, err := ref.Resolve(c.doc.from()); err == nil && !now.Equal(was) {
 			return true
 		}
 	}

@@ -56,6 +56,8 @@ func samples() map[string]string {
 	return map[string]string{
 		"time_zone": "UTC", "server.listen": "127.0.0.1:8080", "server.external_url": "https://docket.example.com",
 		"server.auth.tokens[0].role": "viewer", "aws.accounts[0].id": `"111122223333"`,
+		"aws.accounts[0].role_arn": "arn:aws:iam::111122223333:role/docket-readonly", "aws.regions[0]": "eu-west-1",
+		"aws.organization.exclude[0]": `"111122223333"`, "aws.organization.management_role": "arn:aws:iam::111122223333:role/docket-directory",
 		"sources[0].type": "file", "sources[0].name": "reports", "sinks[0].type": "file", "sinks[0].name": "disk",
 		"teams[0].name": "sec", "route.team": "sec", "route.routes[0].team": "sec",
 		"route.sinks[0]": "disk", "route.routes[0].sinks[0]": "disk",

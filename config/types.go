@@ -95,6 +95,8 @@ type AWS struct {
 	Organization *Organization `yaml:"organization"`
 	Accounts     []Account     `yaml:"accounts"`
 	Regions      []string      `yaml:"regions" rule:"single"` // ["all"] for all
+	ExternalID   string        `yaml:"external_id"`           // sent with every role that is taken
+	SessionName  string        `yaml:"session_name"`          // of the sessions of those roles
 }
 
 // Organization finds the accounts by itself.
@@ -106,10 +108,11 @@ type Organization struct {
 
 // Account is one AWS account.
 type Account struct {
-	ID      string            `yaml:"id" rule:"required"`
-	RoleARN string            `yaml:"role_arn"`
-	Name    string            `yaml:"name"`
-	Tags    map[string]string `yaml:"tags"`
+	ID         string            `yaml:"id" rule:"required"`
+	RoleARN    string            `yaml:"role_arn"`    // "": the account whose credentials docket has
+	ExternalID string            `yaml:"external_id"` // "": that of aws
+	Name       string            `yaml:"name"`
+	Tags       map[string]string `yaml:"tags"`
 }
 
 // Source is the part of a source's entry that every type has. Zero durations
@@ -122,7 +125,9 @@ type Source struct {
 	MinSeverity pipeline.Severity `yaml:"min_severity"`
 	Formerly    []string          `yaml:"formerly"`
 	Retired     bool              `yaml:"retired,omitempty"`
-	Block       Block             `yaml:",rest"`
+	// WriteBack has the source's product told what became of its findings. Only for a type that can.
+	WriteBack bool  `yaml:"write_back,omitempty"`
+	Block     Block `yaml:",rest"`
 }
 
 // Sink is the part of a sink's entry that every type has.

@@ -114,20 +114,6 @@ func (v validator) general() {
 	v.accounts()
 }
 
-func (v validator) accounts() {
-	if v.c.AWS.Organization != nil && len(v.c.AWS.Accounts) > 0 {
-		v.failKey("aws.accounts", "keep one of them", "accounts come either from aws.organization or from this list")
-	}
-	seen := map[string]bool{}
-	for i, a := range v.c.AWS.Accounts {
-		path := item("aws.accounts", i) + ".id"
-		if a.ID != "" && !accountPattern.MatchString(a.ID) {
-			v.fail(path, "write its 12 digits in quotes", "%q is no AWS account number", short(a.ID))
-		}
-		v.once(seen, path, a.ID)
-	}
-}
-
 // name checks the shape of a name; an absent one was reported before.
 func (v validator) name(path, name string) {
 	if v.given(path) && !namePattern.MatchString(name) {

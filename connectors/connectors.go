@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -32,6 +33,9 @@ type Env struct {
 	Dir   string // the folder that relative paths of the configuration start from
 	Stdin io.Reader
 	Now   func() time.Time
+	AWS   *awsx.Fleet // the accounts and regions of AWS; it asks for credentials only when it is asked for something
+	// MinSeverity is the entry's min_severity. Milder findings are not taken in, so a source need not ask for them.
+	MinSeverity pipeline.Severity
 }
 
 // Defaults fill what reports of a source leave out.
@@ -72,7 +76,13 @@ type Factory struct {
 	Type   string
 	Source func(Env, Block) (Source, error)
 	Sink   func(Env, Block) (pipeline.Sink, error)
+	// WriteBack makes, from the block of a source with `write_back: true`, the sink that tells its product what
+	// became of the findings. Env.Name is the source's; the sink is called NAME/write-back.
+	WriteBack func(Env, Block) (pipeline.WriteBack, error)
 }
+
+// WriteBackSuffix ends the name of every write-back: the source's name and this. No configured sink can have such a name.
+const WriteBackSuffix = "/write-back"
 
 // Set is the factories by type.
 type Set map[string]Factory

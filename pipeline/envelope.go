@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -29,7 +30,35 @@ type Item struct {
 	Occurred bool   // a threat: a later Observed means that it happened again
 	Format   string // names the decoder of Data: asff, ocsf, sarif, docket
 	Scope    string // the scope of absence it belongs to; empty where absence proves nothing
+	Account  string // what was known of its account beside the record, as AccountText; mostly empty
 	Data     []byte // one record in its source's words
+}
+
+// AccountText is the text of Item.Account: what a directory knows of an account but its id. It is
+// the same for the same values, and empty for nothing.
+func AccountText(a Account) string {
+	a.ID = ""
+	if a.Name == "" && len(a.OU) == 0 && len(a.Tags) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(a) // sorts the tags
+	if err != nil {
+		return "" // strings only: it cannot fail
+	}
+	return string(b)
+}
+
+// ApplyAccount lays what AccountText kept over the account of a report.
+func ApplyAccount(text string, a *Account) error {
+	if text == "" {
+		return nil
+	}
+	var known Account
+	if err := json.Unmarshal([]byte(text), &known); err != nil {
+		return fmt.Errorf("what is known of account %s: %w", a.ID, err)
+	}
+	a.Name, a.OU, a.Tags = known.Name, known.OU, known.Tags
+	return nil
 }
 
 // Envelope is the unit that travels on the findings stream: records of one
@@ -45,15 +74,18 @@ type Envelope struct {
 }
 
 // The packed form: a version byte, a flags byte, source, scan and origin as
-// strings, a table of the formats and scopes that the items use, then items,
+// strings, a table of the formats, scopes and accounts that the items use, then items,
 // scans and rejects, each behind its count. Strings, byte slices and counts are
 // behind an unsigned varint; hashes and instants of items are little-endian.
 const (
-	envelopeVersion  = 1
+	envelopeVersion  = 2
+	envelopeOldest   = 1 // without accounts
 	envelopeApproved = 1 << 0
+	scanComplete     = 1
+	scanLeft         = 2
 	itemOccurred     = 1 << 7 // in the severity byte
 	itemFixed        = len(Fingerprint{}) + 16 + 8 + 8 + 8 + 1 + 1
-	itemMin          = itemFixed + 3 // two table indices and a length
+	itemMin          = itemFixed + 3 // table indices (version 1: two) and a length
 	scanMin          = 8             // four strings, count, seconds, nanoseconds, complete
 	rejectMin        = 9
 )
@@ -61,7 +93,7 @@ const (
 // EncodedSize is how many bytes it adds to an envelope at most, its table
 // entries not counted.
 func (it *Item) EncodedSize() int {
-	return itemFixed + 2*binary.MaxVarintLen32 + binary.MaxVarintLen64 + len(it.Data)
+	return itemFixed + 3*binary.MaxVarintLen32 + binary.MaxVarintLen64 + len(it.Data)
 }
 
 // Append appends the packed form of e to dst, as ParseEnvelope reads it.
@@ -79,6 +111,7 @@ func Append(dst []byte, e *Envelope) []byte {
 	for i := range e.Items {
 		t.index(e.Items[i].Format)
 		t.index(e.Items[i].Scope)
+		t.index(e.Items[i].Account)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(t.words)))
 	for _, w := range t.words {
@@ -100,11 +133,11 @@ func Append(dst []byte, e *Envelope) []byte {
 }
 
 // stringTable numbers the few formats and scopes of an envelope. Neighbours
-// mostly share both, so the last two answers are remembered before the map is asked.
+// mostly share them, so the last three answers are remembered before the map is asked.
 type stringTable struct {
 	words  []string
 	number map[string]uint64
-	last   [2]uint64
+	last   [3]uint64
 }
 
 func (t *stringTable) index(s string) uint64 {
@@ -122,7 +155,7 @@ func (t *stringTable) index(s string) uint64 {
 		t.words = append(t.words, s)
 		t.number[s] = n
 	}
-	t.last[0], t.last[1] = n, t.last[0]
+	t.last[0], t.last[1], t.last[2] = n, t.last[0], t.last[1]
 	return n
 }
 
@@ -139,6 +172,7 @@ func appendItem(dst []byte, it *Item, t *stringTable) []byte {
 	dst = append(dst, byte(it.Status), severity)
 	dst = binary.AppendUvarint(dst, t.index(it.Format))
 	dst = binary.AppendUvarint(dst, t.index(it.Scope))
+	dst = binary.AppendUvarint(dst, t.index(it.Account))
 	return appendBytes(dst, it.Data)
 }
 
@@ -148,11 +182,14 @@ func appendScan(dst []byte, s *Scan) []byte {
 	dst = appendString(dst, s.Filter)
 	dst = binary.AppendVarint(dst, int64(s.Count))
 	dst = appendTime(dst, s.Time)
-	var complete byte
-	if s.Complete {
-		complete = 1
+	var end byte
+	switch {
+	case s.Left:
+		end = scanLeft
+	case s.Complete:
+		end = scanComplete
 	}
-	dst = append(dst, complete)
+	dst = append(dst, end)
 	return appendString(dst, s.Why)
 }
 
@@ -190,13 +227,13 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if len(b) < 2 {
 		return Envelope{}, fmt.Errorf("envelope of %d bytes is cut short", len(b))
 	}
-	if b[0] != envelopeVersion {
-		return Envelope{}, fmt.Errorf("envelope has version %d, this program reads version %d", b[0], envelopeVersion)
+	if b[0] < envelopeOldest || b[0] > envelopeVersion {
+		return Envelope{}, fmt.Errorf("envelope has version %d, this program reads versions %d to %d", b[0], envelopeOldest, envelopeVersion)
 	}
 	if b[1]&^byte(envelopeApproved) != 0 {
 		return Envelope{}, fmt.Errorf("envelope has unknown flags %#x", b[1])
 	}
-	p := envelopeParser{rest: b[2:]}
+	p := envelopeParser{rest: b[2:], version: b[0]}
 	e := Envelope{Approved: b[1]&envelopeApproved != 0}
 	e.Source, e.Scan, e.Origin = p.string(), p.string(), p.string()
 	table := make([]string, 0, p.count(1))
@@ -234,6 +271,7 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 // it answers zero values, so that the caller checks once at the end.
 type envelopeParser struct {
 	rest     []byte
+	version  byte
 	err      string
 	failedAt int // bytes that were left
 }
@@ -342,6 +380,9 @@ func (p *envelopeParser) item(it *Item, table []string) {
 		return
 	}
 	it.Format, it.Scope = p.word(table), p.word(table)
+	if p.version >= 2 {
+		it.Account = p.word(table)
+	}
 	it.Data = p.bytes()
 }
 
@@ -351,10 +392,12 @@ func (p *envelopeParser) scan(s *Scan) {
 	s.Time = p.time()
 	switch p.byte() {
 	case 0:
-	case 1:
+	case scanComplete:
 		s.Complete = true
+	case scanLeft:
+		s.Left = true
 	default:
-		p.fail("a scan is neither complete nor not")
+		p.fail("a scan ends in an unknown way")
 	}
 	s.Why = p.string()
 }

@@ -16,8 +16,8 @@ func (e *Envelope) Split(limit int) []Envelope {
 	s.size = s.fixed
 	for i := range e.Items {
 		it := &e.Items[i]
-		s.room(it.EncodedSize() + s.wordSize(it.Format) + s.wordSize(it.Scope))
-		s.size += it.EncodedSize() + s.word(it.Format) + s.word(it.Scope)
+		s.room(it.EncodedSize() + s.wordSize(it.Format) + s.wordSize(it.Scope) + s.wordSize(it.Account))
+		s.size += it.EncodedSize() + s.word(it.Format) + s.word(it.Scope) + s.word(it.Account)
 		s.now.Items = e.Items[i-len(s.now.Items) : i+1]
 	}
 	for i := range e.Rejects {

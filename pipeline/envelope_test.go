@@ -17,12 +17,13 @@ func sampleEnvelope() Envelope {
 				Print: Fingerprint{1, 2, 3}, Key: [16]byte{4}, IDHash: 5, Hash: 1 << 63, Observed: at.UnixMilli(),
 				Status: StatusOpen, Severity: Critical, Occurred: true, Format: "asff", Scope: "111122223333/eu-west-1", Data: []byte(`{"Id":"a"}`),
 			},
-			{Observed: -1, Status: StatusResolved, Format: "sarif", Data: []byte("{}")},
+			{Observed: -1, Status: StatusResolved, Format: "sarif", Account: `{"name":"shop"}`, Data: []byte("{}")},
 			{Status: StatusUnproven, Severity: Low, Format: "asff", Data: []byte("[]")},
 		},
 		Scans: []Scan{
 			{ID: "s-1", Scope: "111122223333/eu-west-1", Filter: "f", Count: 3, Time: at, Complete: true},
 			{ID: "s-2", Why: "one page was refused"},
+			{ID: "s-3", Scope: "444455556666/eu-west-1", Left: true, Why: "the account left"},
 		},
 		Rejects: []Reject{{Origin: "a.json", Index: 4, Line: 9, ID: "x", Reason: "no resource", Data: []byte("{"), Time: at, Source: "hub"}},
 	}
@@ -72,14 +73,14 @@ func TestParseEnvelopeRefusesDamage(t *testing.T) {
 	header := "\x01\x00\x00\x00\x00"
 	item := strings.Repeat("\x00", itemFixed)
 	for name, b := range map[string]string{
-		"other version":        "\x02" + string(good[1:]),
+		"other version":        "\x03" + string(good[1:]),
 		"unknown flags":        "\x01\x02" + string(good[2:]),
 		"bytes behind its end": string(good) + "\x00",
 		"count too large":      header + "\x00\xff\xff\xff\xff\x0f",
 		"word not in table":    header + "\x00\x01" + item + "\x00\x00\x00\x00\x00",
 		"unknown status":       header + "\x01\x00\x01" + item[:itemFixed-2] + "\x09\x00\x00\x00\x00\x00\x00",
 		"overlong number":      "\x01\x00" + strings.Repeat("\xff", 12),
-		"complete is 2":        header + "\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02\x00\x00",
+		"complete is 3":        header + "\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03\x00\x00",
 		"nanoseconds too many": header + "\x00\x00\x01\x00\x00\x00\x00\x00\x80\x94\xeb\xdc\x03\x00\x00\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +88,43 @@ func TestParseEnvelopeRefusesDamage(t *testing.T) {
 				t.Errorf("ParseEnvelope(%s) = %+v; want an error", name, got)
 			}
 		})
+	}
+}
+
+// A stream may hold messages that an earlier program wrote.
+func TestParseEnvelopeVersion1(t *testing.T) {
+	item := strings.Repeat("\x00", itemFixed-2) + "\x01\x02" // open, LOW
+	b := "\x01\x00" + "\x01s\x00\x00" + "\x02\x04asff\x00" + "\x01" + item + "\x00\x01" + "\x02{}" + "\x00\x00"
+	got, err := ParseEnvelope([]byte(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Envelope{Source: "s", Items: []Item{{Status: StatusOpen, Severity: Low, Format: "asff", Data: []byte("{}")}}}
+	// The fixed part holds zeros but for status and severity; -1970 is instant 0.
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("ParseEnvelope(version 1) = %+v; want %+v", got, want)
+	}
+}
+
+func TestAccountText(t *testing.T) {
+	for name, a := range map[string]Account{
+		"nothing":    {ID: "111122223333"},
+		"name":       {ID: "111122223333", Name: "shop"},
+		"everything": {ID: "111122223333", Name: "shop", OU: []string{"Root", "Prod"}, Tags: map[string]string{"tier": "0", "owner": "pay"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := AccountText(a)
+			if strings.Contains(text, a.ID) {
+				t.Errorf("AccountText(%+v) = %s; want it without the id", a, text)
+			}
+			got := Account{ID: a.ID}
+			if err := ApplyAccount(text, &got); err != nil || !reflect.DeepEqual(got, a) {
+				t.Errorf("ApplyAccount(AccountText(%+v)) = %+v, %v; want the same", a, got, err)
+			}
+		})
+	}
+	if err := ApplyAccount("{", &Account{}); err == nil {
+		t.Error("ApplyAccount({) = nil; want an error")
 	}
 }
 

@@ -44,7 +44,10 @@ type Scan struct {
 	Count    int       `json:"count"` // records of this scope that were handed over
 	Time     time.Time `json:"time"`  // the report's own time; the newest decides
 	Complete bool      `json:"complete"`
-	Why      string    `json:"why,omitempty"` // why it is not complete
+	// Left: the source reads the scope no more (the account left, the region was switched off). What is
+	// known there is unwatched from now on, until a full read of the scope reports it again.
+	Left bool   `json:"left,omitempty"`
+	Why  string `json:"why,omitempty"` // why it is not complete, or was left
 }
 
 // Emitter is what a source hands things to. Each call returns once what it was
@@ -56,6 +59,9 @@ type Emitter interface {
 	Reject(ctx context.Context, r Reject) error
 	// Scan ends a scope. The emitter itself clears Complete when a record of that scan was rejected.
 	Scan(ctx context.Context, s Scan) error
+	// Progress says that a read that is cut off from here on goes on from w: everything
+	// before it was handed over. What lies behind a full read's progress proves no absence when it goes on.
+	Progress(ctx context.Context, w Watermark) error
 }
 
 // Taken counts what became of the records of one call.
@@ -80,6 +86,18 @@ type Result struct {
 	Records   int
 	Rejected  int
 	Notes     []string // one line each for people: files read, what was skipped and why
+	// Accounts and Regions are how many were reached, of a source that reads several; Gaps are those that were not.
+	Accounts int
+	Regions  int
+	Gaps     []Gap
+}
+
+// Gap is a place that a poll should have read and could not. It holds the others up in
+// nothing, and what is known of it stays as it is.
+type Gap struct {
+	Account string `json:"account,omitempty"`
+	Region  string `json:"region,omitempty"` // empty: the whole account
+	Reason  string `json:"reason"`           // for people: what failed and what to do
 }
 
 // Source reads one outside system. Poll hands every record that the request

@@ -110,6 +110,18 @@ func TestResolve(t *testing.T) {
 		}
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
+	fetch := func(r Ref) (string, error) {
+		kept := map[Ref]string{
+			{FormAWSSecretsManager, "plain"}: planted + "\n", {FormAWSSecretsManager, "null"}: "null", {FormAWSSSM, "/docket/token"}: planted,
+		}
+		json := `{"token": "` + planted + `", "pin": 1234567890123456789, "deep": {"token": "` + planted + `"}, "empty": ""}`
+		kept[Ref{FormAWSSecretsManager, "json"}] = json
+		kept[Ref{FormAWSSecretsManager, "arn:aws:secretsmanager:eu-west-1:111122223333:secret:json-AbCdEf"}] = json
+		if text, ok := kept[r]; ok {
+			return text, nil
+		}
+		return "", errors.New("no such secret")
+	}
 	cases := []struct {
 		name string
 		ref  Ref
@@ -124,13 +136,27 @@ func TestResolve(t *testing.T) {
 		{"file absent", Ref{FormFile, "nowhere"}, "", "does not exist"},
 		{"file empty", Ref{FormFile, "empty"}, "", "is empty"},
 		{"a literal instead of a name", Ref{FormEnv, planted + "!"}, "", "not a name"},
-		{"Secrets Manager", Ref{FormAWSSecretsManager, "a#b"}, "", "aws_secretsmanager is not built yet"},
-		{"Parameter Store", Ref{FormAWSSSM, "/a"}, "", "aws_ssm is not built yet"},
+		{"Secrets Manager", Ref{FormAWSSecretsManager, "plain"}, planted, ""},
+		{"Secrets Manager by ARN", Ref{FormAWSSecretsManager, "arn:aws:secretsmanager:eu-west-1:111122223333:secret:json-AbCdEf#token"}, planted, ""},
+		{"a key of a secret", Ref{FormAWSSecretsManager, "json#token"}, planted, ""},
+		{"a number in a secret", Ref{FormAWSSecretsManager, "json#pin"}, "1234567890123456789", ""},
+		{"a key that is not there", Ref{FormAWSSecretsManager, "json#other"}, "", "the secret json has no key other"},
+		{"a key of something else", Ref{FormAWSSecretsManager, "json#deep"}, "", "neither a text nor a number"},
+		{"a key of an empty text", Ref{FormAWSSecretsManager, "json#empty"}, "", "json#empty is empty"},
+		{"a key of a secret that is no JSON", Ref{FormAWSSecretsManager, "plain#token"}, "", "leave #token out"},
+		{"a key of JSON null", Ref{FormAWSSecretsManager, "null#token"}, "", "no JSON object"},
+		{"no key behind the sign", Ref{FormAWSSecretsManager, "json#"}, "", "NAME#key"},
+		{"no name before it", Ref{FormAWSSecretsManager, "#token"}, "", "not a name"},
+		{"a literal instead of a secret's name", Ref{FormAWSSecretsManager, planted + " "}, "", "not a name"},
+		{"a secret that cannot be fetched", Ref{FormAWSSecretsManager, "gone"}, "", "fetching the secret gone: no such secret"},
+		{"Parameter Store", Ref{FormAWSSSM, "/docket/token"}, planted, ""},
+		{"a parameter that cannot be fetched", Ref{FormAWSSSM, "/gone"}, "", "fetching the secret /gone: no such secret"},
+		{"a literal instead of a parameter's name", Ref{FormAWSSSM, planted + "#"}, "", "not a name"},
 		{"unknown form", Ref{"vault", "a"}, "", "unknown form"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := tc.ref.Resolve(getenv, readFile)
+			got, err := tc.ref.Resolve(From{getenv, readFile, fetch})
 			if got.Reveal() != tc.want || (err == nil) != (tc.err == "") {
 				t.Fatalf("Resolve(%v) = %q, %v; want %q, %q", tc.ref, got.Reveal(), err, tc.want, tc.err)
 			}
@@ -138,5 +164,8 @@ func TestResolve(t *testing.T) {
 				t.Errorf("Resolve(%v) = %v; want %q and no secret", tc.ref, err, tc.err)
 			}
 		})
+	}
+	if _, err := (Ref{FormAWSSSM, "/docket/token"}).Resolve(From{Getenv: getenv, ReadFile: readFile}); err == nil || !strings.Contains(err.Error(), "cannot be fetched") {
+		t.Errorf("Resolve() with nobody to fetch = %v; want a refusal", err)
 	}
 }

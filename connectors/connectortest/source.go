@@ -99,6 +99,8 @@ func (e *emitter) Scan(ctx context.Context, s pipeline.Scan) error {
 	return nil
 }
 
+func (e *emitter) Progress(ctx context.Context, _ pipeline.Watermark) error { return e.next(ctx) }
+
 // missing lists the wanted records that the emitter was not given.
 func (e *emitter) missing(want []string) []string {
 	var out []string

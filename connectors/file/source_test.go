@@ -82,6 +82,8 @@ func (k *taker) Scan(_ context.Context, s pipeline.Scan) error {
 	return nil
 }
 
+func (k *taker) Progress(context.Context, pipeline.Watermark) error { return nil }
+
 // tree writes files, all last changed an hour before noon.
 func tree(t testing.TB, files map[string]string) string {
 	t.Helper()

@@ -4,16 +4,29 @@ import "fmt"
 
 // The formats, as Options.Format and Record.Format spell them.
 const (
-	ASFF   = "asff"
-	OCSF   = "ocsf"
-	SARIF  = "sarif"
-	Docket = "docket"
+	ASFF      = "asff"
+	OCSF      = "ocsf"
+	SARIF     = "sarif"
+	Docket    = "docket"
+	GuardDuty = "guardduty"
+	// GuardDutyState is a GuardDuty finding that a source read again: it says whether the finding is archived at
+	// Record.Observed, since archiving moves no time of the finding's own, and never that it happened again.
+	// Only a source makes such records; nobody writes the name.
+	GuardDutyState = "guardduty-state"
+	AccessAnalyzer = "accessanalyzer" // the whole EventBridge event, since its detail does not name the analyzer
+	AWSConfig      = "awsconfig"      // the whole EventBridge event
+	AWSHealth      = "awshealth"      // the whole EventBridge event, since its detail may not name the account
+	Inspector2     = "inspector2"
+	Macie          = "macie"
+	// TrustedAdvisor is written by the source trustedadvisor.
+	TrustedAdvisor = "trustedadvisor"
 )
 
 // Further answers of classify.
 const (
-	event   = "event" // an EventBridge event
-	unknown = ""
+	event        = "event"        // an EventBridge event
+	notification = "notification" // what SNS wraps round a message
+	unknown      = ""
 )
 
 // keySet holds the outer keys that tell the formats apart.
@@ -33,6 +46,15 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasAccountID
+	hasService
+	hasSchema
+	hasFindingARN
+	hasOwnAccount
+	hasResourcesAffected
+	hasTopicARN
+	hasMessage
+	hasCheckID
 )
 
 func keyBit(name []byte) keySet {
@@ -63,6 +85,24 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "accountId", "AccountId":
+		return hasAccountID
+	case "service", "Service":
+		return hasService
+	case "schemaVersion", "SchemaVersion":
+		return hasSchema
+	case "findingArn":
+		return hasFindingARN
+	case "awsAccountId":
+		return hasOwnAccount
+	case "resourcesAffected":
+		return hasResourcesAffected
+	case "TopicArn":
+		return hasTopicARN
+	case "Message":
+		return hasMessage
+	case "checkId":
+		return hasCheckID
 	}
 	return 0
 }
@@ -83,10 +123,20 @@ func classify(k keySet) string {
 	switch {
 	case all(hasDetailType), all(hasDetail | hasSource):
 		return event
+	case all(hasTopicARN | hasMessage):
+		return notification
+	case all(hasFindingARN | hasOwnAccount):
+		return Inspector2
+	case all(hasAccountID | hasResourcesAffected):
+		return Macie
 	case all(hasProductARN), all(hasAWSAccount | hasAsffID):
 		return ASFF
 	case all(hasClassUID), all(hasFindingInfo), all(hasMetadata | hasSeverityID):
 		return OCSF
+	case all(hasAccountID | hasService):
+		return GuardDuty
+	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
+		return TrustedAdvisor
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -117,7 +167,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount, hasCheckID | hasMetadata} {
 		if k&want == want {
 			return true
 		}

@@ -8,10 +8,17 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/docket-hub/docket/connectors/format/accessanalyzer"
 	"github.com/docket-hub/docket/connectors/format/asff"
+	"github.com/docket-hub/docket/connectors/format/awsconfig"
+	"github.com/docket-hub/docket/connectors/format/awshealth"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
+	"github.com/docket-hub/docket/connectors/format/inspector2"
+	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -19,17 +26,8 @@ import (
 // scope, the record itself as Raw (not copied), and the scan's time where the record has
 // none of its own. An error names what cannot be read, for the reject; it is never temporary.
 func Decode(rec pipeline.Record) (pipeline.Report, error) {
-	var decode func([]byte) (pipeline.Report, error)
-	switch rec.Format {
-	case ASFF:
-		decode = asff.Decode
-	case OCSF:
-		decode = ocsf.Decode
-	case SARIF:
-		decode = sarif.Decode
-	case Docket:
-		decode = docket.Decode
-	default:
+	decode := decoder(rec.Format)
+	if decode == nil {
 		return pipeline.Report{}, fmt.Errorf("no decoder for the format %q", rec.Format)
 	}
 	r, err := decode(rec.Data)
@@ -37,10 +35,42 @@ func Decode(rec pipeline.Record) (pipeline.Report, error) {
 		return pipeline.Report{}, errors.New(rec.Format + ": " + Reason(err))
 	}
 	r.Raw, r.Scope = rec.Data, rec.Scope
+	if rec.Format == GuardDutyState {
+		r.ObservedAt, r.Occurred = rec.Observed, false
+	}
 	if r.ObservedAt.IsZero() {
 		r.ObservedAt = rec.Observed
 	}
 	return r, nil
+}
+
+// decoder is what reads records of a format; nil where nothing does.
+func decoder(format string) func([]byte) (pipeline.Report, error) {
+	switch format {
+	case ASFF:
+		return asff.Decode
+	case OCSF:
+		return ocsf.Decode
+	case SARIF:
+		return sarif.Decode
+	case Docket:
+		return docket.Decode
+	case GuardDuty, GuardDutyState:
+		return guardduty.Decode
+	case AccessAnalyzer:
+		return accessanalyzer.Decode
+	case AWSConfig:
+		return awsconfig.Decode
+	case AWSHealth:
+		return awshealth.Decode
+	case Inspector2:
+		return inspector2.Decode
+	case Macie:
+		return macie.Decode
+	case TrustedAdvisor:
+		return trustedadvisor.Decode
+	}
+	return nil
 }
 
 // Reason is an error of reading JSON in words for a person: what is wrong and

@@ -3,9 +3,17 @@ package format
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/docket-hub/docket/connectors/format/awsconfig"
+	"github.com/docket-hub/docket/connectors/format/awshealth"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
+	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/pipeline"
 )
 
 // envelope is the part of an EventBridge event that matters here (EventBridge
@@ -14,6 +22,7 @@ type envelope struct {
 	ID         string         `json:"id"`
 	DetailType string         `json:"detail-type"`
 	Source     string         `json:"source"`
+	Time       instant.Time   `json:"time"`
 	Detail     jsontext.Value `json:"detail"`
 }
 
@@ -33,17 +42,98 @@ func (p *splitter) event(v *value) error {
 			return p.reject(v, "EventBridge event: "+Reason(err))
 		}
 	}
-	if d.Findings.Kind() != '[' {
-		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): it carries no findings", e.DetailType, e.Source, e.ID))
+	if d.Findings.Kind() == '[' {
+		return p.within(bytes.NewReader(d.Findings), v.line, func() error {
+			if _, ok := p.s.next(); !ok {
+				return nil
+			}
+			p.s.take()
+			return p.array(maxNesting, p.value)
+		})
+	}
+	format, whole, why := e.native()
+	if why != "" {
+		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): %s", e.DetailType, e.Source, e.ID, why))
 		return nil
 	}
-	outer, line := p.s, v.line
-	defer func() { p.s = outer }()
-	p.s = newScanner(bytes.NewReader(d.Findings))
+	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: e.Time.Time}
+	if rec.Data = e.Detail; whole {
+		rec.Data = p.s.give(v)
+	}
+	return p.hand(rec)
+}
+
+// within reads on in another text and comes back to this one.
+func (p *splitter) within(text io.Reader, line int, read func() error) error {
+	outer := p.s
+	defer func() { p.s, p.v.cut = outer, false }() // an inner text that was cut does not end this one
+	p.s = newScanner(text)
 	p.s.line = line
-	if _, ok := p.s.next(); !ok {
+	return read()
+}
+
+// native names the format of the one finding that an event is about, and whether
+// its record is the whole event rather than its detail; why is the reason for passing it over. The
+// source counts too, because only AWS may send events whose source begins with "aws." (EventBridge API
+// reference, PutEventsRequestEntry), while anybody may copy a detail-type.
+func (e *envelope) native() (format string, whole bool, why string) {
+	if guardduty.IsEvent(e.Source, e.DetailType) {
+		return GuardDuty, false, e.undetailed()
+	}
+	switch e.Source + " " + e.DetailType {
+	case "aws.inspector2 Inspector2 Finding":
+		format = Inspector2
+	case "aws.macie Macie Finding":
+		format = Macie
+	case "aws.access-analyzer Access Analyzer Finding", "aws.access-analyzer Unused Access Finding for IAM entities",
+		"aws.access-analyzer Internal Access Finding":
+		format, whole = AccessAnalyzer, true
+	case "aws.config Config Rules Compliance Change":
+		format, whole, why = AWSConfig, true, awsconfig.PassOver(e.Detail)
+	case "aws.health AWS Health Event":
+		format, whole, why = AWSHealth, true, awshealth.PassOver(e.Detail)
+	case "aws.trustedadvisor Trusted Advisor Check Item Refresh Notification":
+		format = TrustedAdvisor
+	default:
+		return "", false, "it carries no findings"
+	}
+	if why == "" {
+		why = e.undetailed()
+	}
+	if why == "" && decoder(format) == nil {
+		why = "this docket does not read it"
+	}
+	return format, whole, why
+}
+
+func (e *envelope) undetailed() string {
+	if e.Detail.Kind() != '{' {
+		return "it has no detail"
+	}
+	return ""
+}
+
+// notification takes a message out of what SNS wraps round it for SQS and HTTP, unless the
+// subscription delivers raw messages (SNS developer guide, "Parsing Amazon SNS message formats").
+func (p *splitter) notification(v *value) error {
+	p.known = true
+	var n struct {
+		Type    string `json:"Type"`
+		ID      string `json:"MessageId"`
+		Topic   string `json:"TopicArn"`
+		Message string `json:"Message"`
+	}
+	if err := json.Unmarshal(v.data, &n); err != nil {
+		return p.reject(v, "SNS notification: "+p.explain(v, err))
+	}
+	if n.Type != "Notification" {
+		p.note(fmt.Sprintf("skipped the message %q of %s (id %s): it is no notification", n.Type, n.Topic, n.ID))
 		return nil
 	}
-	p.s.take()
-	return p.array(maxNesting, p.value)
+	if p.wrapped {
+		return p.reject(v, "a notification in a notification")
+	}
+	p.wrapped = true
+	defer func() { p.wrapped = false }()
+	return p.within(strings.NewReader(n.Message), v.line, p.texts)
 }

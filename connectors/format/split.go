@@ -29,7 +29,7 @@ const maxNesting = 4
 // Options says how to read one document. The zero value finds the format by
 // content and drops rejects after counting them.
 type Options struct {
-	Format    string                      // asff, ocsf, sarif, docket; auto or empty finds it record by record
+	Format    string                      // one of Names; auto or empty finds it record by record
 	Origin    string                      // where the document was read: a file's path, "stdin"; for records, rejects and errors
 	MaxRecord int                         // largest record in bytes; 0 is DefaultMaxRecord
 	Reject    func(pipeline.Reject) error // takes what could not be read; its error ends Split
@@ -61,12 +61,11 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	if opt.MaxRecord <= 0 {
 		opt.MaxRecord = DefaultMaxRecord
 	}
-	switch opt.Format {
-	case "auto":
+	if err := Known(opt.Format); err != nil {
+		return Document{}, err
+	}
+	if opt.Format == auto {
 		opt.Format = ""
-	case "", ASFF, OCSF, SARIF, Docket:
-	default:
-		return Document{}, fmt.Errorf("unknown format %q: use asff, ocsf, sarif, docket or auto", opt.Format)
 	}
 	text, err := open(r)
 	if err != nil {
@@ -91,6 +90,7 @@ type splitter struct {
 	index int
 	scans scans
 
+	wrapped bool // the text is the message of an SNS notification
 	known   bool // a record or wrapping of a known format was seen
 	pending []pipeline.Reject
 	odd     string // what the first unknown thing looked like
@@ -98,28 +98,35 @@ type splitter struct {
 
 // document reads the values of the text one after the other: usually one, in NDJSON many.
 func (p *splitter) document() error {
-	for {
-		c, ok := p.s.next()
-		if !ok {
-			break
-		}
-		if err := p.value(c, 0, false); err != nil {
-			return err
-		}
-		if p.v.cut {
-			break // the text ended, or what follows has no shape to read on in
-		}
+	if err := p.texts(); err != nil {
+		return err
 	}
 	if err := p.damage(); err != nil {
 		return err
 	}
 	if !p.known && p.odd != "" {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	if p.doc.Records+p.doc.Rejected+len(p.doc.Notes) == 0 && !p.known {
 		p.note("the document holds no records")
 	}
 	return p.flush()
+}
+
+// texts reads values until the text ends.
+func (p *splitter) texts() error {
+	for {
+		c, ok := p.s.next()
+		if !ok {
+			return nil
+		}
+		if err := p.value(c, 0, false); err != nil {
+			return err
+		}
+		if p.v.cut {
+			return nil // the text ended, or what follows has no shape to read on in
+		}
+	}
 }
 
 // damage turns the end of the text into an error or a reject unless it was a clean one.
@@ -235,7 +242,7 @@ func (p *splitter) object(nesting int, array bool) error {
 // record hands over or refuses the object that was read; array says that it stands in one.
 func (p *splitter) record(v *value, array bool) error {
 	format := p.opt.Format
-	if f := classify(v.keys); format == "" || f == event {
+	if f := classify(v.keys); format == "" || f == event || f == notification {
 		format = f
 	}
 	broken := v.cut || v.fault != ""
@@ -258,6 +265,8 @@ func (p *splitter) record(v *value, array bool) error {
 		return p.reject(v, p.explain(v, nil))
 	case format == event:
 		return p.event(v)
+	case format == notification:
+		return p.notification(v)
 	}
 	return p.emit(v, format)
 }
@@ -353,7 +362,7 @@ func (p *splitter) unknown(v *value, what string) error {
 	}
 	p.pending = append(p.pending, p.refusal(v, reason))
 	if len(p.pending) >= maxUnknown {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
 	}
 	return nil
 }

@@ -8,10 +8,13 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
+	"github.com/docket-hub/docket/connectors/format/inspector2"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -41,6 +44,12 @@ func Steady(to []byte, rec *pipeline.Record) (text []byte, observed time.Time, o
 		s.moves = sarif.Moves
 	case Docket:
 		s.moves = docket.Moves
+	case GuardDuty:
+		s.moves = guardduty.Moves
+	case Inspector2:
+		s.moves = inspector2.Moves
+	case TrustedAdvisor:
+		s.moves = trustedadvisor.Moves
 	default:
 		return to, time.Time{}, false
 	}

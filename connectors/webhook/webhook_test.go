@@ -69,7 +69,8 @@ func (k *taking) Records(_ context.Context, list []pipeline.Record) (pipeline.Ta
 	}
 	return pipeline.Taken{Accepted: len(list)}, nil
 }
-func (k *taking) Reject(context.Context, pipeline.Reject) error { return nil }
+func (k *taking) Reject(context.Context, pipeline.Reject) error      { return nil }
+func (k *taking) Progress(context.Context, pipeline.Watermark) error { return nil }
 func (k *taking) Scan(_ context.Context, s pipeline.Scan) error {
 	k.scans = append(k.scans, s)
 	return nil

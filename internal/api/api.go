@@ -365,6 +365,8 @@ type Service interface {
 	Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error)
 	RouteTest(ctx context.Context, body io.Reader, origin string) (RouteTest, error)
 	RouteTree(ctx context.Context) (string, error)
+	// RuleDiff says what another configuration would have done with the findings in state.
+	RuleDiff(ctx context.Context, r RuleDiffRequest) (RuleDiff, error)
 	Plan(ctx context.Context, p Progress) (Plan, error)
 	Apply(ctx context.Context, plan Plan, strict bool, p Progress) (Applied, error)
 	Ingest(ctx context.Context, r IngestRequest) (IngestResult, error)

@@ -378,6 +378,16 @@ func (c *Client) RouteTest(ctx context.Context, r io.Reader, origin string) (Rou
 	return out, c.ask(ctx, call{method: http.MethodPost, path: "/api/v1/routes/test", query: q, body: r, within: uploadWithin}, &out)
 }
 
+// RuleDiff implements Service.
+func (c *Client) RuleDiff(ctx context.Context, r RuleDiffRequest) (RuleDiff, error) {
+	var out RuleDiff
+	b, err := body(r)
+	if err != nil {
+		return out, err
+	}
+	return out, c.ask(ctx, call{method: http.MethodPost, path: "/api/v1/rules/diff", body: b, kind: kindJSON, within: uploadWithin}, &out)
+}
+
 // Act implements Service. The server records which token it came through in place of Via.
 func (c *Client) Act(ctx context.Context, in pipeline.Interaction) (ActResult, error) {
 	var out ActResult

@@ -53,7 +53,7 @@ func (o RunOptions) options() (Options, error) {
 // Load reads a configuration with the types that this binary has. What is wrong
 // is a config.Errors; expressions and connectors' blocks are checked too, so that all errors come at once.
 func Load(path string, getenv func(string) (string, bool)) (*config.Config, error) {
-	return load(nil, path, getenv)
+	return load(nil, path, config.Env{Getenv: getenv})
 }
 
 // typesOf is a set, or what this binary has.
@@ -64,12 +64,19 @@ func typesOf(set connectors.Set) (connectors.Set, error) {
 	return all.Set()
 }
 
-func load(set connectors.Set, path string, getenv func(string) (string, bool)) (*config.Config, error) {
+func load(set connectors.Set, path string, env config.Env) (*config.Config, error) {
 	set, err := typesOf(set)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.Load(path, config.Env{Getenv: getenv, Known: config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}})
+	fetch, done, err := secretFetcher()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	env.FetchSecret = fetch
+	env.Known = config.Known{Sources: set.SourceTypes(), Sinks: set.SinkTypes()}
+	cfg, err := config.Load(path, env)
 	if cfg == nil {
 		return nil, err
 	}

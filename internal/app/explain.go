@@ -184,7 +184,7 @@ func (r *reader) findingVerdict(snap *state.Snapshot, rec *triage.Record, f *pip
 		}
 		return "no ticket: suppressed by " + rec.SuppressedBy + until
 	case rec.Unwatched:
-		return "unwatched: its source is read under another filter now; it is listed, and never closed as fixed"
+		return "unwatched: its source does not read that place, or not under that filter, any more; it is listed, and never closed as fixed"
 	case c == nil && f.Status == pipeline.StatusResolved:
 		return "no ticket: it was reported as resolved (" + f.StatusReason + ") and never as open"
 	case c == nil && f.Status == pipeline.StatusUnproven:

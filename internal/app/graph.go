@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
@@ -39,6 +40,7 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	fleet *awsx.Fleet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -63,6 +65,7 @@ type Sink struct {
 	Unsure      config.Unsure
 	Concurrency int
 	Rate        deliver.Rate
+	Back        pipeline.WriteBack // nil: a sink of tickets
 }
 
 // Outside is what a graph is built with besides its configuration.
@@ -72,6 +75,7 @@ type Outside struct {
 	Stdin        io.Reader
 	Now          func() time.Time
 	Installation string
+	Holds        bool // this process holds data_dir: it may write there
 }
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
@@ -152,19 +156,33 @@ func (g *Graph) suppressions(cfg *config.Config) []error {
 }
 
 func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
-	var errs []error
-	env := func(name string) connectors.Env {
-		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now}
+	fleet, err := fleetOf(cfg, o)
+	if err != nil {
+		return []error{cfg.ErrorAt("aws", 0, 0, "%s", err)}
 	}
-	for _, s := range cfg.Sources {
+	g.fleet = fleet
+	var errs []error
+	var backs []Sink
+	env := func(name string) connectors.Env {
+		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now, AWS: fleet}
+	}
+	for i, s := range cfg.Sources {
 		f := o.Set[s.Type]
 		if f.Source == nil || s.Retired {
 			continue // an unknown type was named when the file was loaded
 		}
-		made, err := f.Source(env(s.Name), s.Block)
+		around := env(s.Name)
+		around.MinSeverity = s.MinSeverity
+		made, err := f.Source(around, s.Block)
 		if err != nil {
 			errs = append(errs, err)
 			continue
+		}
+		back, err := writeBack(cfg, i, f, env(s.Name))
+		if err != nil {
+			errs = append(errs, err)
+		} else if back != nil {
+			backs = append(backs, *back)
 		}
 		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
 	}
@@ -189,7 +207,38 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		errs = append(errs, routeSettings(cfg, s, made)...)
 		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
+	g.Sinks = append(g.Sinks, backs...)
 	return errs
+}
+
+// writeBackCalls is how many calls a write-back makes at a time: products allow a few a second.
+const writeBackCalls = 2
+
+// writeBack makes the sink NAME/write-back of a source that asks for it; nil of one that does not.
+func writeBack(cfg *config.Config, i int, f connectors.Factory, env connectors.Env) (*Sink, error) {
+	s := &cfg.Sources[i]
+	switch {
+	case !s.WriteBack:
+		return nil, nil
+	case f.WriteBack == nil:
+		return nil, cfg.ErrorAt(fmt.Sprintf("sources[%d].write_back", i), 0, 0, "a source of type %s has nothing to write back to: take the key out", s.Type)
+	}
+	made, err := f.WriteBack(env, s.Block)
+	if err != nil {
+		return nil, err
+	}
+	return &Sink{
+		Name: s.Name + connectors.WriteBackSuffix, Type: s.Type, Formerly: writeBackNames(s.Formerly), Sink: made, Back: made,
+		Unsure: config.DefaultUnsure(), Concurrency: writeBackCalls,
+	}, nil
+}
+
+func writeBackNames(sources []string) []string {
+	out := make([]string, len(sources))
+	for i, name := range sources {
+		out[i] = name + connectors.WriteBackSuffix
+	}
+	return out
 }
 
 // teamSettings judges what teams set for a sink.
@@ -304,6 +353,9 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 		}
 		rep = &fresh
 	}
+	if err := pipeline.ApplyAccount(it.Account, &rep.Account); err != nil {
+		return *rep, err
+	}
 	rep.ObservedAt, rep.Scope = time.UnixMilli(it.Observed).UTC(), it.Scope
 	rep.Raw = it.Data
 	g.mask.Report(rep)
@@ -315,6 +367,7 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 	return ingest.New(read, ingest.Options{
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
 		Mask:        g.mask.Bytes,

@@ -78,10 +78,10 @@ func (s *site) putJSON(name string, doc any) {
 
 // read loads the configuration as the program would.
 func (s *site) read() (*config.Config, error) {
-	return load(s.set, filepath.Join(s.dir, "docket.yaml"), func(name string) (string, bool) {
+	return load(s.set, filepath.Join(s.dir, "docket.yaml"), config.Env{Getenv: func(name string) (string, bool) {
 		v, ok := s.env[name]
 		return v, ok
-	})
+	}})
 }
 
 func (s *site) config() *config.Config {

@@ -69,7 +69,10 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	st.Name, st.LastRun = s.Name, a.now()
 	g := a.Graph()
 	in := g.intake(s, readID(s.Name), patient{a.stream, a.o.Log}, a.now)
-	em := &counting{Intake: in, graph: g, report: report}
+	em := &counting{Intake: in, graph: g, report: report, progress: func(w pipeline.Watermark) error {
+		st.Watermark = w
+		return a.store.SetWatermark(st)
+	}}
 	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
 	c := in.Counts()
 	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
@@ -133,6 +136,8 @@ type counting struct {
 	rejects []pipeline.Reject
 	report  func(int)
 	n       int
+	// progress keeps a point that a cut off read goes on from; nil keeps none.
+	progress func(pipeline.Watermark) error
 }
 
 // keptRejects is how many rejects a summary names.
@@ -154,6 +159,13 @@ func (c *counting) Records(ctx context.Context, records []pipeline.Record) (pipe
 		c.report(c.n)
 	}
 	return taken, err
+}
+
+func (c *counting) Progress(_ context.Context, w pipeline.Watermark) error {
+	if c.progress == nil {
+		return nil
+	}
+	return c.progress(w)
 }
 
 func (c *counting) Reject(ctx context.Context, r pipeline.Reject) error {

@@ -143,6 +143,11 @@ func (a *App) RouteTest(ctx context.Context, body io.Reader, origin string) (api
 	return a.reader().RouteTest(ctx, body, origin)
 }
 
+// RuleDiff implements api.Service.
+func (a *App) RuleDiff(ctx context.Context, q api.RuleDiffRequest) (api.RuleDiff, error) {
+	return a.reader().RuleDiff(ctx, q)
+}
+
 // RouteTree implements api.Service.
 func (a *App) RouteTree(ctx context.Context) (string, error) { return a.reader().RouteTree(ctx) }
 
@@ -368,6 +373,10 @@ func (f *offline) Verify(ctx context.Context) ([]string, error) {
 
 func (f *offline) RouteTree(ctx context.Context) (string, error) {
 	return one(f.read, func(r *reader) (string, error) { return r.RouteTree(ctx) })
+}
+
+func (f *offline) RuleDiff(ctx context.Context, q api.RuleDiffRequest) (api.RuleDiff, error) {
+	return one(f.known, func(r *reader) (api.RuleDiff, error) { return r.RuleDiff(ctx, q) })
 }
 
 func (f *offline) RouteTest(ctx context.Context, body io.Reader, origin string) (api.RouteTest, error) {

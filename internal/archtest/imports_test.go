@@ -78,7 +78,7 @@ var rules = []rule{
 	{"config/secret", ""},
 	{"config", "config/secret pipeline"},
 
-	{"connectors", "pipeline"},
+	{"connectors", "pipeline internal/awsx"},
 	{"connectors/all", "connectors connectors/*"},
 	{"connectors/connectortest", "connectors connectors/format/... pipeline pipeline/..."},
 	{"connectors/format/...", "pipeline connectors/format/..."},
@@ -88,7 +88,8 @@ var rules = []rule{
 
 	{probes, ""},
 	{"internal/httpx", "pipeline " + probes},
-	{"internal/awsx", "pipeline internal/httpx"},
+	{"internal/awsx", "pipeline"},
+	{"internal/awsx/awstest/...", "internal/awsx/awstest internal/awsx/awstest/lab"}, // no rule of the product names it: only tests and the lab import it
 	{"internal/mask", "pipeline"},
 	{"internal/stream", "pipeline " + probes},
 	{"internal/state", "pipeline pipeline/deliver pipeline/triage " + probes},

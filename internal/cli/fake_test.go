@@ -46,6 +46,7 @@ type fake struct {
 	filter   api.Filter
 	acted    []pipeline.Interaction
 	strict   bool
+	diffed   []api.RuleDiffRequest
 	repaired []string
 }
 
@@ -254,6 +255,14 @@ func (f *fake) TestSinks(_ context.Context, names []string, create bool, _ api.P
 	return out, f.err
 }
 
+func (f *fake) RuleDiff(_ context.Context, q api.RuleDiffRequest) (api.RuleDiff, error) {
+	f.diffed = append(f.diffed, q)
+	return api.RuleDiff{Findings: 7, Same: 4, Before: 5, After: 3,
+		Teams: []api.RuleDiffTeam{{Team: "pay", Sink: "jira", Project: "PAY", Before: 5, After: 3}},
+		Changes: []api.RuleDiffChange{{Kind: "priority", From: "P3", To: "P5", Findings: 3, Examples: []api.RuleDiffExample{
+			{Title: "Root has no MFA", Resource: "arn:aws:iam::111122223333:root", Case: "DK-1", Why: "severity LOW +20"}}}}}, f.err
+}
+
 func (f *fake) Preview(context.Context, string, string) ([]api.TicketPreview, error) {
 	return []api.TicketPreview{
 		{Sink: "jira", Type: "jira", Preview: pipeline.Preview{Title: "Root has no MFA", Format: "wiki", Body: "h1. x\nline \x1b[31m", Fields: map[string]any{"labels": []string{"docket"}, "project": "PAY"}}},
@@ -326,7 +335,8 @@ func do(t *testing.T, c call) result {
 		return v, ok
 	}
 	r.code = run(c.args, st, getenv, wiring{
-		load: func(string, func(string) (string, bool)) (*config.Config, error) { return c.cfg, c.load },
+		load:  func(string, func(string) (string, bool)) (*config.Config, error) { return c.cfg, c.load },
+		blind: func(string, func(string) (string, bool)) (*config.Config, error) { return c.cfg, c.load },
 		daemon: func(context.Context, *config.Config, app.RunOptions) error {
 			r.ran = true
 			return c.svc.err

@@ -85,7 +85,7 @@ Begin with a starter configuration, look at what would happen, and make it happe
 	root.AddCommand(
 		p.runCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(),
 		p.findingsCommand(), p.casesCommand(), p.suppressCommand(),
-		p.routesCommand(), p.sourcesCommand(), p.sinksCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(),
+		p.routesCommand(), p.rulesCommand(), p.sourcesCommand(), p.sinksCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(),
 		p.drillCommand(), p.reconcileCommand(), p.adoptCommand(), p.stateCommand(),
 		p.configCommand(), p.initCommand(), p.versionCommand(),
 	)
@@ -195,9 +195,11 @@ func (e *configError) Unwrap() error { return e.error }
 
 // readConfig loads the configuration. With an error of its content it may come
 // with what could be read of it.
-func (p *program) readConfig() (*config.Config, error) {
+func (p *program) readConfig() (*config.Config, error) { return p.readConfigBy(p.load) }
+
+func (p *program) readConfigBy(load func(string, func(string) (string, bool)) (*config.Config, error)) (*config.Config, error) {
 	path, named := p.path()
-	cfg, err := p.load(path, p.getenv)
+	cfg, err := load(path, p.getenv)
 	var content config.Errors
 	switch {
 	case err == nil || errors.As(err, &content):

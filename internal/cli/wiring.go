@@ -13,6 +13,8 @@ import (
 // wiring is what the commands stand on. Tests put their own parts in.
 type wiring struct {
 	load         func(path string, getenv func(string) (string, bool)) (*config.Config, error)
+	blind        func(path string, getenv func(string) (string, bool)) (*config.Config, error) // load without a secret
+	testRules    func(*config.Config, []config.RuleTest, time.Time) (api.RuleReport, error)
 	daemon       func(context.Context, *config.Config, app.RunOptions) error
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
 	adopt        func(context.Context, *config.Config, app.RunOptions, api.AdoptRequest, func(*api.Adoption) error, api.Progress) (api.Adoption, error)
@@ -34,7 +36,7 @@ type client interface {
 
 func product() wiring {
 	return wiring{
-		load: app.Load, daemon: app.Run, once: app.RunOnce, adopt: app.Adopt,
+		load: app.Load, blind: app.LoadBlind, testRules: app.TestRules, daemon: app.Run, once: app.RunOnce, adopt: app.Adopt,
 		offline: app.Offline, installation: app.InstallationOf,
 		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },

@@ -58,6 +58,9 @@ func TestClientIsTheService(t *testing.T) {
 			"RouteTest": func(s api.Service) (any, error) {
 				return s.RouteTest(ctx, strings.NewReader(`{"é":1}`), "a b.json")
 			},
+			"RuleDiff": func(s api.Service) (any, error) {
+				return s.RuleDiff(ctx, api.RuleDiffRequest{Files: []api.RuleFile{{Name: "a.yaml", Data: "{}"}}, Dir: "rules"})
+			},
 			"RouteTree": func(s api.Service) (any, error) { return s.RouteTree(ctx) },
 			"Act":       func(s api.Service) (any, error) { return s.Act(ctx, example[pipeline.Interaction]()) },
 			"Plan":      func(s api.Service) (any, error) { return s.Plan(ctx, quiet) },

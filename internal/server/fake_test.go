@@ -219,6 +219,12 @@ func (f *fake) RouteTest(_ context.Context, body io.Reader, origin string) (api.
 	return v, err
 }
 
+func (f *fake) RuleDiff(_ context.Context, r api.RuleDiffRequest) (api.RuleDiff, error) {
+	v := one[api.RuleDiff](f)
+	v.Findings = len(r.Files)
+	return v, sentinelOf(r.Dir)
+}
+
 func (f *fake) RunSource(_ context.Context, name string, full bool) (api.Summary, error) {
 	v := one[api.Summary](f)
 	v.Read = 0

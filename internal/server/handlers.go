@@ -226,6 +226,21 @@ func origin(q url.Values, otherwise string) string {
 
 // act hands an interaction on. What a caller could use to pose as a tracker, or
 // to approve its own suppression, is not taken from the body.
+func (s *Server) ruleDiff(x *exchange, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	var in api.RuleDiffRequest
+	if err := s.decode(r, &in); err != nil {
+		return err
+	}
+	v, err := s.o.Service.RuleDiff(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return answer(x, http.StatusOK, v)
+}
+
 func (s *Server) act(x *exchange, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err

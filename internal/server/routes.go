@@ -55,6 +55,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/api/v1/rejects", need: needView, serve: s.rejects},
 		{method: get, path: "/api/v1/routes", need: needView, serve: s.routeTree},
 		{method: post, path: "/api/v1/routes/test", need: needRespond, long: true, serve: s.routeTest},
+		{method: post, path: "/api/v1/rules/diff", need: needAdmin, long: true, serve: s.ruleDiff},
 		{method: post, path: "/api/v1/act", need: needRespond, serve: s.act},
 		{method: post, path: "/api/v1/drill", need: needAdmin, long: true, serve: s.drill},
 		{method: post, path: "/api/v1/plan", need: needRespond, long: true, serve: s.plan},

@@ -30,6 +30,7 @@ var may = map[string]string{
 	"POST /api/v1/plan":                  "responder admin",
 	"POST /api/v1/drill":                 "admin",
 	"POST /api/v1/routes/test":           "responder admin",
+	"POST /api/v1/rules/diff":            "admin",
 	"POST /api/v1/ingest/{source}":       "ingest admin",
 	"GET /api/v1/cases/{id}/preview":     "viewer responder admin",
 	"POST /api/v1/sinks/test":            "admin",

@@ -26,6 +26,8 @@ type Options struct {
 	Source string
 	// Normalise decodes and identifies a record and works its risk factors out.
 	Normalise func(rec *pipeline.Record) (pipeline.Report, error)
+	// Account is what a directory knows of an account; nil for none.
+	Account func(id string) (pipeline.Account, bool)
 	// Memo spares Normalise of what it knows; nil for none.
 	Memo *Memo
 	// Handover takes what was decoded; nil for none.
@@ -45,6 +47,7 @@ type Intake struct {
 	broken  map[string]string // scope -> why its read can prove nothing
 	skipped map[string]int    // scope -> records below MinSeverity
 	counts  Counts
+	known   map[string]string // account id -> AccountText, of this read
 }
 
 // Counts is what an Intake took so far.
@@ -52,7 +55,7 @@ type Counts struct{ Accepted, Rejected, Skipped int }
 
 // New starts the intake of one read; read is unique to it.
 func New(read string, o Options) *Intake {
-	return &Intake{o: o, read: read, broken: map[string]string{}, skipped: map[string]int{}}
+	return &Intake{o: o, read: read, broken: map[string]string{}, skipped: map[string]int{}, known: map[string]string{}}
 }
 
 // Counts is what was taken so far.
@@ -112,6 +115,9 @@ func (in *Intake) Scan(ctx context.Context, s pipeline.Scan) error {
 	if why := in.broken[s.Scope]; why != "" && s.Complete {
 		s.Complete, s.Why = false, "a record was rejected: "+why
 	}
+	if s.Left {
+		s.Complete = false
+	}
 	s.Count -= in.skipped[s.Scope]
 	if in.o.MinSeverity > pipeline.SeverityUnknown {
 		s.Filter = "min_severity=" + in.o.MinSeverity.String() + " " + s.Filter
@@ -119,6 +125,24 @@ func (in *Intake) Scan(ctx context.Context, s pipeline.Scan) error {
 	e := in.envelope()
 	e.Scans = []pipeline.Scan{s}
 	return in.publish(ctx, &e)
+}
+
+// Progress implements pipeline.Emitter for reads that keep no watermark (plan, a request).
+func (in *Intake) Progress(context.Context, pipeline.Watermark) error { return nil }
+
+// accountText is what the directory knows of an account, the same for all of one read.
+func (in *Intake) accountText(id string) string {
+	if in.o.Account == nil || id == "" {
+		return ""
+	}
+	text, ok := in.known[id]
+	if !ok {
+		if a, found := in.o.Account(id); found {
+			text = pipeline.AccountText(a)
+		}
+		in.known[id] = text
+	}
+	return text
 }
 
 func (in *Intake) envelope() pipeline.Envelope {
@@ -179,7 +203,7 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 	if in.o.Memo != nil {
 		var own time.Time
 		if key, own, keyed = in.o.Memo.keyOf(in.o.Source, rec); keyed {
-			if x, ok := in.o.Memo.find(key); ok {
+			if x, ok := in.o.Memo.find(key); ok && in.accountText(x.account.Value()) == x.known.Value() {
 				return x.item(rec, observedAt(own, rec, in.o.Now())), nil
 			}
 		}
@@ -189,13 +213,17 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 		return refuse(rep.ID, err.Error())
 	}
 	Stamp(&rep, rec, in.o.Now())
+	known := in.accountText(rep.Account.ID)
+	if err := pipeline.ApplyAccount(known, &rep.Account); err != nil {
+		return refuse(rep.ID, err.Error())
+	}
 	it := pipeline.Item{
 		Print: rep.Print, Key: pipeline.ReportKey(rep.Product, rep.ID), IDHash: IDHash(rep.ID),
 		Hash: ContentHash(&rep), Observed: rep.ObservedAt.UnixMilli(), Status: rep.Status, Severity: rep.Severity,
-		Occurred: rep.Occurred, Format: rec.Format, Scope: rec.Scope, Data: rec.Data,
+		Occurred: rep.Occurred, Format: rec.Format, Scope: rec.Scope, Account: known, Data: rec.Data,
 	}
 	if keyed {
-		in.o.Memo.put(key, &it)
+		in.o.Memo.put(key, rep.Account.ID, &it)
 	}
 	if in.o.Handover != nil {
 		in.o.Handover.put(in.o.Source, &it, &rep)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -32,6 +33,8 @@ type memory struct {
 	status   pipeline.Status
 	severity pipeline.Severity
 	occurred bool
+	account  unique.Handle[string] // the account's id
+	known    unique.Handle[string] // pipeline.Item.Account
 }
 
 // NewMemo makes an empty Memo. steady appends to to the text on which everything in the Item
@@ -69,10 +72,13 @@ func (m *Memo) find(key sum) (memory, bool) {
 }
 
 // put remembers what a record with that key came to.
-func (m *Memo) put(key sum, it *pipeline.Item) {
+func (m *Memo) put(key sum, account string, it *pipeline.Item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.add(key, memory{print: it.Print, key: it.Key, idHash: it.IDHash, hash: it.Hash, status: it.Status, severity: it.Severity, occurred: it.Occurred})
+	m.add(key, memory{
+		print: it.Print, key: it.Key, idHash: it.IDHash, hash: it.Hash, status: it.Status, severity: it.Severity, occurred: it.Occurred,
+		account: unique.Make(account), known: unique.Make(it.Account),
+	})
 }
 
 // add makes room by forgetting what was seen in neither generation. The caller holds the lock.
@@ -87,6 +93,7 @@ func (m *Memo) add(key sum, x memory) {
 func (x *memory) item(rec *pipeline.Record, observed time.Time) pipeline.Item {
 	return pipeline.Item{
 		Print: x.print, Key: x.key, IDHash: x.idHash, Hash: x.hash, Observed: observed.UnixMilli(),
-		Status: x.status, Severity: x.severity, Occurred: x.occurred, Format: rec.Format, Scope: rec.Scope, Data: rec.Data,
+		Status: x.status, Severity: x.severity, Occurred: x.occurred, Format: rec.Format, Scope: rec.Scope,
+		Account: x.known.Value(), Data: rec.Data,
 	}
 }

@@ -126,3 +126,34 @@ func TestMemoForgets(t *testing.T) {
 		t.Errorf("%d records normalised; want %d, the oldest are forgotten", n.n, many+2)
 	}
 }
+
+func TestMemoAsksTheDirectory(t *testing.T) {
+	known := map[string]pipeline.Account{}
+	n := &normaliser{}
+	m := newMemo(t)
+	take := func() pipeline.Item {
+		k := &kept{}
+		in := ingest.New("read", ingest.Options{
+			Source: "x", Memo: m, Publish: k, Mask: func(b []byte) []byte { return b }, Now: func() time.Time { return time.Unix(2000, 0) },
+			Normalise: func(rec *pipeline.Record) (pipeline.Report, error) {
+				r, err := n.normalise(rec)
+				r.Account.ID = "111122223333"
+				return r, err
+			},
+			Account: func(id string) (pipeline.Account, bool) { a, ok := known[id]; return a, ok },
+		})
+		if _, err := in.Records(context.Background(), []pipeline.Record{record("a one @10")}); err != nil {
+			t.Fatal(err)
+		}
+		return k.items[0]
+	}
+	before := take()
+	known["111122223333"] = pipeline.Account{ID: "111122223333", Name: "shop", Tags: map[string]string{"tier": "0"}}
+	named, again := take(), take()
+	if before.Account != "" || named.Account != `{"name":"shop","tags":{"tier":"0"}}` || again.Account != named.Account {
+		t.Errorf("accounts = %q, %q, %q; want none, then what the directory knows", before.Account, named.Account, again.Account)
+	}
+	if before.Hash == named.Hash || named.Hash != again.Hash || n.n != 2 {
+		t.Errorf("hashes %x, %x, %x after %d records normalised; want a change once, and 2", before.Hash, named.Hash, again.Hash, n.n)
+	}
+}

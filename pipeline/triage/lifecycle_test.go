@@ -326,6 +326,12 @@ func scanRows() []situation {
 			{after: hour, inputs: scanned(0, "r1", "r2"), state: both},
 			{after: hour, inputs: scanned(0, "r1"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
 		}},
+		{"the place is read no more, then again", nil, []step{begin,
+			{after: hour, inputs: faulty(func(s *pipeline.Scan) { s.Complete, s.Left = false, true }), state: both},
+			{after: hour, inputs: scanned(0), state: both},
+			{after: hour, inputs: scanned(0, "r1"), state: both},
+			{after: hour, inputs: scanned(0, "r2"), verbs: "update DK-1", state: "DK-1 open P3 r1:resolved r2:open"},
+		}},
 		{"absent, but another product still reports it", nil, []step{begin,
 			{inputs: func(w *world) []Input {
 				return []Input{w.report(say{product: "Prowler", id: "p", resource: "r2"})}

@@ -43,6 +43,8 @@ func (d *decider) scanEnd(read string, s *pipeline.Scan) error {
 	sc := d.l.Scope(s.Scope)
 	why := ""
 	switch {
+	case s.Left:
+		return d.abandon(sc, s)
 	case !s.Complete:
 		why = cmp.Or(s.Why, "the read did not reach its end")
 	case seen.Broken != "":
@@ -243,22 +245,64 @@ func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
 // refilter: the scope is read under another filter from now on. What that
 // leaves out is listed as unwatched and never closed as fixed.
 func (d *decider) refilter(sc Scope, s *pipeline.Scan, seen Seen) error {
-	n := 0
 	missing, err := d.compare(s, seen)
 	if err != nil {
 		return err
 	}
-	for _, g := range missing {
-		rec, err := d.mustRecord(g.Seq)
-		if err != nil {
-			return err
-		}
-		rec.Unwatched = true
-		d.l.putRecord(rec)
-		d.l.scopeReports[ScopeReport{s.Scope, g.Seq, g.Key}] = false
-		n++
+	n, err := d.unwatch(s.Scope, missing)
+	if err != nil {
+		return err
 	}
 	d.l.scopes[sc.Name] = Scope{Name: sc.Name, ScanID: s.ID, Time: s.Time, Filter: s.Filter, Count: s.Count}
 	d.auditScan(s, fmt.Sprintf("is read under another filter: %d findings are unwatched", n))
 	return nil
+}
+
+// abandon: the source reads the scope no more. Of what is known there nobody will say that it is fixed.
+func (d *decider) abandon(sc Scope, s *pipeline.Scan) error {
+	if s.Time.Before(sc.Time) {
+		return nil // a newer read of it is known
+	}
+	var all []SeenKey
+	d.l.ScopeReports(s.Scope, func(seq uint64, key [16]byte) bool {
+		all = append(all, SeenKey{seq, key})
+		return true
+	})
+	n, err := d.unwatch(s.Scope, all)
+	if err != nil || sc.ScanID == "" && len(all) == 0 {
+		return err
+	}
+	// Without the id of a scan, the next full read of the scope begins anew.
+	d.l.scopes[sc.Name] = Scope{Name: sc.Name, Time: s.Time}
+	d.auditScan(s, fmt.Sprintf("ended, %s: %d findings are unwatched", cmp.Or(s.Why, "it is read no more"), n))
+	return nil
+}
+
+// unwatch takes reports out of the proof of absence, and counts the findings that no
+// other report stands for.
+func (d *decider) unwatch(scope string, gone []SeenKey) (int, error) {
+	leaving := make(map[SeenKey]bool, len(gone))
+	for _, g := range gone {
+		leaving[g] = true
+	}
+	n := 0
+	for _, g := range gone {
+		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
+		if h := d.l.hotSeq(g.Seq); h == nil || slices.ContainsFunc(h.Reports, func(r HotReport) bool {
+			return r.Status == pipeline.StatusOpen && !leaving[SeenKey{g.Seq, r.Key}]
+		}) {
+			continue
+		}
+		rec, err := d.mustRecord(g.Seq)
+		if err != nil {
+			return n, err
+		}
+		if rec.Unwatched {
+			continue
+		}
+		rec.Unwatched = true
+		d.l.putRecord(rec)
+		n++
+	}
+	return n, nil
 }
