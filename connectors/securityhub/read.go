@@ -31,6 +31,7 @@ type reader struct {
 	// The findings come in the order of their updates. What was updated since the read began may
 	// stand anywhere: the service moves it, or shows it with its new time in its old place.
 	at        time.Time // everything of the present question up to here was handed over
+	before    int       // how many came before those of at
 	newest    time.Time
 	unordered bool
 }
@@ -43,10 +44,10 @@ func (r *reader) everything(ctx context.Context) error {
 		if pt.Full == nil {
 			pt.Full = &full{From: r.began}
 		}
-		since = pt.Full.At
+		since, r.index = pt.Full.At, pt.Full.N
 	})
 	r.scoped = since.IsZero()
-	err := r.ask(ctx, everything, since, func() { pt.Full.At = r.at })
+	err := r.ask(ctx, everything, since, func() { pt.Full.At, pt.Full.N = r.at, r.before })
 	if err != nil {
 		if r.scoped && ctx.Err() == nil {
 			r.breakOff("the read was cut off: " + err.Error())
@@ -110,7 +111,7 @@ const restarts = 3
 // reached, with the poll locked. A page token that is refused, for it expired, makes it go on at the last update that was handed over;
 // such a read proves nothing of what is gone.
 func (r *reader) ask(ctx context.Context, p part, since time.Time, reached func()) error {
-	r.at, r.unordered = since, false
+	r.at, r.before, r.unordered = since, r.index, false
 	from, token, stuck := since, "", 0
 	for {
 		if err := r.place.pace.wait(ctx); err != nil {
@@ -129,7 +130,7 @@ func (r *reader) ask(ctx context.Context, p part, since time.Time, reached func(
 			if stuck > restarts {
 				return fmt.Errorf("page tokens expire faster than pages are read: %w", awsx.Class(err))
 			}
-			from, token = r.at, ""
+			from, token, r.index = r.at, "", r.before
 			continue
 		default:
 			return err
@@ -237,8 +238,8 @@ func (r *reader) follow(updated time.Time) {
 			r.unordered = true
 			r.poll.s.o.Log.Warn("findings do not come in the order of their updates: a read that is cut off begins anew", "place", r.place.key)
 		}
-	case !r.unordered:
-		r.at = updated
+	case !r.unordered && updated.After(r.at):
+		r.at, r.before = updated, r.index
 	}
 }
 
