@@ -184,8 +184,8 @@ func (f filter) v2(p part, s span) *types.OcsfFindingFilters {
 			either(c)
 		}
 	}
-	number := func(filter types.NumberFilter) {
-		either(types.CompositeFilter{NumberFilters: []types.OcsfNumberFilter{{FieldName: types.OcsfNumberFieldSeverityId, Filter: &filter}}})
+	number := func(field types.OcsfNumberField, filter types.NumberFilter) {
+		either(types.CompositeFilter{NumberFilters: []types.OcsfNumberFilter{{FieldName: field, Filter: &filter}}})
 	}
 	one(types.OcsfStringFieldCloudAccountUid, words(types.StringFilterComparisonEquals, f.accounts...))
 	one(types.OcsfStringFieldCloudRegion, words(types.StringFilterComparisonEquals, f.regions...))
@@ -196,10 +196,10 @@ func (f filter) v2(p part, s span) *types.OcsfFindingFilters {
 	}
 	switch at := aws.Float64(float64(f.severity)); p { // OCSF counts severities as docket does: 1 is Informational
 	case severe:
-		number(types.NumberFilter{Gte: at})
+		number(types.OcsfNumberFieldSeverityId, types.NumberFilter{Gte: at})
 	case mildPassed:
-		number(types.NumberFilter{Lt: at})
-		one(types.OcsfStringFieldComplianceStatus, words(types.StringFilterComparisonEquals, "Pass"))
+		number(types.OcsfNumberFieldSeverityId, types.NumberFilter{Lt: at})
+		number(types.OcsfNumberFieldComplianceStatusId, types.NumberFilter{Eq: aws.Float64(1)}) // Pass
 	}
 	if len(q.CompositeFilters) == 0 {
 		return nil

@@ -31,9 +31,9 @@ func (e event) text() []byte {
 	return fmt.Appendf(nil, `{"class_uid":2003,"class_name":"Compliance Finding","metadata":{"uid":"m-%[2]s","product":{"name":"Security Hub","uid":"arn:aws:securityhub:eu-west-1::productv2/%[7]s"}},
 		"cloud":{"provider":"AWS","account":{"uid":"%[1]s"},"region":"eu-west-1"},
 		"finding_info":{"uid":"arn:aws:securityhub:eu-west-1:%[1]s:finding/%[2]s","title":"S3.8","modified_time_dt":"%[3]s","created_time_dt":"2026-01-01T00:00:00Z","types":["x"]},
-		"resources":[{"uid":"arn:aws:s3:::%[2]s","type":"AwsS3Bucket"}],"compliance":{"control":"S3.8","status":"%[5]s","standards":["standards/aws-foundational-security-best-practices/v/1.0.0"]},
+		"resources":[{"uid":"arn:aws:s3:::%[2]s","type":"AwsS3Bucket"}],"compliance":{"control":"S3.8","status":"%[5]s","status_id":%[8]d,"standards":["standards/aws-foundational-security-best-practices/v/1.0.0"]},
 		"severity_id":%[4]d,"status_id":1,"status":"New"%[6]s}`,
-		account, e.uid, noon.Add(-time.Duration(e.minutes)*time.Minute).Format(time.RFC3339), e.severity, e.compliance, e.more, product)
+		account, e.uid, noon.Add(-time.Duration(e.minutes)*time.Minute).Format(time.RFC3339), e.severity, e.compliance, e.more, product, map[string]int{"Pass": 1, "Fail": 3}[e.compliance])
 }
 
 func TestV2(t *testing.T) {
