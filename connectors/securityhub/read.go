@@ -39,12 +39,12 @@ type reader struct {
 // everything reads all findings of the place, or goes on where a former read was cut off.
 func (r *reader) everything(ctx context.Context) error {
 	pt := r.point
-	var since time.Time
+	var since, began time.Time
 	r.locked(func() {
 		if pt.Full == nil {
 			pt.Full = &full{From: r.began}
 		}
-		since, r.index = pt.Full.At, pt.Full.N
+		since, began, r.index = pt.Full.At, pt.Full.From, pt.Full.N
 	})
 	r.scoped = since.IsZero()
 	err := r.ask(ctx, everything, since, func() { pt.Full.At, pt.Full.N = r.at, r.before })
@@ -60,7 +60,7 @@ func (r *reader) everything(ctx context.Context) error {
 			return err
 		}
 	} else {
-		r.note("the full read went on where it was cut off: it proves nothing of what is gone, the next one will")
+		r.note(fmt.Sprintf("the full read of %s went on where it was cut off: it proves nothing of what is gone, the next one will", began.Format(time.RFC3339)))
 	}
 	r.locked(func() { pt.At, pt.Full = r.reached(r.began), nil })
 	return nil

@@ -39,7 +39,7 @@ func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, 
 	if err := placed(block, c.Validate()); err != nil {
 		return connectors.Source{}, err
 	}
-	return connectors.Source{Source: NewSource(c, Options{Fleet: env.AWS, Log: env.Log, Now: env.Now})}, nil
+	return connectors.Source{Source: NewSource(c, Options{Fleet: env.AWS, MinSeverity: env.MinSeverity, Log: env.Log, Now: env.Now})}, nil
 }
 
 // Options are what a source takes from the process round it.

@@ -108,3 +108,37 @@ func TestV2PageTokenExpires(t *testing.T) {
 		}
 	}
 }
+
+func TestV2EvidenceAndOpinion(t *testing.T) {
+	for _, c := range []struct {
+		name, compliance, more string
+		want                   pipeline.Status
+	}{
+		{"failed", "Fail", "", pipeline.StatusOpen},
+		{"passed", "Pass", "", pipeline.StatusResolved},
+		{"set to Resolved by a person", "Fail", `"status":"Resolved","status_id":4`, pipeline.StatusUnproven},
+		{"set to Suppressed by a person", "Fail", `"status":"Suppressed","status_id":3`, pipeline.StatusUnproven},
+		{"set to In Progress", "Fail", `"status":"In Progress","status_id":2,"comment":"see SEC-1"`, pipeline.StatusOpen},
+		{"archived", "Fail", `"status":"Archived","status_id":5`, pipeline.StatusResolved},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, awsx.Settings{})
+			text := string(event{uid: "x", severity: 4, compliance: c.compliance}.text())
+			if c.more != "" {
+				text = strings.Replace(text, `"status_id":1,"status":"New"`, c.more, 1)
+			}
+			if err := w.hub.ImportV2([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			cfg := homeConfig()
+			cfg.API = securityhub.V2
+			k, _ := read(t, w.source(cfg, 0), full())
+			if len(k.records) != 1 {
+				t.Fatalf("Poll() handed %d records over; want 1", len(k.records))
+			}
+			if r, err := format.Decode(k.records[0]); err != nil || r.Status != c.want {
+				t.Errorf("status = %v (%s), %v; want %v", r.Status, r.StatusReason, err, c.want)
+			}
+		})
+	}
+}
