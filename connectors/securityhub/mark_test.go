@@ -106,3 +106,26 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+func TestProductARNs(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		products []string
+		regions  []string
+		want     []string
+	}{
+		{"AWS's own in known regions", []string{"GuardDuty", "aws/macie"}, []string{"cn-north-1", "eu-west-1"}, []string{
+			"arn:aws-cn:securityhub:cn-north-1::product/aws/guardduty", "arn:aws-cn:securityhub:cn-north-1::product/aws/macie",
+			"arn:aws:securityhub:eu-west-1::product/aws/guardduty", "arn:aws:securityhub:eu-west-1::product/aws/macie"}},
+		{"unknown regions", []string{"guardduty"}, nil, nil},
+		{"another company's", []string{"guardduty", "prowler/prowler"}, []string{"eu-west-1"}, nil},
+		{"all", nil, []string{"eu-west-1"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFilter(Config{Products: c.products, Regions: c.regions}, 0)
+			if got := f.productARNs("product"); !slices.Equal(got, c.want) {
+				t.Errorf("productARNs() = %v; want %v", got, c.want)
+			}
+		})
+	}
+}

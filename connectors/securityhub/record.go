@@ -74,11 +74,12 @@ func factsV2(data []byte) facts {
 		standards: f.Compliance.Standards, updated: instant(f.Info.Modified)}
 }
 
-// productOf is "aws/guardduty" of "arn:aws:securityhub:us-east-1::product/aws/guardduty", and of productv2.
+// productOf is "aws/guardduty" of "arn:aws:securityhub:us-east-1::product/aws/guardduty", and of productv2. The second generation names
+// some products by an id alone; it stands where a name of AWS's own does.
 func productOf(arn string) string {
 	for _, kind := range []string{":product/", ":productv2/"} {
 		if _, name, ok := strings.Cut(arn, kind); ok {
-			return name
+			return product(name)
 		}
 	}
 	return ""

@@ -74,7 +74,7 @@ func TestV2(t *testing.T) {
 	k, _ = read(t, w.source(c, 0), since(res.Watermark))
 	want(t, "changes with less overlap", k.ids(t), "c d")
 
-	c.Products, c.Standards = []string{"securityhub"}, []string{"foundational"}
+	c.Products, c.Standards = []string{"SecurityHub"}, []string{"standards/aws-foundational"}
 	_, res = read(t, w.source(c, pipeline.Medium), full())
 	c.Overlap = 24 * time.Hour
 	k, _ = read(t, w.source(c, pipeline.Medium), since(res.Watermark))

@@ -147,7 +147,8 @@ func hubStrings(name string, text json.RawMessage, get func(*hubFinding) []strin
 	return func(f *hubFinding) bool { return hubHolds(list, get(f)) }, nil
 }
 
-// hubComparisons refuses what may not stand together or has no value.
+// hubComparisons refuses what may not stand together, has no value, or is for automation rules alone (API reference, StringFilter;
+// CONTAINS_WORD, which is for GetFindingsV2, is left out).
 func hubComparisons(name string, list []hubString) error {
 	has := map[string]bool{}
 	for _, s := range list {
@@ -155,13 +156,15 @@ func hubComparisons(name string, list []hubString) error {
 			return hubInvalid("Invalid parameter 'Filters.%s'. The value is empty", name)
 		}
 		switch s.Comparison {
-		case "EQUALS", "PREFIX", "CONTAINS", "NOT_EQUALS", "PREFIX_NOT_EQUALS", "NOT_CONTAINS":
+		case "EQUALS", "PREFIX", "NOT_EQUALS", "PREFIX_NOT_EQUALS":
 			has[s.Comparison] = true
+		case "CONTAINS", "NOT_CONTAINS", "CONTAINS_WORD":
+			return hubInvalid("Invalid parameter 'Filters.%s'. %s cannot be used here", name, s.Comparison)
 		default:
 			return hubInvalid("Invalid parameter 'Filters.%s'. %q is no comparison", name, s.Comparison)
 		}
 	}
-	if has["EQUALS"] && (has["NOT_EQUALS"] || has["PREFIX_NOT_EQUALS"]) || has["CONTAINS"] && has["NOT_CONTAINS"] {
+	if has["EQUALS"] && (has["NOT_EQUALS"] || has["PREFIX_NOT_EQUALS"]) {
 		return hubInvalid("Invalid parameter 'Filters.%s'. A comparison and its negation stand together", name)
 	}
 	return nil
@@ -174,10 +177,9 @@ func hubHolds(list []hubString, values []string) bool {
 		test := map[string]func(string, string) bool{
 			"EQUALS": func(a, b string) bool { return a == b }, "NOT_EQUALS": func(a, b string) bool { return a == b },
 			"PREFIX": strings.HasPrefix, "PREFIX_NOT_EQUALS": strings.HasPrefix,
-			"CONTAINS": strings.Contains, "NOT_CONTAINS": strings.Contains,
 		}[s.Comparison]
 		found := slices.ContainsFunc(values, func(v string) bool { return test(v, s.Value) })
-		if strings.Contains(s.Comparison, "NOT_") {
+		if strings.Contains(s.Comparison, "NOT_EQUALS") {
 			if found {
 				return false
 			}

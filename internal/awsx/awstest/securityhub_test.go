@@ -107,6 +107,7 @@ func TestSecurityHubRefuses(t *testing.T) {
 		{"101 results", "InvalidInputException", get(&securityhub.GetFindingsInput{MaxResults: aws.Int32(101)})},
 		{"21 values", "InvalidInputException", get(&securityhub.GetFindingsInput{Filters: &types.AwsSecurityFindingFilters{Id: many}})},
 		{"an empty value", "InvalidInputException", get(&securityhub.GetFindingsInput{Filters: &types.AwsSecurityFindingFilters{Id: []types.StringFilter{{Value: aws.String(" "), Comparison: "EQUALS"}}}})},
+		{"CONTAINS, which is for automation rules", "InvalidInputException", get(&securityhub.GetFindingsInput{Filters: &types.AwsSecurityFindingFilters{Title: []types.StringFilter{{Value: aws.String("x"), Comparison: "CONTAINS"}}}})},
 		{"a date that is none", "InvalidInputException", get(&securityhub.GetFindingsInput{Filters: &types.AwsSecurityFindingFilters{UpdatedAt: []types.DateFilter{{Start: aws.String("yesterday")}}}})},
 		{"a token under another question", "InvalidInputException", get(&securityhub.GetFindingsInput{NextToken: first.NextToken, Filters: &types.AwsSecurityFindingFilters{Title: many[:1]}})},
 		{"a place where it is off", "InvalidAccessException", func() error {
