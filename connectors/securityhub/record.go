@@ -85,12 +85,13 @@ func productOf(arn string) string {
 	return ""
 }
 
+// instant is a time in whole milliseconds, as a question can name it; some providers write finer ones.
 func instant(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return time.Time{}
 	}
-	return t.UTC()
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 // scope is what a whole read of proves absence in: the findings of one product in one account and region.
