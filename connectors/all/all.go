@@ -6,6 +6,8 @@ import (
 	"github.com/docket-hub/docket/connectors/file"
 	"github.com/docket-hub/docket/connectors/guardduty"
 	"github.com/docket-hub/docket/connectors/jira"
+	"github.com/docket-hub/docket/connectors/securityhub"
+	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
 
@@ -15,6 +17,8 @@ func Set() (connectors.Set, error) {
 		file.Factory(),
 		guardduty.Factory(),
 		jira.Factory(),
+		securityhub.Factory(),
+		trustedadvisor.Factory(),
 		webhook.Factory(),
 	)
 }
