@@ -188,6 +188,9 @@ func (r *reading) findings(ctx context.Context, ids []string) ([]found, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(list) < len(chunk) {
+			r.doubt("GuardDuty listed findings that it did not give")
+		}
 		for _, data := range list {
 			head, err := duty.ReadHead(data)
 			if err != nil {
@@ -207,10 +210,17 @@ func (r *reading) findings(ctx context.Context, ids []string) ([]found, error) {
 func (r *reading) reject(ctx context.Context, data json.RawMessage, why error) error {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	r.partly = "a finding could not be read"
+	r.doubt("a finding could not be read")
 	r.p.result.Rejected++
 	r.bad++
 	return r.p.emit.Reject(ctx, pipeline.Reject{Origin: r.origin, Index: r.bad - 1, Reason: format.GuardDuty + ": " + format.Reason(why), Data: data})
+}
+
+// doubt has the read prove no absence.
+func (r *reading) doubt(why string) {
+	if r.partly == "" {
+		r.partly = why
+	}
 }
 
 // hand hands a page of findings over. A full read has then come to the time reached.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -340,6 +341,45 @@ func TestNotLeft(t *testing.T) {
 	}
 	if left := g.scopes(func(s pipeline.Scan) bool { return s.Left || s.Complete }); len(left) != 0 {
 		t.Errorf("Poll() scans = %q; want none left and none whole", left)
+	}
+}
+
+// TestOddAnswers gets answers that are none: the place is a gap, or at least not read whole.
+func TestOddAnswers(t *testing.T) {
+	body := func(text string) awstest.Fault {
+		return awstest.Fault{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: text}
+	}
+	for _, tt := range []struct {
+		name, operation string
+		fault           awstest.Fault
+		gap             bool
+	}{
+		{"a list without ids", "ListFindings", body("{}"), true},
+		{"no findings", "GetFindings", body("{}"), true},
+		{"not JSON", "GetFindings", body("{"), true},
+		{"a web page", "ListFindings", awstest.Page(), true},
+		{"fewer findings than were asked for", "GetFindings", body(`{"findings":[]}`), false},
+		{"a finding that cannot be read", "GetFindings", body(`{"findings":[{"id":"p"}]}`), false},
+		{"a slow-down that ends", "ListFindings", awstest.Fault{Status: 503, Code: "SlowDown", Times: 2}, false},
+		{"a throttling that ends", "GetFindings", awstest.Fault{Status: 429, Code: "ThrottlingException", Times: 2}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, guardduty.DefaultConfig(), 0)
+			s.duty.Enable(home, west)
+			s.put(pay, west, "p", 5, time.Hour)
+			s.server.Fault(awstest.Match{Service: "guardduty", Operation: tt.operation, Account: pay}, tt.fault)
+			g, res := s.poll("", true)
+			if got := slices.Contains(gaps(res), "2/eu-west-1"); got != tt.gap {
+				t.Errorf("Poll() gaps = %+v; want the place among them: %v", res.Gaps, tt.gap)
+			}
+			healed := tt.fault.Times > 0
+			if got := slices.Contains(g.whole(), "2/eu-west-1=1") || slices.Contains(g.whole(), "2/eu-west-1=0"); got != healed {
+				t.Errorf("Poll() read %q whole; want the place among them: %v", g.whole(), healed)
+			}
+			if !slices.Contains(g.whole(), "1/eu-west-1=0") {
+				t.Errorf("Poll() read %q whole; want the other account there", g.whole())
+			}
+		})
 	}
 }
 
