@@ -108,6 +108,18 @@ func TestOccurrenceBetweenFullReads(t *testing.T) {
 	}
 }
 
+// TestClockAhead has a clock that is three hours ahead of AWS's: what is updated after a poll is read by the next.
+func TestClockAhead(t *testing.T) {
+	s := newSite(t, guardduty.DefaultConfig(), 0)
+	s.enableAll()
+	s.now = time.Now().Add(3 * time.Hour)
+	_, res := s.poll("", true)
+	s.put(pay, west, "f", 5, 3*time.Hour)
+	if g, _ := s.poll(res.Watermark, false); !slices.Equal(g.ids(), []string{"2/eu-west-1/f"}) {
+		t.Errorf("Poll() handed over %q; want the finding that was updated since", g.ids())
+	}
+}
+
 func TestNarrowed(t *testing.T) {
 	s := newSite(t, guardduty.Config{Samples: false, Regions: []string{west}}, pipeline.Medium)
 	s.enableAll()

@@ -33,11 +33,11 @@ limits: {max_new_tickets_per_hour: 100000}
 
 func newDutySite(t *testing.T) (*site, *awstest.GuardDuty) {
 	t.Helper()
-	server := awsStandIn(t, awstest.Options{})
+	s := newSite(t, dutySite)
+	server := awsStandIn(t, awstest.Options{Now: func() time.Time { return time.Now().Add(s.skew) }})
 	duty := awstest.NewGuardDuty()
 	server.Handle("guardduty", duty.Handler())
 	duty.Enable(dutyAccount, dutyRegion)
-	s := newSite(t, dutySite)
 	s.put("in/.keep", nil)
 	return s, duty
 }
