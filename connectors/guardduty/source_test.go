@@ -170,6 +170,49 @@ func TestAdministratorWithoutMembersList(t *testing.T) {
 	}
 }
 
+// TestNewAdministrator puts an account above the others: what was read of them by themselves is read through it from then on.
+func TestNewAdministrator(t *testing.T) {
+	s := newSite(t, guardduty.DefaultConfig(), 0)
+	s.enableAll()
+	s.put(pay, west, "p", 5, time.Hour)
+	_, res := s.poll("", true)
+	s.duty.Administer(home, pay, west)
+	s.duty.Expire(pay, west, "p")
+	s.now = s.now.Add(time.Hour)
+	g, res := s.poll(res.Watermark, false)
+	if n := len(g.scopes(func(s pipeline.Scan) bool { return s.Left || s.Complete })); n != 0 {
+		t.Errorf("Poll() ended %d scopes; want none: each is still read", n)
+	}
+	s.now = s.now.Add(time.Hour)
+	// The list of members is asked for in vain: what was known of it holds.
+	s.server.Fault(awstest.Match{Service: "guardduty", Operation: "ListMembers"}, awstest.Page())
+	if g, _ = s.poll(res.Watermark, true); !slices.Contains(g.whole(), "2/eu-west-1=0") {
+		t.Errorf("Poll(full) read %q whole; want the member's region through its administrator", g.whole())
+	}
+	if n := s.server.Calls(awstest.Match{Service: "guardduty", Operation: "ListFindings", Account: pay, Region: west}); n != 1 {
+		t.Errorf("the member was listed %d times by itself; want once, before it was one", n)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, tt := range []struct {
+		regions []string
+		want    string
+	}{
+		{nil, ""},
+		{[]string{"all"}, ""},
+		{[]string{"eu-west-1", "us-east-1"}, ""},
+		{[]string{"EU-WEST-1"}, "regions[0]"},
+		{[]string{"eu-west-1", ""}, "regions[1]"},
+		{[]string{"eu-west-1", "all"}, "regions: write either"},
+	} {
+		err := guardduty.Config{Regions: tt.regions}.Validate()
+		if got := fmt.Sprint(err); (err == nil) != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("Validate(%q) = %v; want an error with %q", tt.regions, err, tt.want)
+		}
+	}
+}
+
 func TestExcludedMember(t *testing.T) {
 	s := newSite(t, guardduty.DefaultConfig(), 0, other)
 	s.duty.Administer(home, pay, west)
