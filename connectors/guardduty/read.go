@@ -87,7 +87,7 @@ func (p *poll) place(ctx context.Context, t awsx.Target) error {
 // end tells how the scopes of the place were read. The caller holds the lock.
 func (r *reading) end(ctx context.Context, pt *point) error {
 	if r.partly != "" {
-		return r.mark(ctx, r.partly)
+		return r.unproven(ctx, r.partly)
 	}
 	own, region := r.own(), r.region
 	accounts := map[string]int{own: 0}
@@ -108,11 +108,14 @@ func (r *reading) end(ctx context.Context, pt *point) error {
 	return nil
 }
 
-// mark ends the scopes that records were handed over of, without a claim about the others. Its marker
-// has no time, so it says nothing to people. The caller holds the lock.
-func (r *reading) mark(ctx context.Context, why string) error {
+// unproven ends the scopes that records were handed over of, without a claim about the others. Only the
+// marker of what should have been a full read has a time, so that people are told. The caller holds the lock.
+func (r *reading) unproven(ctx context.Context, why string) error {
 	for _, a := range slices.Sorted(maps.Keys(r.counts)) {
 		s := pipeline.Scan{ID: r.p.scanID(a, r.region), Scope: scope(a, r.region), Filter: r.p.s.filter(), Count: r.counts[a], Why: why}
+		if r.full {
+			s.Time = r.look
+		}
 		if err := r.p.emit.Scan(ctx, s); err != nil {
 			return err
 		}
@@ -125,7 +128,7 @@ func (r *reading) abandon(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return r.mark(ctx, "the read did not reach its end")
+	return r.unproven(ctx, "the read did not reach its end")
 }
 
 func (r *reading) own() string { return r.key[:len(r.key)-len(r.region)-1] }
@@ -136,9 +139,9 @@ type found struct {
 	data []byte
 }
 
-// pages reads what was updated at begin or later, the longest ago first. It asks anew from the last time it saw rather than follow page tokens: a finding that is updated meanwhile moves to the
-// end, and with the place it leaves a page by number would pass one over. Only among the newest, which may still
-// change, and among those of one time, does it follow tokens.
+// pages reads what was updated at begin or later, the longest ago first. It asks anew from the last time
+// it saw rather than follow page tokens: a finding that is updated meanwhile moves to the end, and pages that are counted
+// would then pass one over. Only among the newest, which may still change, and among those of one time, does it follow tokens.
 func (r *reading) pages(ctx context.Context, begin int64) error {
 	at, handed := begin, map[string]bool{}
 	var token *string
