@@ -5,6 +5,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/file"
 	"github.com/docket-hub/docket/connectors/jira"
+	"github.com/docket-hub/docket/connectors/sqs"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
 
@@ -13,6 +14,7 @@ func Set() (connectors.Set, error) {
 	return connectors.NewSet(
 		file.Factory(),
 		jira.Factory(),
+		sqs.Factory(),
 		webhook.Factory(),
 	)
 }

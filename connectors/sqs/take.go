@@ -1,0 +1,197 @@
+package sqs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/internal/awsx"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+const (
+	// settle bounds the calls that end the handling of messages when docket stops meanwhile.
+	settle = 10 * time.Second
+	// holdFull is how long a daemon holds messages while the stream is full. Giving them back counts as a failed receipt,
+	// after a few of which a queue moves a message to its dead-letter queue.
+	holdFull = 10 * time.Minute
+	// retryFull is the pause before it tries again; the emitter itself waited by then.
+	retryFull = time.Second
+)
+
+// take stores what messages hold, and deletes them after that. When they cannot be stored they are given back.
+func (t *taking) take(ctx context.Context, got []types.Message) error {
+	held := t.hold(ctx, got)
+	err := t.store(ctx, got)
+	held()
+	// What was begun is brought to its end, even when docket stops: undeleted messages would only come again.
+	end, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settle, errSettle)
+	defer cancel()
+	if err != nil {
+		t.hide(end, got, 0)
+		return err
+	}
+	for i := range got {
+		t.sent(&got[i])
+	}
+	return t.remove(end, got)
+}
+
+var errSettle = fmt.Errorf("the queue did not answer within %s", settle)
+
+// store hands the records of messages to the emitter, and what cannot be read as rejects.
+func (t *taking) store(ctx context.Context, got []types.Message) error {
+	var records []pipeline.Record
+	var rejects []pipeline.Reject
+	for i := range got {
+		r, bad := t.open(&got[i])
+		records, rejects = append(records, r...), append(rejects, bad...)
+	}
+	began := t.o.Now()
+	for {
+		err := t.hand(ctx, records, &rejects)
+		if !errors.Is(err, pipeline.ErrFull) || !t.watched.Load() || t.o.Now().Sub(began) > holdFull {
+			return err
+		}
+		select {
+		case <-time.After(retryFull):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// hand tries once. Rejects that were kept are not handed over again.
+func (t *taking) hand(ctx context.Context, records []pipeline.Record, rejects *[]pipeline.Reject) error {
+	for len(*rejects) > 0 {
+		if err := t.emit.Reject(ctx, (*rejects)[0]); err != nil {
+			return err
+		}
+		t.res.Rejected++
+		*rejects = (*rejects)[1:]
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	taken, err := t.emit.Records(ctx, slices.Clone(records))
+	if err != nil {
+		return err
+	}
+	t.res.Records += taken.Accepted
+	t.res.Rejected += len(taken.Rejected)
+	return nil
+}
+
+// open takes a message apart. A message that is no findings document is one reject; a bad record in
+// a good one is rejected by itself.
+func (t *taking) open(m *types.Message) ([]pipeline.Record, []pipeline.Reject) {
+	var records []pipeline.Record
+	var rejects []pipeline.Reject
+	body, id := aws.ToString(m.Body), aws.ToString(m.MessageId)
+	origin := "queue " + t.name + ", message " + id
+	doc, err := format.Split(strings.NewReader(body), format.Options{
+		Origin: origin, Unchecked: true,
+		Reject: func(r pipeline.Reject) error { rejects = append(rejects, r); return nil },
+	}, func(r pipeline.Record) error { records = append(records, r); return nil })
+	t.notes.add(doc.Notes...)
+	if err != nil {
+		rejects = append(rejects, pipeline.Reject{Origin: origin, ID: id, Reason: strings.TrimPrefix(err.Error(), "reading "+origin+": "),
+			Data: []byte(body[:min(len(body), pipeline.RejectBytes)])})
+	}
+	return records, rejects
+}
+
+// hold keeps messages hidden from others until the returned function is called.
+func (t *taking) hold(ctx context.Context, got []types.Message) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		every := time.NewTicker(t.o.Hidden / 3)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				t.hide(ctx, got, t.o.Hidden)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// hide sets for how long from now on messages are hidden from others; 0 gives them back. A failure costs
+// a second delivery and is only logged.
+func (t *taking) hide(ctx context.Context, got []types.Message, long time.Duration) {
+	for part := range slices.Chunk(got, batch) {
+		in := &awssqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(t.config.QueueURL)}
+		for i := range part {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: part[i].ReceiptHandle, VisibilityTimeout: int32(long / time.Second)})
+		}
+		out, err := t.api.ChangeMessageVisibilityBatch(ctx, in)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			t.o.Log.Warn("messages may be delivered twice, which changes nothing: their time in hand was not extended", "queue", t.name, "err", awsx.Class(err))
+		case len(out.Failed) > 0:
+			t.o.Log.Debug("the time in hand of messages was not extended", "queue", t.name, "count", len(out.Failed), "err", aws.ToString(out.Failed[0].Code))
+		}
+	}
+}
+
+// remove deletes messages, so many calls beside each other.
+func (t *taking) remove(ctx context.Context, got []types.Message) error {
+	var (
+		mu    sync.Mutex
+		errs  []error
+		all   sync.WaitGroup
+		turns = make(chan struct{}, width)
+	)
+	for part := range slices.Chunk(got, batch) {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			if err := t.removeBatch(ctx, part); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	all.Wait()
+	if len(errs) > 0 {
+		return fmt.Errorf("deleting from queue %s what is stored here: %w", t.name, errs[0])
+	}
+	return nil
+}
+
+func (t *taking) removeBatch(ctx context.Context, part []types.Message) error {
+	in := &awssqs.DeleteMessageBatchInput{QueueUrl: aws.String(t.config.QueueURL)}
+	for i := range part {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: part[i].ReceiptHandle})
+	}
+	out, err := t.api.DeleteMessageBatch(ctx, in)
+	if err != nil {
+		return awsx.Class(err)
+	}
+	if len(out.Failed) > 0 {
+		f := out.Failed[0]
+		return fmt.Errorf("%d of %d messages were refused: %s: %s", len(out.Failed), len(part), aws.ToString(f.Code), aws.ToString(f.Message))
+	}
+	return nil
+}
