@@ -74,7 +74,13 @@ type Factory struct {
 	Type   string
 	Source func(Env, Block) (Source, error)
 	Sink   func(Env, Block) (pipeline.Sink, error)
+	// WriteBack makes, from the block of a source with `write_back: true`, the sink that tells its product what
+	// became of the findings. Env.Name is the source's; the sink is called NAME/write-back.
+	WriteBack func(Env, Block) (pipeline.WriteBack, error)
 }
+
+// WriteBackSuffix ends the name of every write-back: the source's name and this. No configured sink can have such a name.
+const WriteBackSuffix = "/write-back"
 
 // Set is the factories by type.
 type Set map[string]Factory

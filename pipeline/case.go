@@ -126,6 +126,9 @@ type Ticket struct {
 	Assignees   []string        `json:"assignees,omitempty"`
 	CaseURL     string          `json:"case_url,omitempty"`
 	Settings    map[string]any  `json:"settings,omitempty"` // the team's settings for this sink (project, …)
+	// Marks is what a write-back tells the products of the case's findings, about MarksAtOnce at most. Such a
+	// ticket leaves out what a record should show.
+	Marks []Mark `json:"marks,omitempty"`
 }
 
 // GroupValue is one part of what a case is grouped by.

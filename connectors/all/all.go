@@ -6,6 +6,7 @@ import (
 	"github.com/docket-hub/docket/connectors/file"
 	"github.com/docket-hub/docket/connectors/jira"
 	"github.com/docket-hub/docket/connectors/sqs"
+	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
 
@@ -15,6 +16,7 @@ func Set() (connectors.Set, error) {
 		file.Factory(),
 		jira.Factory(),
 		sqs.Factory(),
+		trustedadvisor.Factory(),
 		webhook.Factory(),
 	)
 }

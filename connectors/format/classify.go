@@ -13,12 +13,13 @@ const (
 	// Record.Observed, since archiving moves no time of the finding's own, and never that it happened again.
 	// Only a source makes such records; nobody writes the name.
 	GuardDutyState = "guardduty-state"
-
 	AccessAnalyzer = "accessanalyzer" // the whole EventBridge event, since its detail does not name the analyzer
 	AWSConfig      = "awsconfig"      // the whole EventBridge event
 	AWSHealth      = "awshealth"      // the whole EventBridge event, since its detail may not name the account
 	Inspector2     = "inspector2"
 	Macie          = "macie"
+	// TrustedAdvisor is written by the source trustedadvisor.
+	TrustedAdvisor = "trustedadvisor"
 )
 
 // Further answers of classify.
@@ -45,14 +46,15 @@ const (
 	hasProduct
 	hasAccount
 	hasResource
+	hasAccountID
+	hasService
+	hasSchema
 	hasFindingARN
 	hasOwnAccount
-	hasAccountID
 	hasResourcesAffected
 	hasTopicARN
 	hasMessage
-	hasService
-	hasSchema
+	hasCheckID
 )
 
 func keyBit(name []byte) keySet {
@@ -83,22 +85,24 @@ func keyBit(name []byte) keySet {
 		return hasAccount
 	case "resource":
 		return hasResource
+	case "accountId", "AccountId":
+		return hasAccountID
+	case "service", "Service":
+		return hasService
+	case "schemaVersion", "SchemaVersion":
+		return hasSchema
 	case "findingArn":
 		return hasFindingARN
 	case "awsAccountId":
 		return hasOwnAccount
-	case "accountId", "AccountId":
-		return hasAccountID
 	case "resourcesAffected":
 		return hasResourcesAffected
 	case "TopicArn":
 		return hasTopicARN
 	case "Message":
 		return hasMessage
-	case "service", "Service":
-		return hasService
-	case "schemaVersion", "SchemaVersion":
-		return hasSchema
+	case "checkId":
+		return hasCheckID
 	}
 	return 0
 }
@@ -131,6 +135,8 @@ func classify(k keySet) string {
 		return OCSF
 	case all(hasAccountID | hasService):
 		return GuardDuty
+	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
+		return TrustedAdvisor
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}
@@ -161,8 +167,7 @@ func spanOf(name []byte) int {
 
 // complete reports whether the outer keys are all that a record of some format cannot lack.
 func complete(k keySet) bool {
-	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasAccountID | hasService | hasSchema,
-		hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasProduct | hasResource, hasProduct | hasAccount} {
+	for _, want := range []keySet{hasProductARN | hasAWSAccount | hasAsffID, hasClassUID | hasMetadata, hasDetailType | hasDetail, hasFindingARN | hasOwnAccount, hasAccountID | hasResourcesAffected, hasAccountID | hasService | hasSchema, hasProduct | hasResource, hasProduct | hasAccount, hasCheckID | hasMetadata} {
 		if k&want == want {
 			return true
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -54,18 +55,20 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return sarif.Decode
 	case Docket:
 		return docket.Decode
+	case GuardDuty, GuardDutyState:
+		return guardduty.Decode
 	case AccessAnalyzer:
 		return accessanalyzer.Decode
 	case AWSConfig:
 		return awsconfig.Decode
 	case AWSHealth:
 		return awshealth.Decode
-	case GuardDuty, GuardDutyState:
-		return guardduty.Decode
 	case Inspector2:
 		return inspector2.Decode
 	case Macie:
 		return macie.Decode
+	case TrustedAdvisor:
+		return trustedadvisor.Decode
 	}
 	return nil
 }

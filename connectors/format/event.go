@@ -16,9 +16,6 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// trustedAdvisor is the format of Trusted Advisor's events.
-const trustedAdvisor = "trustedadvisor"
-
 // envelope is the part of an EventBridge event that matters here (EventBridge
 // user guide, "Structure of events"; Security Hub user guide, "EventBridge event formats").
 type envelope struct {
@@ -96,7 +93,7 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	case "aws.health AWS Health Event":
 		format, whole, why = AWSHealth, true, awshealth.PassOver(e.Detail)
 	case "aws.trustedadvisor Trusted Advisor Check Item Refresh Notification":
-		format = trustedAdvisor
+		format = TrustedAdvisor
 	default:
 		return "", false, "it carries no findings"
 	}

@@ -11,7 +11,9 @@ const auto = "auto"
 
 // Names lists what a user may write as a format. What only EventBridge events carry
 // is found in them by itself.
-func Names() []string { return []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, Docket} }
+func Names() []string {
+	return []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, TrustedAdvisor, Docket}
+}
 
 // Known reports a format's name that no decoder has; "" and auto are fine.
 func Known(name string) error {

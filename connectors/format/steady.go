@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -47,6 +48,8 @@ func Steady(to []byte, rec *pipeline.Record) (text []byte, observed time.Time, o
 		s.moves = guardduty.Moves
 	case Inspector2:
 		s.moves = inspector2.Moves
+	case TrustedAdvisor:
+		s.moves = trustedadvisor.Moves
 	default:
 		return to, time.Time{}, false
 	}

@@ -59,6 +59,9 @@ func (a *App) adopt(ctx context.Context, q api.AdoptRequest, confirm func(*api.A
 	}
 	var raise []api.Takeover
 	for _, s := range sinks {
+		if s.Back != nil {
+			continue // it has no records to take over
+		}
 		m := &adopting{sink: s.Name, installation: g.Rules.Installation, now: a.now(), wanted: wanted[s.Name], known: known[s.Name]}
 		row, err := m.list(ctx, q.From, s, p)
 		if err != nil {

@@ -84,8 +84,8 @@ func lostIn(store *state.Store, cfg *config.Config) ([]string, error) {
 	}
 	defer snap.Close()
 	err = snap.EachCase(1, func(c *triage.Case) bool {
-		for sink, e := range c.Entries {
-			if e.IsOpen {
+		for _, sink := range c.TicketSinks() {
+			if e := c.Entries[sink]; e.IsOpen {
 				open[sink]++
 			} else {
 				open[sink] += 0

@@ -115,7 +115,7 @@ func (a *App) newDrill(r api.DrillRequest, p api.Progress) (*drill, error) {
 	var names, all []string
 	for i := range g.Sinks {
 		s := &g.Sinks[i]
-		if !g.Rules.Sinks[s.Name] {
+		if !g.Rules.Sinks[s.Name] || s.Back != nil {
 			continue
 		}
 		all = append(all, s.Name)

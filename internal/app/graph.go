@@ -63,6 +63,7 @@ type Sink struct {
 	Unsure      config.Unsure
 	Concurrency int
 	Rate        deliver.Rate
+	Back        pipeline.WriteBack // nil: a sink of tickets
 }
 
 // Outside is what a graph is built with besides its configuration.
@@ -157,10 +158,11 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		return []error{cfg.ErrorAt("aws", 0, 0, "%s", err)}
 	}
 	var errs []error
+	var backs []Sink
 	env := func(name string) connectors.Env {
 		return connectors.Env{Name: name, Log: o.Log.With("component", "connector", "connector", name), Dir: cfg.Dir, Stdin: o.Stdin, Now: o.Now, AWS: fleet}
 	}
-	for _, s := range cfg.Sources {
+	for i, s := range cfg.Sources {
 		f := o.Set[s.Type]
 		if f.Source == nil || s.Retired {
 			continue // an unknown type was named when the file was loaded
@@ -169,6 +171,12 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		if err != nil {
 			errs = append(errs, err)
 			continue
+		}
+		back, err := writeBack(cfg, i, f, env(s.Name))
+		if err != nil {
+			errs = append(errs, err)
+		} else if back != nil {
+			backs = append(backs, *back)
 		}
 		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
 	}
@@ -190,9 +198,41 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].poll", i), 0, 0, "a sink of type %s cannot tell what people change: take the key out", s.Type))
 		}
 		errs = append(errs, teamSettings(cfg, s.Name, made)...)
+		errs = append(errs, routeSettings(cfg, s, made)...)
 		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
+	g.Sinks = append(g.Sinks, backs...)
 	return errs
+}
+
+// writeBackCalls is how many calls a write-back makes at a time: products allow a few a second.
+const writeBackCalls = 2
+
+// writeBack makes the sink NAME/write-back of a source that asks for it; nil of one that does not.
+func writeBack(cfg *config.Config, i int, f connectors.Factory, env connectors.Env) (*Sink, error) {
+	s := &cfg.Sources[i]
+	switch {
+	case !s.WriteBack:
+		return nil, nil
+	case f.WriteBack == nil:
+		return nil, cfg.ErrorAt(fmt.Sprintf("sources[%d].write_back", i), 0, 0, "a source of type %s has nothing to write back to: take the key out", s.Type)
+	}
+	made, err := f.WriteBack(env, s.Block)
+	if err != nil {
+		return nil, err
+	}
+	return &Sink{
+		Name: s.Name + connectors.WriteBackSuffix, Type: s.Type, Formerly: writeBackNames(s.Formerly), Sink: made, Back: made,
+		Unsure: config.DefaultUnsure(), Concurrency: writeBackCalls,
+	}, nil
+}
+
+func writeBackNames(sources []string) []string {
+	out := make([]string, len(sources))
+	for i, name := range sources {
+		out[i] = name + connectors.WriteBackSuffix
+	}
+	return out
 }
 
 // teamSettings judges what teams set for a sink.
@@ -207,16 +247,23 @@ func teamSettings(cfg *config.Config, name string, sink pipeline.Sink) []error {
 		if !given {
 			continue
 		}
-		for _, err := range leaves(judge.CheckSettings(over)) {
-			if err == nil {
-				continue
-			}
-			path, text := fmt.Sprintf("teams[%d].sinks.%s", i, name), err.Error()
-			if key, rest, found := strings.Cut(text, ": "); found && !strings.Contains(key, " ") {
-				path, text = path+"."+key, rest
-			}
-			errs = append(errs, cfg.ErrorAt(path, 0, 0, "%s", text))
+		errs = append(errs, settingsErrors(cfg, fmt.Sprintf("teams[%d].sinks.%s", i, name), "", judge.CheckSettings(over))...)
+	}
+	return errs
+}
+
+// settingsErrors places what a sink says about settings that stand at path. within is the key of
+// the sink's block that path stands for, with a dot behind it.
+func settingsErrors(cfg *config.Config, path, within string, err error) (errs []error) {
+	for _, err := range leaves(err) {
+		if err == nil {
+			continue
 		}
+		at, text := path, err.Error()
+		if key, rest, found := strings.Cut(text, ": "); found && !strings.Contains(key, " ") {
+			at, text = path+"."+strings.TrimPrefix(key, within), rest
+		}
+		errs = append(errs, cfg.ErrorAt(at, 0, 0, "%s", text))
 	}
 	return errs
 }

@@ -61,7 +61,7 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	if err != nil {
 		return planned{}, err
 	}
-	out.Notes = notes
+	out.Notes = append(notes, out.Notes...)
 	for i := range out.Rejected {
 		out.Rejected[i].Data = nil
 	}

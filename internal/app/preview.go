@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/docket-hub/docket/internal/api"
@@ -22,7 +20,7 @@ func (r *reader) Preview(ctx context.Context, id, sink string, now time.Time) ([
 		if err != nil {
 			return err
 		}
-		names := slices.Sorted(maps.Keys(c.Entries))
+		names := c.TicketSinks()
 		if sink != "" {
 			names = []string{sink}
 		}

@@ -349,6 +349,10 @@ func tickets(installation string, c *triage.Case) []api.TicketRow {
 			t.State = string(e.St)
 		case e.GivenUp != "":
 			t.State = "given up"
+		case e.Back != nil && e.Wants():
+			t.State = "waiting"
+		case e.Back != nil:
+			t.State = "told"
 		case e.Ref.IsZero() && e.WantOpen:
 			t.State = "waiting"
 		case e.Ref.IsZero():

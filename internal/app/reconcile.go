@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/docket-hub/docket/internal/api"
@@ -177,6 +176,9 @@ func (a *App) compareAll(ctx context.Context, p api.Progress) (api.Reconciliatio
 	var failed []error
 	for i := range g.Sinks {
 		s := &g.Sinks[i]
+		if s.Back != nil {
+			continue // it makes no records
+		}
 		lister, can := s.Sink.(pipeline.Lister)
 		if !can {
 			out.Sinks = append(out.Sinks, api.ReconciledSink{Sink: s.Name, Skipped: "a sink of type " + s.Type + " cannot list its records"})
@@ -258,7 +260,7 @@ func (a *App) knownTickets(installation string) (map[string][]knownTicket, map[s
 	bySink, keys := map[string][]knownTicket{}, map[string]uint64{}
 	err = snap.EachCase(1, func(c *triage.Case) bool {
 		last := c.Gen
-		for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
+		for _, sink := range c.TicketSinks() {
 			e := c.Entries[sink]
 			last = max(last, e.Gen)
 			bySink[sink] = append(bySink[sink], knownTicket{c.Number, pipeline.TicketKey(installation, c.Key, e.Gen), *e})

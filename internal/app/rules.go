@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/expr"
 	"github.com/docket-hub/docket/pipeline/risk"
@@ -90,12 +91,16 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 			r.Renamed[old] = s.Name
 		}
 	}
+	g.writeBackRules(cfg, r, digests)
 	settings := map[string]map[string]map[string]any{}
 	for _, t := range cfg.Teams {
 		r.Teams = append(r.Teams, t.Name)
 		settings[t.Name] = t.Sinks
 	}
-	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	texts := routeTemplates(cfg.Route)
+	r.Settings = func(team, route, sink string) map[string]any {
+		return withTemplates(settings[team][sink], texts[route][sink])
+	}
 	routes := map[string]string{}
 	routeDigests(cfg.Route, "route", "", routes)
 	r.SinkConfig = func(team, route, sink string) string {
@@ -116,6 +121,26 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 	for _, s := range cfg.Sinks {
 		if len(s.Formerly) > 0 {
 			g.first[s.Name] = s.Formerly[0]
+		}
+	}
+}
+
+// writeBackRules adds the write-backs: sinks that take actions, but of no route.
+func (g *Graph) writeBackRules(cfg *config.Config, r *triage.Rules, digests map[string]string) {
+	for _, s := range cfg.Sources {
+		digests[s.Name+connectors.WriteBackSuffix] = s.Block.Digest()
+	}
+	for i := range g.Sinks {
+		s := &g.Sinks[i]
+		if s.Back == nil {
+			continue
+		}
+		if r.WriteBack == nil {
+			r.WriteBack = map[string]triage.WriteBack{}
+		}
+		r.Sinks[s.Name], r.WriteBack[s.Name] = true, triage.WriteBack{Mark: s.Back.Mark, Echo: s.Back.Echo}
+		for _, old := range s.Formerly {
+			r.Renamed[old] = s.Name
 		}
 	}
 }

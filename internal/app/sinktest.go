@@ -40,7 +40,7 @@ func (g *Graph) TestSinks(ctx context.Context, names []string, create bool, p ap
 		if !proves {
 			t.Checks = append(t.Checks, api.CheckRow{Name: "settings", State: api.CheckSkipped, Fact: "a sink of type " + s.Type + " can prove nothing without writing"})
 		}
-		if create {
+		if create && s.Back == nil {
 			g.tryTicket(ctx, s, &t, p)
 		}
 		out = append(out, t)

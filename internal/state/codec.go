@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	jsonv1 "github.com/go-json-experiment/json/v1"
@@ -175,6 +176,13 @@ func appendMember(b []byte, m *triage.Member) []byte {
 	for _, s := range m.Line.Products {
 		b = appendString(b, s)
 	}
+	if len(m.Told) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Told)))
+	for _, sink := range slices.Sorted(maps.Keys(m.Told)) {
+		b = appendString(appendString(b, sink), m.Told[sink])
+	}
 	return b
 }
 
@@ -194,6 +202,13 @@ func decodeMember(number, seq uint64, v []byte) (triage.Member, error) {
 	}
 	for i := range m.Line.Products {
 		m.Line.Products[i] = r.string()
+	}
+	if !r.bad && len(r.b) > 0 {
+		m.Told = map[string]string{}
+		for n := r.count(2); n > 0; n-- {
+			sink := r.string()
+			m.Told[sink] = r.string()
+		}
 	}
 	if err := r.end("member"); err != nil {
 		return triage.Member{}, fmt.Errorf("finding %d in %s: %w", seq, triage.CaseID(number), err)

@@ -151,12 +151,18 @@ func (p *Planner) Finish(limits triage.Limits) (Plan, error) {
 		if err := p.decide(triage.Input{Time: p.now, Issue: &triage.Issue{}}); err != nil {
 			return Plan{}, err
 		}
+		if err := p.tell(p.layer.Outbox()[before:]); err != nil {
+			return Plan{}, err
+		}
 	}
 	out := Plan{
 		Version: Version, Made: p.now, Config: p.rules.Config, State: p.rules.Installation,
 		Summary: p.sum, Rejected: p.layer.Rejects(),
 	}
 	for _, a := range p.layer.Outbox() {
+		if len(a.Ticket.Marks) > 0 {
+			continue
+		}
 		act, err := p.describe(&a)
 		if err != nil {
 			return Plan{}, err
@@ -171,6 +177,9 @@ func (p *Planner) Finish(limits triage.Limits) (Plan, error) {
 	})
 	hold(out.Actions, p.base, limits, p.now)
 	var err error
+	if out.Notes, err = p.writeBack(); err != nil {
+		return Plan{}, err
+	}
 	if out.Waiting, err = p.waiting(); err != nil {
 		return Plan{}, err
 	}
@@ -324,13 +333,14 @@ func WaitsFor(c *triage.Case) string {
 	if !c.Open {
 		return ""
 	}
-	for _, e := range c.Entries {
-		if e.N > 0 || !e.Ref.IsZero() {
+	sinks := c.TicketSinks()
+	for _, sink := range sinks {
+		if e := c.Entries[sink]; e.N > 0 || !e.Ref.IsZero() {
 			return ""
 		}
 	}
 	switch {
-	case len(c.Entries) == 0:
+	case len(sinks) == 0:
 		return "no sinks"
 	case c.Held != "":
 		return c.Held

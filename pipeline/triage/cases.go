@@ -13,7 +13,10 @@ const some = 5
 
 // join makes a finding an open member of an open (or reopening) case.
 func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verdict, back bool) error {
-	_, known, err := d.l.Member(c.Number, h.Seq)
+	before, known, err := d.l.Member(c.Number, h.Seq)
+	if err == nil && !known {
+		before.Told, err = d.toldBefore(h)
+	}
 	if err != nil {
 		return err
 	}
@@ -22,7 +25,7 @@ func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verd
 	}
 	h.Case, h.Member = c.Number, Open
 	d.place(h, rec)
-	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open)}
+	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open), Told: before.Told}
 	if err := d.counts(c, m, v.Explanation); err != nil {
 		return err
 	}
@@ -364,7 +367,8 @@ func (d *decider) flapping(c *Case) bool {
 // open, and reports whether that changed.
 func (d *decider) tickets(c *Case) bool {
 	changed, any := false, false
-	for sink, e := range c.Entries {
+	for _, sink := range c.TicketSinks() {
+		e := c.Entries[sink]
 		want := c.Open && d.sinkIs(sink)
 		if want && e.N == 0 && e.Ref.IsZero() {
 			want = c.Manual || c.Digest || c.WaitTill.IsZero() && !c.Settings.TicketsFrom.Above(c.Priority)
@@ -399,7 +403,8 @@ func (d *decider) changed(c *Case) {
 func (d *decider) revised(c *Case) {
 	c.Rev++
 	d.tickets(c)
-	for _, e := range c.Entries {
+	for _, sink := range c.TicketSinks() {
+		e := c.Entries[sink]
 		e.Wanted = c.Rev
 		if e.N == 0 && e.Ref.IsZero() && !e.WantOpen {
 			e.Delivered = e.Wanted // nothing to do: there is no record, and none is wanted
@@ -429,7 +434,7 @@ func (d *decider) say(c *Case, text string) {
 // first text carries all by itself and needs no comment.
 func (d *decider) eachTicket(c *Case, fn func(*Entry)) {
 	for _, e := range c.Entries {
-		if e.N > 0 || !e.Ref.IsZero() {
+		if e.Back == nil && (e.N > 0 || !e.Ref.IsZero()) {
 			fn(e)
 		}
 	}

@@ -119,7 +119,7 @@ func (l *Layer) Apply(c Changeset) {
 		l.cases[x.Number], l.caseDirty[x.Number] = x, true
 	}
 	for _, m := range c.Members {
-		l.putMember(m)
+		l.keepMember(m)
 	}
 	for _, n := range c.PurgedCases {
 		l.purgedCases[n] = true
@@ -190,9 +190,21 @@ func (l *Layer) putHot(h *Hot) {
 
 func (l *Layer) putRecord(r *Record) { l.records[r.Seq], l.recordDirty[r.Seq] = r, true }
 
-func (l *Layer) putCase(c *Case) { l.cases[c.Number], l.caseDirty[c.Number] = c, true }
+func (l *Layer) putCase(c *Case) {
+	l.keepCase(c)
+	l.touchedCases[c.Number] = true
+}
+
+// keepCase is putCase of what no write-back has to follow.
+func (l *Layer) keepCase(c *Case) { l.cases[c.Number], l.caseDirty[c.Number] = c, true }
 
 func (l *Layer) putMember(m Member) {
+	l.keepMember(m)
+	l.touchedMembers[memberKey{m.Case, m.Seq}] = true
+}
+
+// keepMember is putMember of what no write-back has to follow.
+func (l *Layer) keepMember(m Member) {
 	if l.members[m.Case] == nil {
 		l.members[m.Case] = map[uint64]Member{}
 	}

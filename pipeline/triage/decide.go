@@ -51,11 +51,12 @@ type Rules struct {
 	AckFor        time.Duration // how long an ack without an end lasts
 	AckMax        time.Duration
 	// Sinks names the sinks that may take actions; Renamed maps a former name to the present one.
-	Sinks    map[string]bool
-	Renamed  map[string]string
-	CaseURL  func(id string) string
-	Settings func(team, sink string) map[string]any // a team's settings for a sink
-	Reissue  time.Duration                          // R: an action in flight longer than this is looked at again
+	Sinks     map[string]bool
+	Renamed   map[string]string
+	CaseURL   func(id string) string
+	Settings  func(team, route, sink string) map[string]any // what a team and a route set for a sink
+	Reissue   time.Duration                                 // R: an action in flight longer than this is looked at again
+	WriteBack map[string]WriteBack                          // by sink; nil: nothing is told to any product
 	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
 	// tried once more when it changes. Nil: only on command.
 	SinkConfig func(team, route, sink string) string
@@ -152,7 +153,7 @@ func (s *Summary) Add(o Summary) {
 // position are dropped. With an error nothing is decided; deciding one input at
 // a time finds the one at fault.
 func Decide(r *Rules, view View, inputs []Input) (Changeset, Summary, error) {
-	d := &decider{r: r, l: NewLayer(view), counted: map[uint64]bool{}}
+	d := &decider{r: r, l: NewLayer(view), counted: map[uint64]bool{}, carried: map[uint64]map[string]string{}}
 	d.l.meta = view.Meta()
 	for i := range inputs {
 		in := &inputs[i]
@@ -161,6 +162,9 @@ func Decide(r *Rules, view View, inputs []Input) (Changeset, Summary, error) {
 		}
 		d.now = in.Time
 		if err := d.one(in); err != nil {
+			return Changeset{}, Summary{}, err
+		}
+		if err := d.followUp(); err != nil {
 			return Changeset{}, Summary{}, err
 		}
 		d.l.meta.Findings = max(d.l.meta.Findings, in.Findings)
@@ -175,10 +179,11 @@ type decider struct {
 	now time.Time
 	sum Summary
 
-	counted    map[uint64]bool // cases that Summary counts already, as opened or updated
-	from       string          // the sink in which a person did what is being applied; "" elsewhere
-	approved   bool            // the envelope in hand was approved by a person
-	exceptions []Suppression   // the active ones, loaded once a batch
+	counted    map[uint64]bool              // cases that Summary counts already, as opened or updated
+	carried    map[uint64]map[string]string // what the products of findings on their way to another case were told
+	from       string                       // the sink in which a person did what is being applied; "" elsewhere
+	approved   bool                         // the envelope in hand was approved by a person
+	exceptions []Suppression                // the active ones, loaded once a batch
 	loaded     bool
 }
 

@@ -71,6 +71,15 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 			d.see(e.Scan, it.Scope, h.Seq, it.Key)
 		}
 	}
+	own, err := d.echo(h, &rep)
+	if err != nil {
+		return err
+	}
+	if own {
+		said := *it
+		said.Status, rep.Status, rep.StatusReason = pipeline.StatusOpen, pipeline.StatusOpen, "archived by docket while the exception lasts"
+		it = &said
+	}
 	return d.change(h, it, rep, fresh)
 }
 
@@ -143,6 +152,11 @@ func (d *decider) change(h *Hot, it *pipeline.Item, rep pipeline.Report, fresh b
 	}
 	d.putReport(rec, rep)
 	hr := HotReport{Key: it.Key, IDHash: it.IDHash, Hash: it.Hash, Observed: it.Observed, Status: it.Status, Severity: it.Severity}
+	if old := h.Find(it.Key); old == nil || old.Status != it.Status {
+		if err := d.retell(h, &rep); err != nil {
+			return err
+		}
+	}
 	d.setHot(h, hr, it.Scope)
 	rec.LastChange, rec.Unwatched = d.now, false
 	d.observed(h, rec)

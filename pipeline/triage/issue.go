@@ -129,6 +129,9 @@ func (d *decider) countTicket(team string) {
 
 // issueCase issues what the case's sinks need, or holds its first ticket back.
 func (d *decider) issueCase(c *Case, teams map[string]bool) error {
+	if err := d.issueBacks(c); err != nil {
+		return err
+	}
 	if d.firstTicket(c) {
 		if why := d.noRoom(c); why != "" {
 			if c.Held != why {
@@ -152,7 +155,7 @@ func (d *decider) issueCase(c *Case, teams map[string]bool) error {
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]
 		switch {
-		case !e.Wants():
+		case e.Back != nil || !e.Wants():
 			continue
 		case !d.sinkIs(sink):
 			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
@@ -178,7 +181,8 @@ func HeldWord(why string) string {
 
 func (d *decider) firstTicket(c *Case) bool {
 	wants := false
-	for _, e := range c.Entries {
+	for _, sink := range c.TicketSinks() {
+		e := c.Entries[sink]
 		if e.N > 0 || !e.Ref.IsZero() {
 			return false
 		}
@@ -287,7 +291,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 		t.CaseURL = d.r.CaseURL(c.ID())
 	}
 	if d.r.Settings != nil {
-		t.Settings = d.r.Settings(c.Team, sink)
+		t.Settings = d.r.Settings(c.Team, c.Route, sink)
 	}
 	if c.Previous != 0 {
 		if prev, err := d.l.caseOf(c.Previous); err == nil && prev != nil && prev.Entries[sink] != nil {

@@ -39,6 +39,10 @@ type Layer struct {
 	approvals    map[string]string
 	done         map[string]bool
 
+	// What one input touched, for the write-backs; followUp empties them.
+	touchedCases   map[uint64]bool
+	touchedMembers map[memberKey]bool
+
 	outbox  []pipeline.Action
 	audit   []Audit
 	rejects []pipeline.Reject
@@ -63,6 +67,7 @@ func NewLayer(base View) *Layer {
 		scopes: map[string]Scope{}, scopeReports: map[ScopeReport]bool{}, teams: map[string]TeamState{},
 		suppressions: map[string]*Suppression{}, holds: map[HoldChange]bool{},
 		approvals: map[string]string{}, done: map[string]bool{},
+		touchedCases: map[uint64]bool{}, touchedMembers: map[memberKey]bool{},
 	}
 }
 
@@ -187,6 +192,7 @@ func (c *Case) Clone() *Case {
 	d.Entries = make(map[string]*Entry, len(c.Entries))
 	for k, e := range c.Entries {
 		x := *e
+		x.Back = e.Back.clone()
 		x.Comments = slices.Clone(e.Comments)
 		x.Sent = slices.Clone(e.Sent)
 		x.Theirs = maps.Clone(e.Theirs)

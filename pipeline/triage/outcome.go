@@ -29,6 +29,8 @@ func (d *decider) outcome(o *pipeline.Outcome) error {
 		// It is about another group: state was put back to an older copy, and numbers its cases anew.
 		d.auditCase(c, "ignored", "", "%s reported on a ticket of another case that was called %s; nothing of it was taken over", sink, c.ID())
 		return nil
+	case e.Back != nil:
+		return d.backOutcome(c, sink, e, o)
 	case o.Result == pipeline.OutcomeAdopted:
 		d.adopted(c, sink, e, o)
 		return nil
@@ -238,6 +240,13 @@ func (d *decider) reissue(list []Reissue) error {
 		}
 		e := c.Entries[x.Sink]
 		if e == nil || e.St != Inflight || e.N != x.N {
+			continue
+		}
+		if e.Back != nil {
+			// What it said is known no more, and need not be: the next action says what is to be said now.
+			e.Back.again()
+			e.St = Idle
+			d.l.putCase(c)
 			continue
 		}
 		e.K++

@@ -194,7 +194,7 @@ func (d *decider) ticketByHand(c *Case, in *pipeline.Interaction) error {
 	switch {
 	case !c.Open:
 		return refused("the case is closed")
-	case len(c.Entries) == 0:
+	case len(c.TicketSinks()) == 0:
 		return refused("its route " + c.Route + " has no sinks")
 	case c.Manual:
 		return refused("a ticket was asked for already")
@@ -237,8 +237,7 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 			return err
 		}
 		c.Count[m.Priority]--
-		m.Status, m.Line.Status = Left, Left.String()
-		d.l.putMember(m)
+		d.left(m)
 		if to.Total == 0 {
 			to.Previous = c.Number // it was made for them: its ticket links this one
 		}

@@ -25,10 +25,20 @@ func (d *decider) refit(c *Case) {
 	}
 	slices.Sort(c.Sinks)
 	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
+		if to, renamed := d.r.Renamed[sink]; renamed && c.Entries[sink].Back != nil && c.Entries[to] == nil {
+			c.Entries[to] = c.Entries[sink]
+			delete(c.Entries, sink)
+			d.l.putCase(c)
+		}
+	}
+	for _, sink := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[sink]
 		switch {
 		case d.sinkIs(sink):
 			d.takeUp(c, sink, e)
+		case e.Back != nil && e.St != Inflight:
+			e.Back.none()
+			d.l.keepCase(c)
 		case e.St == Inflight || e.rests() && e.GivenUp == "" && (e.Wants() || e.WantOpen):
 			e.Awaited = e.St == Inflight
 			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now

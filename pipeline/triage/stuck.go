@@ -22,6 +22,9 @@ func (e *Entry) Stuck() (st Standing, given bool) {
 
 // free makes an entry one that may hold an action.
 func (e *Entry) free() {
+	if e.Back != nil {
+		e.Back.again()
+	}
 	e.St, e.Reason, e.Since, e.Under, e.GivenUp, e.Awaited = Idle, "", time.Time{}, "", "", false
 }
 
@@ -43,10 +46,10 @@ func (d *decider) retry(c *Case, in *pipeline.Interaction) error {
 	for _, sink := range d.stuck(c, in, Dead, Gone, Parked) {
 		e := c.Entries[sink]
 		st, given := e.Stuck()
-		if st == Parked && !given {
+		if st == Parked && !given && e.Back == nil {
 			continue
 		}
-		if st == Parked {
+		if st == Parked && e.Back == nil {
 			e.St, e.GivenUp, e.Since = Parked, "", d.now
 			d.auditCase(c, "parked", in.By, "%s: say what became of it: resolve --ticket KEY, or --none", sink)
 		} else {
@@ -114,6 +117,8 @@ func (d *decider) unpark(c *Case, in *pipeline.Interaction) error {
 	e.free()
 	word := "the record does not exist"
 	switch {
+	case e.Back != nil:
+		word = "it is told again"
 	case !in.Ref.IsZero():
 		if e.Ref.ID != in.Ref.ID {
 			e.forgetRecord()

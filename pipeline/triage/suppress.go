@@ -125,11 +125,15 @@ func (d *decider) countAgain(c *Case, h *Hot, rec *Record, f *pipeline.Finding, 
 	if !c.Open && as == Open {
 		d.reopen(c, why, false)
 	}
+	before, _, err := d.l.Member(c.Number, h.Seq)
+	if err != nil {
+		return err
+	}
 	v := d.r.Judge(f)
 	rec.Explanation = v.Explanation
 	h.Member = as
 	d.place(h, rec)
-	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open)}
+	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open), Told: before.Told}
 	if err := d.counts(c, m, v.Explanation); err != nil {
 		return err
 	}
@@ -143,8 +147,7 @@ func (d *decider) countAgain(c *Case, h *Hot, rec *Record, f *pipeline.Finding, 
 // elsewhere takes a finding that counts again out of its closed case: it finds
 // its place as one that is back.
 func (d *decider) elsewhere(c *Case, h *Hot, rec *Record, f *pipeline.Finding, m Member, why string) error {
-	m.Status, m.Line.Status = Left, Left.String()
-	d.l.putMember(m)
+	d.left(m)
 	h.Case, h.Member = 0, NotMember
 	d.place(h, rec)
 	if f.Status == pipeline.StatusOpen {
@@ -192,8 +195,7 @@ func (d *decider) fold(c, to *Case, seqs []uint64, why string) error {
 		}
 		f := rec.Finding()
 		c.Count[m.Priority]--
-		m.Status, m.Line.Status = Left, Left.String()
-		d.l.putMember(m)
+		d.left(m)
 		if err := d.join(to, h, rec, &f, d.r.Judge(&f), true); err != nil {
 			return err
 		}
@@ -326,6 +328,9 @@ func (d *decider) sweep(n int) error {
 		f := rec.Finding()
 		if f.Status == pipeline.StatusResolved {
 			continue
+		}
+		if h.Case != 0 {
+			d.l.touchedMembers[memberKey{h.Case, seq}] = true // it, or its exception, may be told of in other words, or for the first time
 		}
 		if err := d.settle(h, rec, &f, false); err != nil {
 			return err

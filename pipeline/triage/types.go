@@ -94,6 +94,8 @@ type Member struct {
 	Status   Status                 `json:"s"`
 	Priority pipeline.Priority      `json:"p,omitempty"`
 	Line     pipeline.TicketFinding `json:"l"`
+	// Told is what its products were told last, by write-back sink. Rows share it: it is replaced, never changed.
+	Told map[string]string `json:"told,omitempty"`
 }
 
 // Standing of an entry (protocol, section 2).
@@ -144,6 +146,7 @@ type Entry struct {
 	Pending    Pending            `json:"pending,omitzero"`      // what people should read about the next revision
 	Comments   []pipeline.Comment `json:"comments,omitempty"`    // written out, not yet delivered
 	InComments int                `json:"in_comments,omitempty"` // how many of them the action in flight carries
+	Back       *Back              `json:"back,omitempty"`        // of a write-back: it has no record, and nothing above that is about one
 }
 
 // Pending gathers what happened since the last delivered revision, so that a
@@ -311,7 +314,7 @@ func (c *Case) DueAt() time.Time {
 // and nothing in flight. Cases that wait for room (Held) are not ready.
 func (c *Case) Ready() bool {
 	for _, e := range c.Entries {
-		if e.Wants() && (c.Held == "" || !e.Ref.IsZero() || e.N > 0) {
+		if e.Wants() && (e.Back != nil || c.Held == "" || !e.Ref.IsZero() || e.N > 0) {
 			return true
 		}
 	}
@@ -322,6 +325,9 @@ func (c *Case) Ready() bool {
 func (e *Entry) Wants() bool {
 	if e.St != Idle && e.St != "" || e.GivenUp != "" {
 		return false
+	}
+	if e.Back != nil {
+		return e.Back.All || len(e.Back.Todo) > 0
 	}
 	if !e.Twin.IsZero() || e.Again {
 		return true

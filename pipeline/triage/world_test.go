@@ -113,6 +113,8 @@ type config struct {
 	renamed  map[string]string
 	sinkHash string
 	team     string
+	back     string // the product that the write-back "hub/write-back" tells; none when empty
+	echoes   bool   // what the product says may be that write-back's own doing
 }
 
 func standard() config {
@@ -139,6 +141,13 @@ func (k config) rules() *Rules {
 	}
 	for _, s := range k.sinks {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
+	}
+	if k.back != "" {
+		r.Sinks[backSink] = k.active == nil || slices.Contains(k.active, backSink)
+		r.WriteBack = map[string]WriteBack{backSink: {
+			Mark: func(r *pipeline.Report) (pipeline.Mark, bool) { return pipeline.Mark{ID: r.ID}, r.Product == k.back },
+			Echo: func(r *pipeline.Report) bool { return k.echoes && r.Product == k.back },
+		}}
 	}
 	if k.sinkHash != "" {
 		r.SinkConfig = func(string, string, string) string { return k.sinkHash }
@@ -168,6 +177,7 @@ type world struct {
 	tickets  map[string]*ticketRow // by ticket key and sink
 	failures map[string]pipeline.OutcomeResult
 	comments []string            // written since the last look
+	marks    []pipeline.Mark     // what the write-back told
 	heard    map[string][]string // the same by sink
 	last     Changeset
 	sum      Summary
@@ -238,6 +248,10 @@ func (w *world) write(a pipeline.Action) (string, pipeline.Outcome) {
 	if how, fails := w.failures[a.Sink]; fails {
 		o.Result, o.Reason, o.Sent = how, "told to", written(&a.Ticket)
 		return string(how) + " " + a.Case, o
+	}
+	if a.Sink == backSink {
+		w.marks = append(w.marks, a.Ticket.Marks...)
+		return "mark " + a.Case, o
 	}
 	id := a.Sink + "/" + a.Ticket.Key
 	row := w.tickets[id]

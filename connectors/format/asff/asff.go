@@ -44,6 +44,7 @@ type finding struct {
 	Workflow struct {
 		Status string `json:"Status"`
 	} `json:"Workflow"`
+	Own         own `json:"UserDefinedFields"`
 	Remediation struct {
 		Recommendation struct {
 			Text string `json:"Text"`
@@ -83,7 +84,27 @@ type fields struct {
 }
 
 // UnmarshalJSONFrom reads an object; a value that is no text is skipped.
-func (f *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (f *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error { return texts(d, f.member) }
+
+// OwnWorkflow is the user-defined field that docket's write-back puts beside Workflow.Status: the status that docket
+// set last. Where both are the same, the status is docket's and nobody's opinion.
+const OwnWorkflow = "docket/workflow"
+
+// own is what docket's write-back left in a finding.
+type own struct{ workflow string }
+
+// UnmarshalJSONFrom reads an object; a value that is no text is skipped.
+func (o *own) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return texts(d, func(name []byte) *string {
+		if string(name) == OwnWorkflow {
+			return &o.workflow
+		}
+		return nil
+	})
+}
+
+// texts reads the members of an object that member wants; any other value is skipped.
+func texts(d *jsontext.Decoder, member func(name []byte) *string) error {
 	if d.PeekKind() != '{' {
 		return d.SkipValue()
 	}
@@ -95,7 +116,7 @@ func (f *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		into := f.member(name[1 : len(name)-1])
+		into := member(name[1 : len(name)-1])
 		if into == nil || d.PeekKind() != '"' {
 			if err := d.SkipValue(); err != nil {
 				return err
@@ -238,6 +259,9 @@ func (f *finding) status() (pipeline.Status, string) {
 	)
 	if flow == "" && word(f.WorkflowState) == "RESOLVED" {
 		flow = "RESOLVED" // the member's old name; its other words say nothing here
+	}
+	if flow == word(f.Own.workflow) {
+		flow = "" // docket's own
 	}
 	switch {
 	case comp == "PASSED":

@@ -33,6 +33,7 @@ type event struct {
 	StatusID     int          `json:"status_id"`
 	StatusCode   string       `json:"status_code"`
 	StatusDetail string       `json:"status_detail"`
+	Comment      comment      `json:"comment"`
 	ActivityID   int          `json:"activity_id"`
 	Message      string       `json:"message"`
 	Info         info         `json:"finding_info"`
@@ -377,6 +378,9 @@ func (e *event) status() (pipeline.Status, string) {
 	state := strings.ToUpper(e.Status)
 	if state == "" {
 		state = [...]string{"", "NEW", "IN PROGRESS", "SUPPRESSED", "RESOLVED", "ARCHIVED", "DELETED"}[within(e.StatusID, 6)]
+	}
+	if own := OwnStatus(string(e.Comment)); own != "" && own == state && e.securityHub() {
+		state = "" // docket's own
 	}
 	switch {
 	case code == "PASS" || code == "PASSED":
