@@ -22,7 +22,8 @@ type envelope struct {
 	ID         string         `json:"id"`
 	DetailType string         `json:"detail-type"`
 	Source     string         `json:"source"`
-	Time       instant.Time   `json:"time"`
+	Account    string         `json:"account"`
+	Stamp      string         `json:"time"`
 	Detail     jsontext.Value `json:"detail"`
 }
 
@@ -53,14 +54,28 @@ func (p *splitter) event(v *value) error {
 	}
 	format, whole, why := e.native()
 	if why != "" {
-		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): %s", e.DetailType, e.Source, e.ID, why))
-		return nil
+		return p.skip(&e, why)
 	}
-	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: e.Time.Time}
-	if rec.Data = e.Detail; whole {
+	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: instant.Parse(e.Stamp), Data: e.Detail}
+	switch {
+	case whole:
 		rec.Data = p.s.give(v)
+	case format == TrustedAdvisor:
+		var err error
+		if rec.Data, why, err = e.advisor(); err != nil {
+			return p.reject(v, "EventBridge event: "+Reason(err))
+		}
+		if why != "" {
+			return p.skip(&e, why)
+		}
 	}
 	return p.hand(rec)
+}
+
+// skip passes an event over.
+func (p *splitter) skip(e *envelope, why string) error {
+	p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): %s", e.DetailType, e.Source, e.ID, why))
+	return nil
 }
 
 // within reads on in another text and comes back to this one.
@@ -99,9 +114,6 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	}
 	if why == "" {
 		why = e.undetailed()
-	}
-	if why == "" && decoder(format) == nil {
-		why = "this docket does not read it"
 	}
 	return format, whole, why
 }
