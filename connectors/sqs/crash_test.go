@@ -1,4 +1,191 @@
 package sqs_test
 
-// child runs what a test asks of its own child process, and says whether it did.
-func child() bool { return false }
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
+	"github.com/docket-hub/docket/connectors/all"
+	"github.com/docket-hub/docket/connectors/sqs"
+	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/app"
+	"github.com/docket-hub/docket/pipeline"
+)
+
+// The environment of a child process: the folder of its site, and where it stands still until it is killed.
+const (
+	childFolder = "DOCKET_TEST_SQS_FOLDER"
+	childStops  = "DOCKET_TEST_SQS_STOPS"
+)
+
+// keeping has a source polled with an emitter that stores what it is given.
+type keeping struct {
+	*sqs.Source
+	stops string
+}
+
+func (k keeping) Poll(ctx context.Context, req pipeline.Request, emit pipeline.Emitter) (pipeline.Result, error) {
+	return k.Source.Poll(ctx, req, keeper{emit, k.stops})
+}
+
+type keeper struct {
+	pipeline.Emitter
+	stops string
+}
+
+func (keeper) Keeps() bool { return true }
+
+func (k keeper) Records(ctx context.Context, r []pipeline.Record) (pipeline.Taken, error) {
+	if k.stops == "received" {
+		standStill()
+	}
+	taken, err := k.Emitter.Records(ctx, r)
+	if k.stops == "stored" && err == nil {
+		standStill()
+	}
+	return taken, err
+}
+
+func standStill() {
+	fmt.Println("here")
+	select {}
+}
+
+// keepers is every type of the program, with sources of queues that are polled to keep.
+func keepers(stops string) (connectors.Set, error) {
+	set, err := all.Set()
+	if err != nil {
+		return nil, err
+	}
+	set[sqs.Type] = connectors.Factory{Type: sqs.Type, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
+		s, err := sqs.Factory().Source(env, block)
+		if err == nil {
+			s.Source = keeping{s.Source.(*sqs.Source), stops}
+		}
+		return s, err
+	}}
+	return set, nil
+}
+
+// newSite is a folder with a configuration that reads the queue and writes one ticket per finding.
+func newSite(t *testing.T, w *world) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := fmt.Sprintf(`installation: test
+data_dir: ./data
+sources: [{name: events, type: sqs, queue_url: %q, role_arn: %q}]
+teams: [{name: security}]
+route: {team: security, sinks: [disk], group_by: [account, region, resource, control]}
+sinks: [{name: disk, type: file, path: ./tickets}]
+limits: {max_new_tickets_per_hour: 100000}
+`, w.url, role)
+	if err := os.WriteFile(filepath.Join(dir, "docket.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func load(dir string) (*config.Config, error) {
+	return app.Load(filepath.Join(dir, "docket.yaml"), os.LookupEnv)
+}
+
+// runOnce is `docket run --once`.
+func runOnce(dir, stops string) (api.Summary, error) {
+	cfg, err := load(dir)
+	if err != nil {
+		return api.Summary{}, err
+	}
+	set, err := keepers(stops)
+	if err != nil {
+		return api.Summary{}, err
+	}
+	return app.RunOnce(context.Background(), cfg, app.RunOptions{Set: set}, time.Minute, func(string, int, int) {})
+}
+
+// child runs docket in this process when a test asks for it, and says whether it did.
+func child() bool {
+	dir := os.Getenv(childFolder)
+	if dir == "" {
+		return false
+	}
+	_, err := runOnce(dir, os.Getenv(childStops))
+	fmt.Println("ended:", err)
+	return true
+}
+
+func tickets(t *testing.T, dir string) int {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "tickets", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// TestKilled kills docket when it has received messages and not stored them, and when it has stored them and not
+// deleted them. They come again; nothing is lost, and no finding gets a second ticket.
+func TestKilled(t *testing.T) {
+	for _, stops := range []string{"received", "stored"} {
+		t.Run(stops, func(t *testing.T) {
+			const count = 23
+			w := newWorld(t)
+			w.queue.Send(w.url, events(count)...)
+			dir := newSite(t, w)
+			cmd := exec.Command(os.Args[0], "-test.run=^$")
+			cmd.Env = append(os.Environ(), childFolder+"="+dir, childStops+"="+stops)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if killed := cmd.Process.Kill(); killed != nil {
+				t.Error(killed)
+			}
+			_ = cmd.Wait() // it says that it was killed
+			if err != nil || line != "here\n" {
+				t.Fatalf("the child said %q, %v; want that it stands still", line, err)
+			}
+			if _, inFlight := w.queue.Depth(w.url); inFlight == 0 || w.queue.Deleted() != 0 {
+				t.Fatalf("%d messages are in flight and %d deleted; want some and none", inFlight, w.queue.Deleted())
+			}
+			w.queue.Expire(w.url)
+			if sum, err := runOnce(dir, ""); err != nil || tickets(t, dir) != count {
+				t.Errorf("RunOnce() behind the kill = %+v, %v with %d tickets; want %d", sum, err, tickets(t, dir), count)
+			}
+			w.depth(t, 0, 0)
+			w.queue.Send(w.url, events(count)...) // as SQS may deliver a message twice
+			if sum, err := runOnce(dir, ""); err != nil || sum.New != 0 || sum.TicketsCreated != 0 || tickets(t, dir) != count {
+				t.Errorf("RunOnce() of the same messages = %+v, %v with %d tickets; want nothing new", sum, err, tickets(t, dir))
+			}
+			w.depth(t, 0, 0)
+		})
+	}
+}
+
+// TestPlan shows what arrived so far and leaves the queue alone.
+func TestPlan(t *testing.T) {
+	w := newWorld(t)
+	w.queue.Send(w.url, events(3)...)
+	cfg, err := load(newSite(t, w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := app.Offline(cfg, app.RunOptions{}).Plan(t.Context(), func(string, int, int) {})
+	if err != nil || len(p.Actions) != 0 || len(p.Notes) != 1 {
+		t.Errorf("Plan() = %d actions, notes %q, %v; want no action and a note", len(p.Actions), p.Notes, err)
+	}
+	if n := w.server.Calls(awsCall); n != 0 {
+		t.Errorf("the queue was called %d times; want never", n)
+	}
+	w.depth(t, 3, 0)
+}

@@ -407,6 +407,9 @@ func TestWatch(t *testing.T) {
 	<-changed
 }
 
+// awsCall matches every call of the queue.
+var awsCall = awstest.Match{Service: "sqs"}
+
 type block struct{ set func(*sqs.Config) }
 
 func (b block) Decode(into any) error { b.set(into.(*sqs.Config)); return nil }
