@@ -44,7 +44,7 @@ func (p *splitter) event(v *value) error {
 		}
 	}
 	if d.Findings.Kind() == '[' {
-		return p.within(bytes.NewReader(d.Findings), v.line, func() error {
+		return p.within(bytes.NewReader(d.Findings), v.line, fmt.Sprintf("the EventBridge event %q of %s (id %s)", e.DetailType, e.Source, e.ID), func() error {
 			if _, ok := p.s.next(); !ok {
 				return nil
 			}
@@ -78,13 +78,22 @@ func (p *splitter) skip(e *envelope, why string) error {
 	return nil
 }
 
-// within reads on in another text and comes back to this one.
-func (p *splitter) within(text io.Reader, line int, read func() error) error {
-	outer := p.s
+// within reads on in another text and comes back to this one. Of one that holds nothing there is a note.
+func (p *splitter) within(text io.Reader, line int, name string, read func() error) error {
+	outer, before := p.s, p.told()
 	defer func() { p.s, p.v.cut = outer, false }() // an inner text that was cut does not end this one
 	p.s = newScanner(text)
 	p.s.line = line
-	return read()
+	err := read()
+	if err == nil && p.told() == before {
+		p.note(name + " holds no records")
+	}
+	return err
+}
+
+// told is how much was said of the document so far.
+func (p *splitter) told() int {
+	return p.doc.Records + p.doc.Rejected + len(p.doc.Notes) + len(p.pending)
 }
 
 // native names the format of the one finding that an event is about, and whether
@@ -147,5 +156,5 @@ func (p *splitter) notification(v *value) error {
 	}
 	p.wrapped = true
 	defer func() { p.wrapped = false }()
-	return p.within(strings.NewReader(n.Message), v.line, p.texts)
+	return p.within(strings.NewReader(n.Message), v.line, fmt.Sprintf("the notification of %s (id %s)", n.Topic, n.ID), p.texts)
 }

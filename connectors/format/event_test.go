@@ -284,6 +284,8 @@ func TestNotifications(t *testing.T) {
 		{"two in a list, the first cut off", "[" + note("Notification", hubEv[:len(hubEv)-9]) + "," + note("Notification", asffB) + "]",
 			outcome{Format: "asff", Records: two[1:], Rejects: []string{"0:1:e2 the document ends inside this record"}}},
 		{"no findings", note("Notification", "Alarm: too warm"), outcome{Rejects: []string{`0:1: no known findings format: text that is no JSON object, "Alarm: too warm"`}}},
+		{"an empty one", note("Notification", ""), outcome{Notes: 1}},
+		{"an event with an empty list", note("Notification", `{"detail-type":"x","source":"y","detail":{"findings":[]}}`), outcome{Notes: 1}},
 		{"a subscription", note("SubscriptionConfirmation", "You have chosen"), outcome{Notes: 1}},
 		{"one in another", note("Notification", note("Notification", asffA)), outcome{Rejects: []string{"0:1: a notification in a notification"}}},
 	}

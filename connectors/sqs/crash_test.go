@@ -85,6 +85,7 @@ teams: [{name: security}]
 route: {team: security, sinks: [disk], group_by: [account, region, resource, control]}
 sinks: [{name: disk, type: file, path: ./tickets}]
 limits: {max_new_tickets_per_hour: 100000}
+server: {listen: "127.0.0.1:0"}
 `, w.url, role)
 	if err := os.WriteFile(filepath.Join(dir, "docket.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -188,4 +189,40 @@ func TestPlan(t *testing.T) {
 		t.Errorf("the queue was called %d times; want never", n)
 	}
 	w.depth(t, 3, 0)
+}
+
+// TestDaemon: a running docket waits at the queue, whatever its interval, and a reload or a stop does not wait for that.
+func TestDaemon(t *testing.T) {
+	w := newWorld(t)
+	dir := newSite(t, w)
+	cfg, err := load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := keepers("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	w.queue.Send(w.url, events(11)...)
+	go func() { done <- app.Run(ctx, cfg, app.RunOptions{Set: set}) }()
+	wait := func(what string, n int) {
+		t.Helper()
+		for late := time.Now().Add(30 * time.Second); tickets(t, dir) < n; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(late) {
+				t.Fatalf("%d tickets are made of %s; want %d", tickets(t, dir), what, n)
+			}
+		}
+	}
+	wait("what was in the queue", 11)
+	w.queue.Send(w.url, event(11))
+	wait("what came while it ran", 12)
+	began := time.Now()
+	cancel()
+	if err := <-done; err != nil || time.Since(began) > 10*time.Second {
+		t.Errorf("Run() = %v after %s; want an end at once", err, time.Since(began))
+	}
+	w.depth(t, 0, 0)
 }
