@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,6 +170,34 @@ func TestKilled(t *testing.T) {
 				t.Errorf("RunOnce() of the same messages = %+v, %v with %d tickets; want nothing new", sum, err, tickets(t, dir))
 			}
 			w.depth(t, 0, 0)
+		})
+	}
+}
+
+// TestFolds: the same vulnerability comes from Inspector and from Security Hub, in either order, and is one ticket, which
+// closes when both say that it is gone.
+func TestFolds(t *testing.T) {
+	asff := func(state string, minute int) string {
+		return fmt.Sprintf(`{"version":"0","id":"h","detail-type":"Security Hub Findings - Imported","source":"aws.securityhub","account":"111122223333","time":"2026-02-01T00:00:05Z","region":"eu-west-1","resources":[],`+
+			`"detail":{"findings":[{"SchemaVersion":"2018-10-08","Id":"arn:aws:inspector2:eu-west-1:111122223333:finding/1","ProductArn":"arn:aws:securityhub:eu-west-1::product/aws/inspector","GeneratorId":"AWSInspector","AwsAccountId":"111122223333",`+
+			`"Title":"CVE-2026-0001 - openssl","Severity":{"Label":"HIGH"},"CreatedAt":"2026-02-01T00:00:00Z","UpdatedAt":"2026-02-01T00:%02d:00Z","RecordState":%q,"Workflow":{"Status":"NEW"},`+
+			`"Resources":[{"Type":"AwsEc2Instance","Id":"arn:aws:ec2:eu-west-1:111122223333:instance/i-00000001","Region":"eu-west-1"}],"Vulnerabilities":[{"Id":"CVE-2026-0001","VulnerablePackages":[{"Name":"openssl","Version":"3"}]}]}]}}`, minute, state)
+	}
+	for name, order := range map[string][]string{"Inspector first": {event(1), asff("ACTIVE", 1)}, "Security Hub first": {asff("ACTIVE", 0), event(1)}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			dir := newSite(t, w)
+			for i, message := range order {
+				w.queue.Send(w.url, message)
+				if sum, err := runOnce(dir, ""); err != nil || sum.TicketsCreated != 1-i || tickets(t, dir) != 1 {
+					t.Errorf("RunOnce() of message %d = %+v, %v with %d tickets; want one ticket in all", i, sum, err, tickets(t, dir))
+				}
+			}
+			closed := strings.Replace(strings.Replace(event(1), `"ACTIVE"`, `"CLOSED"`, 1), "2026-02-01T00:00:00Z", "2026-02-01T00:05:00Z", 1)
+			w.queue.Send(w.url, closed, asff("ARCHIVED", 6))
+			if sum, err := runOnce(dir, ""); err != nil || sum.TicketsClosed != 1 {
+				t.Errorf("RunOnce() of its end = %+v, %v; want the ticket closed", sum, err)
+			}
 		})
 	}
 }
