@@ -2,8 +2,8 @@ package sqs
 
 import "net/url"
 
-// Watched reports whether a daemon watches.
-func (s *Source) Watched() bool { return s.watched.Load() }
+// Signal has Watch tell of a change.
+func (s *Source) Signal() { s.again <- struct{}{} }
 
 // RegionOf is the region that a Config comes to.
 func RegionOf(c Config) string {

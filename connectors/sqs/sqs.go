@@ -25,6 +25,9 @@ const (
 	batch = 10
 	// width is how many calls run beside each other while the queue has more than one of them brings.
 	width = 8
+	// roundBytes is from how many bytes on the next messages are asked for by one call again, so that large ones do not
+	// fill the memory.
+	roundBytes = 8 << 20
 	// longWait is how long SQS holds a question open when the queue is empty; 20s is its limit. A single run waits less:
 	// any wait at all has SQS ask all of its servers, so an empty answer means an empty queue (developer guide, "Short
 	// and long polling").
@@ -154,7 +157,7 @@ func (t *taking) run(ctx context.Context) error {
 		case t.watched.Load() && t.o.Now().Sub(began) >= turn:
 			return nil
 		}
-		if calls = 1; len(got) >= batch {
+		if calls = 1; len(got) >= batch && size(got) < roundBytes {
 			calls = width
 		}
 	}
@@ -192,6 +195,15 @@ func (t *taking) receive(ctx context.Context, calls int) ([]types.Message, error
 		return got, fmt.Errorf("receiving from queue %s: %w", t.name, awsx.Class(errs[0]))
 	}
 	return got, nil
+}
+
+// size is how many bytes messages hold.
+func size(got []types.Message) int {
+	n := 0
+	for i := range got {
+		n += len(aws.ToString(got[i].Body))
+	}
+	return n
 }
 
 func seconds(d time.Duration) int32 { return int32(max(1, d/time.Second)) }
