@@ -27,6 +27,11 @@ type envelope struct {
 	Detail     jsontext.Value `json:"detail"`
 }
 
+// name is the event for people.
+func (e *envelope) name() string {
+	return fmt.Sprintf("the EventBridge event %.80q of %.80s (id %.80s)", e.DetailType, e.Source, e.ID)
+}
+
 // event takes the findings out of an EventBridge event. An event about
 // something else is a note, not a reject: a rule may well send both here.
 func (p *splitter) event(v *value) error {
@@ -44,7 +49,7 @@ func (p *splitter) event(v *value) error {
 		}
 	}
 	if d.Findings.Kind() == '[' {
-		return p.within(bytes.NewReader(d.Findings), v.line, fmt.Sprintf("the EventBridge event %q of %s (id %s)", e.DetailType, e.Source, e.ID), func() error {
+		return p.within(bytes.NewReader(d.Findings), v.line, e.name(), func() error {
 			if _, ok := p.s.next(); !ok {
 				return nil
 			}
@@ -74,7 +79,7 @@ func (p *splitter) event(v *value) error {
 
 // skip passes an event over.
 func (p *splitter) skip(e *envelope, why string) error {
-	p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): %s", e.DetailType, e.Source, e.ID, why))
+	p.note(fmt.Sprintf("skipped %s: %.200s", e.name(), why))
 	return nil
 }
 
@@ -148,7 +153,7 @@ func (p *splitter) notification(v *value) error {
 		return p.reject(v, "SNS notification: "+p.explain(v, err))
 	}
 	if n.Type != "Notification" {
-		p.note(fmt.Sprintf("skipped the message %q of %s (id %s): it is no notification", n.Type, n.Topic, n.ID))
+		p.note(fmt.Sprintf("skipped the message %.80q of %.200s (id %.80s): it is no notification", n.Type, n.Topic, n.ID))
 		return nil
 	}
 	if p.wrapped {
@@ -156,5 +161,5 @@ func (p *splitter) notification(v *value) error {
 	}
 	p.wrapped = true
 	defer func() { p.wrapped = false }()
-	return p.within(strings.NewReader(n.Message), v.line, fmt.Sprintf("the notification of %s (id %s)", n.Topic, n.ID), p.texts)
+	return p.within(strings.NewReader(n.Message), v.line, fmt.Sprintf("the notification of %.200s (id %.80s)", n.Topic, n.ID), p.texts)
 }

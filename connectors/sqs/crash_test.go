@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/all"
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/connectors/sqs"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/app"
@@ -199,6 +200,44 @@ func TestFolds(t *testing.T) {
 				t.Errorf("RunOnce() of its end = %+v, %v; want the ticket closed", sum, err)
 			}
 		})
+	}
+}
+
+// TestEveryEvent: each event that docket reads goes all the way, and one about credentials in the open is P1.
+func TestEveryEvent(t *testing.T) {
+	text, err := os.ReadFile("../format/testdata/events.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.queue.Send(w.url, strings.Split(strings.TrimSpace(string(text)), "\n")...)
+	for _, s := range formattest.Samples(t, "eventbridge") {
+		text, err := os.ReadFile(s.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.queue.Send(w.url, string(text))
+	}
+	dir := newSite(t, w)
+	sum, err := runOnce(dir, "")
+	if err != nil || sum.Read != 12+4 || sum.Rejected != 0 {
+		t.Errorf("RunOnce() = %+v, %v; want 12 findings of ours and 4 of the samples", sum, err)
+	}
+	w.depth(t, 0, 0)
+	urgent := 0
+	list, err := filepath.Glob(filepath.Join(dir, "tickets", "*.md"))
+	for _, path := range list {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticket := string(text)
+		if strings.Contains(ticket, "AWS Health: credentials exposed") && strings.Contains(ticket, "P1") && strings.Contains(ticket, "exposed") {
+			urgent++
+		}
+	}
+	if err != nil || urgent != 1 {
+		t.Errorf("%d of %d tickets are P1 for credentials in the open, %v; want one", urgent, len(list), err)
 	}
 }
 
