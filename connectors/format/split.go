@@ -48,7 +48,7 @@ type Document struct {
 }
 
 // expected names what a document may hold, for people.
-const expected = "findings as ASFF, OCSF, SARIF 2.1.0 or docket JSON, or as GuardDuty, Inspector, Macie or EventBridge tell them"
+const expected = "findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON"
 
 // ErrUnknown says that a document holds nothing that any decoder knows.
 var ErrUnknown = errors.New("no findings format that is known here")
@@ -75,7 +75,11 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 		return Document{}, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
 	p := &splitter{s: newScanner(text), opt: opt, each: each}
-	if err := p.document(); err != nil {
+	read := p.document
+	if k, is := reportOf(opt.Format, text); is {
+		read = func() error { return p.report(k, text) }
+	}
+	if err := read(); err != nil {
 		p.doc.Scans = nil
 		return p.doc, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
