@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzMessage opens any body: no panic, and of each message something is known afterwards: a record, a
-// reject that says why and keeps no more than it may, or a note.
+// reject that says why and keeps no more than it may, the end of a scan, or a note.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{"", "{}", "[]", "null", "not JSON", `{"Type":"Notification","TopicArn":"t","Message":"{\"detail-type\":\"Macie Finding\",\"source\":\"aws.macie\",\"detail\":{\"id\":\"1\"}}"}`,
 		`{"detail-type":"Inspector2 Finding","source":"aws.inspector2","detail":{"findingArn":"a","awsAccountId":"1","resources":[{"id":"i"}]}}`, `{"detail-type":"x","detail":{"findings":[1,{"Id":"a"}]}}`,
@@ -20,16 +20,17 @@ func FuzzMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		s := &taking{Source: New(Config{QueueURL: "https://sqs.eu-west-1.amazonaws.com/1/q"}, Options{})}
-		records, rejects := s.open(&types.Message{MessageId: aws.String("m"), Body: aws.String(body)})
-		if len(records)+len(rejects)+len(s.notes.first) == 0 {
-			t.Errorf("open(%q) = nothing; want a record, a reject or a note", body)
+		var p part
+		s.open(&types.Message{MessageId: aws.String("m"), Body: aws.String(body)}, &p)
+		if len(p.records)+len(p.rejects)+len(s.notes.first)+len(p.scans) == 0 {
+			t.Errorf("open(%q) = nothing; want a record, a reject, a scan or a note", body)
 		}
-		for _, r := range rejects {
+		for _, r := range p.rejects {
 			if r.Reason == "" || r.Origin != "queue q, message m" || len(r.Data) > pipeline.RejectBytes {
 				t.Errorf("open(%q) rejects %+v; want a reason, the message and at most %d bytes", body, r, pipeline.RejectBytes)
 			}
 		}
-		for _, r := range records {
+		for _, r := range p.records {
 			_, _ = format.Decode(r)
 		}
 	})

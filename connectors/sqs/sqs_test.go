@@ -88,6 +88,7 @@ type store struct {
 	calls   int
 	records []pipeline.Record
 	rejects []pipeline.Reject
+	order   []string // scopes of records as they came, and of the ends of scans
 }
 
 func (s *store) Keeps() bool { return !s.looks }
@@ -110,6 +111,9 @@ func (s *store) Records(_ context.Context, r []pipeline.Record) (pipeline.Taken,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records = append(s.records, r...)
+	for _, x := range r {
+		s.order = append(s.order, x.Scope)
+	}
 	return pipeline.Taken{Accepted: len(r)}, nil
 }
 
@@ -123,7 +127,11 @@ func (s *store) Reject(_ context.Context, r pipeline.Reject) error {
 	return nil
 }
 
-func (s *store) Scan(context.Context, pipeline.Scan) error          { return s.next() }
+func (s *store) Scan(_ context.Context, x pipeline.Scan) error {
+	s.order = append(s.order, fmt.Sprintf("end of %s: %d, %v", x.Scope, x.Count, x.Complete))
+	return s.next()
+}
+
 func (s *store) Progress(context.Context, pipeline.Watermark) error { return nil }
 
 // watched has a source polled as a daemon does, until the test ends; what it signals is told.
@@ -239,6 +247,27 @@ func TestPoison(t *testing.T) {
 	})
 	if err != nil || len(s.records) != 2 || res.Rejected != len(want) || len(missing) > 0 {
 		t.Errorf("Poll() = %+v, %v, %d records; missing rejects %q of %q", res, err, len(s.records), missing, reasons)
+	}
+	w.depth(t, 0, 0)
+}
+
+// TestScans: a scanner's report in a message is a whole scan of its target, as it is in a file.
+func TestScans(t *testing.T) {
+	report := func(results int) string {
+		one := `{"ruleId":"r","message":{"text":"m"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.go"},"region":{"startLine":1}}}]}`
+		return `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Semgrep OSS"}},"versionControlProvenance":[{"repositoryUri":"https://github.com/example/app"}],` +
+			`"invocations":[{"executionSuccessful":true,"endTimeUtc":"2026-02-01T00:00:00Z"}],"results":[` + strings.TrimSuffix(strings.Repeat(one+",", results), ",") + `]}]}`
+	}
+	w := newWorld(t)
+	w.queue.Send(w.url, report(2), event(1), report(0), report(1))
+	s := &store{}
+	if _, err := w.source(sqs.Options{}).Poll(t.Context(), pipeline.Request{}, s); err != nil {
+		t.Fatal(err)
+	}
+	scope := s.records[0].Scope
+	want := []string{scope, scope, "end of " + scope + ": 2, true", "", "end of " + scope + ": 0, true", scope, "end of " + scope + ": 1, true"}
+	if scope == "" || !slices.Equal(s.order, want) {
+		t.Errorf("order = %q; want each end right behind the records of its scan, %q", s.order, want)
 	}
 	w.depth(t, 0, 0)
 }

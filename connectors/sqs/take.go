@@ -49,18 +49,37 @@ func (t *taking) take(ctx context.Context, got []types.Message) error {
 
 var errSettle = fmt.Errorf("the queue did not answer within %s", settle)
 
-// store hands the records of messages to the emitter, and what cannot be read as rejects.
-func (t *taking) store(ctx context.Context, got []types.Message) error {
-	var records []pipeline.Record
-	var rejects []pipeline.Reject
+// part is what is handed over in one go: records, what could not be read, and the ends of the scans that they belong to.
+type part struct {
+	records []pipeline.Record
+	rejects []pipeline.Reject
+	scans   []pipeline.Scan
+}
+
+// parts opens messages. A scanner's report ends its part, so that the end of its scan comes right behind its records, whichever
+// report of the same target another message holds.
+func (t *taking) parts(got []types.Message) []part {
+	out := []part{{}}
 	for i := range got {
-		r, bad := t.open(&got[i])
-		records, rejects = append(records, r...), append(rejects, bad...)
+		p := &out[len(out)-1]
+		if t.open(&got[i], p); len(p.scans) > 0 {
+			out = append(out, part{})
+		}
 	}
+	return out
+}
+
+// store hands the parts of messages to the emitter, one after the other. While the stream is full a daemon tries again.
+func (t *taking) store(ctx context.Context, got []types.Message) error {
+	parts := t.parts(got)
 	began := t.o.Now()
-	for {
-		err := t.hand(ctx, records, &rejects)
-		if !errors.Is(err, pipeline.ErrFull) || !t.watched.Load() || t.o.Now().Sub(began) > holdFull {
+	for len(parts) > 0 {
+		err := t.hand(ctx, &parts[0])
+		switch {
+		case err == nil:
+			parts = parts[1:]
+			continue
+		case !errors.Is(err, pipeline.ErrFull) || !t.watched.Load() || t.o.Now().Sub(began) > holdFull:
 			return err
 		}
 		select {
@@ -69,46 +88,49 @@ func (t *taking) store(ctx context.Context, got []types.Message) error {
 			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		}
 	}
-}
-
-// hand tries once. Rejects that were kept are not handed over again.
-func (t *taking) hand(ctx context.Context, records []pipeline.Record, rejects *[]pipeline.Reject) error {
-	for len(*rejects) > 0 {
-		if err := t.emit.Reject(ctx, (*rejects)[0]); err != nil {
-			return err
-		}
-		t.res.Rejected++
-		*rejects = (*rejects)[1:]
-	}
-	if len(records) == 0 {
-		return nil
-	}
-	taken, err := t.emit.Records(ctx, slices.Clone(records))
-	if err != nil {
-		return err
-	}
-	t.res.Records += taken.Accepted
-	t.res.Rejected += len(taken.Rejected)
 	return nil
 }
 
-// open takes a message apart. A message that is no findings document is one reject; a bad record in
+// hand tries once. What was taken is out of p then, and is not handed over again.
+func (t *taking) hand(ctx context.Context, p *part) error {
+	for ; len(p.rejects) > 0; p.rejects = p.rejects[1:] {
+		if err := t.emit.Reject(ctx, p.rejects[0]); err != nil {
+			return err
+		}
+		t.res.Rejected++
+	}
+	if len(p.records) > 0 {
+		taken, err := t.emit.Records(ctx, slices.Clone(p.records))
+		if err != nil {
+			return err
+		}
+		t.res.Records += taken.Accepted
+		t.res.Rejected += len(taken.Rejected)
+		p.records = nil
+	}
+	for ; len(p.scans) > 0; p.scans = p.scans[1:] {
+		if err := t.emit.Scan(ctx, p.scans[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open takes a message apart into p. A message that is no findings document is one reject; a bad record in
 // a good one is rejected by itself.
-func (t *taking) open(m *types.Message) ([]pipeline.Record, []pipeline.Reject) {
-	var records []pipeline.Record
-	var rejects []pipeline.Reject
+func (t *taking) open(m *types.Message, p *part) {
 	body, id := aws.ToString(m.Body), aws.ToString(m.MessageId)
 	origin := "queue " + t.name + ", message " + id
 	doc, err := format.Split(strings.NewReader(body), format.Options{
 		Origin: origin, Unchecked: true,
-		Reject: func(r pipeline.Reject) error { rejects = append(rejects, r); return nil },
-	}, func(r pipeline.Record) error { records = append(records, r); return nil })
+		Reject: func(r pipeline.Reject) error { p.rejects = append(p.rejects, r); return nil },
+	}, func(r pipeline.Record) error { p.records = append(p.records, r); return nil })
 	t.notes.add(doc.Notes...)
+	p.scans = append(p.scans, doc.Scans...)
 	if err != nil {
-		rejects = append(rejects, pipeline.Reject{Origin: origin, ID: id, Reason: strings.TrimPrefix(err.Error(), "reading "+origin+": "),
+		p.rejects = append(p.rejects, pipeline.Reject{Origin: origin, ID: id, Reason: strings.TrimPrefix(err.Error(), "reading "+origin+": "),
 			Data: []byte(body[:min(len(body), pipeline.RejectBytes)])})
 	}
-	return records, rejects
 }
 
 // hold keeps messages hidden from others until the returned function is called.
@@ -136,11 +158,11 @@ func (t *taking) hold(ctx context.Context, got []types.Message) (release func())
 // hide sets for how long from now on messages are hidden from others; 0 gives them back. A failure costs
 // a second delivery and is only logged.
 func (t *taking) hide(ctx context.Context, got []types.Message, long time.Duration) {
-	for part := range slices.Chunk(got, batch) {
+	for some := range slices.Chunk(got, batch) {
 		in := &awssqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(t.config.QueueURL)}
-		for i := range part {
+		for i := range some {
 			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
-				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: part[i].ReceiptHandle, VisibilityTimeout: int32(long / time.Second)})
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: some[i].ReceiptHandle, VisibilityTimeout: int32(long / time.Second)})
 		}
 		out, err := t.api.ChangeMessageVisibilityBatch(ctx, in)
 		switch {
@@ -162,11 +184,11 @@ func (t *taking) remove(ctx context.Context, got []types.Message) error {
 		all   sync.WaitGroup
 		turns = make(chan struct{}, width)
 	)
-	for part := range slices.Chunk(got, batch) {
+	for some := range slices.Chunk(got, batch) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			if err := t.removeBatch(ctx, part); err != nil {
+			if err := t.removeBatch(ctx, some); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -180,10 +202,10 @@ func (t *taking) remove(ctx context.Context, got []types.Message) error {
 	return nil
 }
 
-func (t *taking) removeBatch(ctx context.Context, part []types.Message) error {
+func (t *taking) removeBatch(ctx context.Context, some []types.Message) error {
 	in := &awssqs.DeleteMessageBatchInput{QueueUrl: aws.String(t.config.QueueURL)}
-	for i := range part {
-		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: part[i].ReceiptHandle})
+	for i := range some {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: some[i].ReceiptHandle})
 	}
 	out, err := t.api.DeleteMessageBatch(ctx, in)
 	if err != nil {
@@ -191,7 +213,7 @@ func (t *taking) removeBatch(ctx context.Context, part []types.Message) error {
 	}
 	if len(out.Failed) > 0 {
 		f := out.Failed[0]
-		return fmt.Errorf("%d of %d messages were refused: %s: %s", len(out.Failed), len(part), aws.ToString(f.Code), aws.ToString(f.Message))
+		return fmt.Errorf("%d of %d messages were refused: %s: %s", len(out.Failed), len(some), aws.ToString(f.Code), aws.ToString(f.Message))
 	}
 	return nil
 }
