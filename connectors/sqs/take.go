@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// settle bounds the calls that end the handling of messages when docket stops meanwhile.
+	// settle is for how long the calls that end the handling of messages go on when docket stops meanwhile.
 	settle = 10 * time.Second
 	// holdFull is how long a daemon holds messages while the stream is full. Giving them back counts as a failed receipt,
 	// after a few of which a queue moves a message to its dead-letter queue.
@@ -31,13 +31,13 @@ const (
 
 // take stores what messages hold, and deletes them after that. When they cannot be stored they are given back.
 func (t *taking) take(ctx context.Context, got []types.Message) error {
-	held := t.hold(ctx, got)
-	err := t.store(ctx, got)
-	held()
+	release := t.hold(ctx, got)
+	defer release()
 	// What was begun is brought to its end, even when docket stops: undeleted messages would only come again.
-	end, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), settle, errSettle)
-	defer cancel()
-	if err != nil {
+	end, done := lingering(ctx)
+	defer done()
+	if err := t.store(ctx, got); err != nil {
+		release()
 		t.hide(end, got, 0)
 		return err
 	}
@@ -47,7 +47,25 @@ func (t *taking) take(ctx context.Context, got []types.Message) error {
 	return t.remove(end, got)
 }
 
-var errSettle = fmt.Errorf("the queue did not answer within %s", settle)
+var errSettle = fmt.Errorf("docket stopped, and the queue did not answer within %s", settle)
+
+// lingering is a context that ends settle later than ctx.
+func lingering(ctx context.Context) (context.Context, func()) {
+	end, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		late := time.NewTimer(settle)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cancel(errSettle)
+		case <-end.Done():
+		}
+	})
+	return end, func() {
+		stop()
+		cancel(nil)
+	}
+}
 
 // part is what is handed over in one go: records, what could not be read, and the ends of the scans that they belong to.
 type part struct {
@@ -133,7 +151,7 @@ func (t *taking) open(m *types.Message, p *part) {
 	}
 }
 
-// hold keeps messages hidden from others until the returned function is called.
+// hold keeps messages hidden from others until the returned function is called, which may be called twice.
 func (t *taking) hold(ctx context.Context, got []types.Message) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
