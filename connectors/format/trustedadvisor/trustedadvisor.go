@@ -77,10 +77,19 @@ const updatedColumn = "Last Updated Time"
 //
 // A red resource is open and HIGH, or CRITICAL where Security Hub's control for the same is; a yellow one open and MEDIUM; a
 // green one resolved. One that a person excluded is unproven unless it is green, and so is everything of a check that could not look.
+//
+// It reads the whole EventBridge event "Trusted Advisor Check Item Refresh Notification", too, as the record that it tells of.
 func Decode(data []byte) (pipeline.Report, error) {
-	var in Record
-	if err := json.Unmarshal(data, &in); err != nil {
+	var both struct {
+		Record
+		event
+	}
+	if err := json.Unmarshal(data, &both); err != nil {
 		return pipeline.Report{}, err
+	}
+	in := both.Record
+	if both.DetailType != "" {
+		in = both.record(both.Account)
 	}
 	if err := in.required(); err != nil {
 		return pipeline.Report{}, err
