@@ -178,14 +178,18 @@ func (f *fake) Suppressions(context.Context) ([]api.SuppressionRow, error) {
 
 func (f *fake) Sources(context.Context) ([]api.SourceRow, error) {
 	return []api.SourceRow{
-		{Name: "hub", Type: "file", Interval: "5m", LastRun: testTime, LastSuccess: testTime, Records: 12, Rejected: 1, Watermark: "w"},
+		{Name: "hub", Type: "file", Interval: "5m", LastRun: testTime, LastSuccess: testTime, Records: 12, Rejected: 1, Watermark: "w", Lag: 90 * time.Minute,
+			Accounts: 9, Regions: 3, Gaps: []pipeline.Gap{{Account: "222233334444", Reason: "access denied"}, {Account: "333344445555", Region: "eu-west-1", Reason: "not enabled"}}},
 		{Name: "ci", Type: "webhook"},
 		{Name: "old", LastRun: testTime, LastError: "refused", Lost: true},
 	}, f.err
 }
 
-func (f *fake) RunSource(context.Context, string, bool) (api.Summary, error) { return f.summary, f.err }
-func (f *fake) ResetSource(context.Context, string) error                    { return f.err }
+func (f *fake) RunSource(_ context.Context, name string, _ bool, p api.Progress) (api.Summary, error) {
+	p("reading "+name, 3, 0)
+	return f.summary, f.err
+}
+func (f *fake) ResetSource(context.Context, string) error { return f.err }
 
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) {
 	return []api.SinkRow{{Name: "jira", Type: "jira", Waiting: 2, Dead: 1, Stopped: "401: the token is refused"}, {Name: "disk", Type: "file"}}, f.err
