@@ -51,7 +51,6 @@ type places func(ctx context.Context, m *pipeline.Mark) (name string, b book, er
 // writeBack tells Security Hub what became of its findings. It reads before it writes, so that it may be repeated
 // at any time and leaves what a person wrote. It may be used by several goroutines.
 type writeBack struct {
-	name string // of the place, for people
 	v2   bool
 	open places
 }
