@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
@@ -39,6 +41,7 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	fleet *awsx.Fleet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -157,6 +160,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 	if err != nil {
 		return []error{cfg.ErrorAt("aws", 0, 0, "%s", err)}
 	}
+	g.fleet = fleet
 	var errs []error
 	var backs []Sink
 	env := func(name string) connectors.Env {
@@ -180,7 +184,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		} else if back != nil {
 			backs = append(backs, *back)
 		}
-		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
+		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: cmp.Or(s.Interval, made.Interval), Full: cmp.Or(s.FullEvery, made.FullEvery), Min: s.MinSeverity, Source: made})
 	}
 	for i, s := range cfg.Sinks {
 		f := o.Set[s.Type]
@@ -360,7 +364,14 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 
 // intake is the emitter of one read of a source.
 func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() time.Time) *ingest.Intake {
+	return g.counted(s, read, to, now, nil)
+}
+
+// counted is an intake that tells seen where each record belongs; nil tells nobody.
+func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
 	return ingest.New(read, ingest.Options{
+		Account:     g.fleet.Account,
+		Seen:        seen,
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
 		Memo:        g.memo,
