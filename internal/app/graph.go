@@ -76,6 +76,7 @@ type Outside struct {
 	Stdin        io.Reader
 	Now          func() time.Time
 	Installation string
+	Holds        bool // this process holds data_dir: it may write there
 }
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
@@ -374,6 +375,7 @@ func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() 
 		Seen:        seen,
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
 		Mask:        g.mask.Bytes,
