@@ -371,7 +371,6 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 // counted is an intake that tells seen where each record belongs; nil tells nobody.
 func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
 	return ingest.New(read, ingest.Options{
-		Account:     g.fleet.Account,
 		Seen:        seen,
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
