@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/app"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/plan"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -90,6 +91,10 @@ func newFake() *fake {
 			{Verb: "reopen", Case: "DK-5", GroupKey: "g5", Sink: "jira", Team: "shop", Project: "SHOP", Priority: pipeline.P4, Why: "severity LOW +20", Title: "Log off", Change: "It came back."},
 		},
 			Waiting: []api.Waiting{{Reason: "tickets_from", Cases: 2}}, WouldMove: []string{"DK-9 would move: team shop"}, Notes: []string{"hub: a.json: skipped"},
+			Read: []plan.Read{{Source: "ta", Findings: 16, Accounts: []plan.Account{
+				{ID: "111122223333", Name: "payments", Findings: 12, Regions: map[string]int{"eu-west-1": 9, "us-east-1": 3}},
+				{ID: "222233334444", Findings: 4, Regions: map[string]int{"": 4}},
+			}, Gaps: []pipeline.Gap{{Account: "333344445555", Reason: "access denied"}}}},
 			Summary:  triage.Summary{Read: 9, New: 3, Changed: 1, Unchanged: 4, Resolved: 1, Rejected: 1},
 			Rejected: []pipeline.Reject{{Origin: "a.json", Index: 4, Line: 7, Reason: "title is missing\nid is missing"}},
 		},

@@ -123,7 +123,7 @@ func regionWords(regions map[string]int) string {
 	})
 	words := make([]string, len(names))
 	for i, name := range names {
-		words[i] = fmt.Sprintf("%s %d", orDash(name), regions[name])
+		words[i] = fmt.Sprintf("%s %d", cmp.Or(name, "no region"), regions[name])
 	}
 	return strings.Join(words, ", ")
 }
