@@ -111,7 +111,7 @@ type poll struct {
 	read      map[string]map[string]bool // account -> its checks, of accounts that were reached
 	unrefresh []string                   // accounts that do not let their checks be refreshed
 	late      int                        // checks whose refresh did not end in time
-	index     int
+	refused   error                      // of the emitter: nothing more is handed over after it
 }
 
 // check is a check of an account.
@@ -215,11 +215,14 @@ func (l *listing) rows(ctx context.Context, rows []format.Record) error {
 			}
 			records = append(records, pipeline.Record{Format: formatName, Data: data, Origin: l.origin(), Index: l.count + len(records), Scope: l.scope()})
 		}
+		if l.p.refused != nil {
+			return l.p.refused
+		}
 		l.count += len(records)
 		taken, err := l.p.emit.Records(ctx, records)
-		l.p.res.Records += len(records)
+		l.p.res.Records += taken.Accepted + len(taken.Rejected)
 		l.p.res.Rejected += len(taken.Rejected)
-		if err != nil {
+		if l.p.refused = err; err != nil {
 			return err
 		}
 	}
@@ -233,10 +236,13 @@ const formatName = "trustedadvisor"
 func (l *listing) end(ctx context.Context, at time.Time) error {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	return l.p.emit.Scan(ctx, pipeline.Scan{
-		ID: l.scope() + " " + at.Format(time.RFC3339Nano), Scope: l.scope(), Filter: "api=" + l.p.s.c.API,
-		Count: l.count, Time: at, Complete: true,
-	})
+	if l.p.refused == nil {
+		l.p.refused = l.p.emit.Scan(ctx, pipeline.Scan{
+			ID: l.scope() + " " + at.Format(time.RFC3339Nano), Scope: l.scope(), Filter: "api=" + l.p.s.c.API,
+			Count: l.count, Time: at, Complete: true,
+		})
+	}
+	return l.p.refused
 }
 
 // whole is the one row of a check that lists none: what the check itself says is then said of the account. A green check

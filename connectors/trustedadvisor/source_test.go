@@ -239,7 +239,7 @@ func TestPollThrottled(t *testing.T) {
 	both(t, func(t *testing.T, w *world, change func(*trustedadvisor.Config)) {
 		w.fill()
 		throttled := awstest.Throttled()
-		throttled.Times = 2
+		throttled.Times = 1
 		w.server.Fault(awstest.Match{Account: payments}, throttled)
 		e, res := poll(t, w.source(change), "")
 		if len(e.reports) != 12 || len(res.Gaps) != 0 {
