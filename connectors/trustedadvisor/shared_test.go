@@ -97,7 +97,7 @@ func TestSharedSupportFiles(t *testing.T) {
 				if c.change != nil {
 					c.change(cfg)
 				}
-			}), "")
+			}), "{}")
 			var got []pipeline.Status
 			for _, r := range e.reports {
 				if r.Account.ID != home {

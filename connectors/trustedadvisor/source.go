@@ -81,7 +81,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // whole. The scope of a check in an account, aws/trustedadvisor/ACCOUNT/CHECK, ends in a full read once its result was read to the
 // end. An account that cannot be read is a gap, one without a support plan too.
 func (s *Source) Poll(ctx context.Context, req pipeline.Request, emit pipeline.Emitter) (pipeline.Result, error) {
-	p := &poll{s: s, emit: emit, start: s.o.Now().UTC(), read: map[string]map[string]bool{}}
+	p := &poll{s: s, emit: emit, start: s.o.Now().UTC(), read: map[string]map[string]bool{},
+		// Without a watermark it is a plan, which changes nothing anywhere and has a person waiting, or the first read.
+		refreshing: s.c.Refresh && req.Since != ""}
 	p.res.Watermark = req.Since
 	targets, gaps, err := s.fleet.Targets(ctx, awsx.Ask{Service: s.c.API, Regions: []string{s.c.Region}})
 	p.res.Gaps = gaps
@@ -102,8 +104,9 @@ func (s *Source) Poll(ctx context.Context, req pipeline.Request, emit pipeline.E
 
 // poll is one read of all accounts. Its methods are called by several goroutines.
 type poll struct {
-	s     *Source
-	start time.Time
+	s          *Source
+	start      time.Time
+	refreshing bool // checks are to look again first
 
 	mu        sync.Mutex // the emitter is used by one goroutine at a time; it guards what follows, too
 	emit      pipeline.Emitter

@@ -110,7 +110,11 @@ func TestPollRefreshes(t *testing.T) {
 	w.fill()
 	w.advisor.Next(payments, portsCheck, awstest.AdvisorResult{Time: noon, Status: "ok", Rows: []awstest.AdvisorRow{port("ok", "sg-0123456789abcdef0", "22")}})
 	s := w.source(nil)
-	e, res := poll(t, s, "")
+	_, first := poll(t, s, "")
+	if asked := w.server.Calls(awstest.Match{Service: "support", Operation: "RefreshTrustedAdvisorCheck"}); asked != 0 || w.paused != 0 {
+		t.Errorf("the first read asks for %d refreshes; want none, a plan reads so", asked)
+	}
+	e, res := poll(t, s, first.Watermark)
 	if got := e.find(payments, portsCheck); len(got) != 1 || got[0].Status != pipeline.StatusResolved || !got[0].ObservedAt.Equal(noon) {
 		t.Errorf("after a refresh %s = %+v; want one resolved report of %s", portsCheck, got, noon)
 	}
@@ -141,7 +145,7 @@ func TestPollRefreshes(t *testing.T) {
 func TestPollWaitsOnlySoLong(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
-	e, res := poll(t, w.source(func(c *trustedadvisor.Config) { c.RefreshWait = 10 * time.Second }), "")
+	e, res := poll(t, w.source(func(c *trustedadvisor.Config) { c.RefreshWait = 10 * time.Second }), "{}")
 	if got := e.find(payments, portsCheck); len(got) != 3 || !got[0].ObservedAt.Equal(morning) {
 		t.Errorf("%s = %+v; want the three reports of %s", portsCheck, got, morning)
 	}
@@ -157,7 +161,7 @@ func TestPollWithoutRightToRefresh(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	w.server.Fault(awstest.Match{Service: "support", Operation: "RefreshTrustedAdvisorCheck"}, awstest.Denied())
-	e, res := poll(t, w.source(nil), "")
+	e, res := poll(t, w.source(nil), "{}")
 	if len(e.reports) != 12 || len(res.Gaps) != 0 || res.Accounts != 3 {
 		t.Errorf("Poll() = %d reports, %+v; want all 12, no gap", len(e.reports), res)
 	}

@@ -113,7 +113,7 @@ func named(columns []string, row []*string) map[string]string {
 // refresh asks Trusted Advisor to look again at what may be refreshed now, and waits a while for it. Most checks refresh
 // themselves and refuse, which is remembered. What does not end in time is read at the next poll.
 func (p *poll) refresh(ctx context.Context, client *support.Client, t awsx.Target, checks []check) error {
-	if !p.s.c.Refresh {
+	if !p.refreshing {
 		return nil
 	}
 	var waiting []string

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
@@ -50,8 +52,8 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 	for _, s := range r.graph().Sources {
 		row := rowOf(byName[s.Name], now)
 		row.Name, row.Type = s.Name, s.Type
-		if s.Interval > 0 {
-			row.Interval = config.FormatDuration(s.Interval)
+		if _, pushed := s.Source.Source.(connectors.Pusher); !pushed {
+			row.Interval = config.FormatDuration(cmp.Or(s.Interval, defaultInterval))
 		}
 		delete(byName, s.Name)
 		out = append(out, row)
