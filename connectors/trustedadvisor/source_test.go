@@ -36,9 +36,9 @@ func TestPollReadsEveryAccount(t *testing.T) {
 		}
 		group := "arn:aws:ec2:eu-west-1:222233334444:security-group/"
 		want := []string{
-			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0 tcp 22 22 open CRITICAL eu-west-1 " + group + "sg-0123456789abcdef0",
-			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0 tcp 443 443 resolved INFORMATIONAL eu-west-1 " + group + "sg-0123456789abcdef0",
-			"HCP4007jGY/222233334444/eu-west-1/sg-0fedcba9876543210 tcp 8081 8081 open MEDIUM eu-west-1 " + group + "sg-0fedcba9876543210",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0/tcp/22/22 open CRITICAL eu-west-1 " + group + "sg-0123456789abcdef0",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0/tcp/443/443 resolved INFORMATIONAL eu-west-1 " + group + "sg-0123456789abcdef0",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0fedcba9876543210/tcp/8081/8081 open MEDIUM eu-west-1 " + group + "sg-0fedcba9876543210",
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("reports of %s (-want +got):\n%s", portsCheck, d)

@@ -117,3 +117,42 @@ func TestAdvisorEvidence(t *testing.T) {
 		t.Errorf("closed tickets of %v; want those of 100000000001 and 100000000004", closed)
 	}
 }
+
+// TestAdvisorExposedKey: a key that was found in public makes a ticket, which closes when Trusted Advisor lists it no
+// more, twice, although the key's id is masked wherever it is kept.
+func TestAdvisorExposedKey(t *testing.T) {
+	s, l := newLabSite(t, `sources: [{name: ta, type: trustedadvisor, refresh: false, checks: {include: [12Fnkpl8Y5]}}]`)
+	trust := awstest.NewAdvisor(nil, awstest.AdvisorCheck{ID: "12Fnkpl8Y5", Name: "Exposed Access Keys", Category: "security",
+		Columns: []string{"Access Key ID", "User Name (IAM or Root)", "Fraud Type", "Case ID", "Time Updated", "Location", "Deadline", "Usage (USD per Day)"}})
+	l.Server.Handle("support", trust.Support())
+	for _, a := range l.World.Org.Accounts {
+		trust.Set(a.ID, "12Fnkpl8Y5", awstest.AdvisorResult{Time: labAt(), Status: "ok"})
+	}
+	set := func(ago time.Duration, keys ...string) {
+		r := awstest.AdvisorResult{Time: time.Now().Add(-ago).UTC().Truncate(time.Second), Status: "error"}
+		for _, k := range keys {
+			r.Rows = append(r.Rows, awstest.AdvisorRow{Status: "error", Cells: []string{k, "ci", "Exposed", "1", "t", "https://example.com/repo", "", ""}})
+		}
+		if len(keys) == 0 {
+			r.Status = "ok"
+		}
+		trust.Set(lab.Home, "12Fnkpl8Y5", r)
+	}
+	set(90*time.Minute, "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE")
+	if sum := s.once(); sum.TicketsCreated != 2 {
+		t.Fatalf("RunOnce() = %s; want a ticket of each key", counts(sum))
+	}
+	set(80*time.Minute, "AKIAI44QH8DHBEXAMPLE")
+	if sum := s.once(); sum.TicketsClosed != 1 {
+		t.Errorf("RunOnce() without the first key = %s; want its ticket closed", counts(sum))
+	}
+	set(70 * time.Minute)
+	if sum := s.once(); sum.TicketsClosed != 0 {
+		t.Errorf("RunOnce() with a first empty answer = %s; want nothing closed yet", counts(sum))
+	}
+	set(60 * time.Minute)
+	if sum := s.once(); sum.TicketsClosed != 1 {
+		t.Errorf("RunOnce() with a second empty answer = %s; want the other ticket closed", counts(sum))
+	}
+	s.still()
+}

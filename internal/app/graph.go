@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -304,7 +306,19 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	}
 	identity.Identify(&rep)
 	risk.Derive(&rep)
+	rep.ID = g.reportID(rep.ID)
 	return rep, nil
+}
+
+// reportID is a report's own id without credentials. It names the report, in what travels and in what is stored, so it has to be
+// the same in both, and two that differ only in what is masked stay two.
+func (g *Graph) reportID(id string) string {
+	masked := g.mask.String(id)
+	if masked == id {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return masked + "#" + hex.EncodeToString(sum[:8])
 }
 
 // refusal is why a record is refused, without the credentials that it carries. A

@@ -208,19 +208,19 @@ func (in *Record) place(r *pipeline.Report, c *check, cells cells) {
 // (IAM user guide, "Getting credential reports").
 const rootUser = "<root_account>"
 
-// reportID is the same for a row each time it is listed and by either API. Trusted Advisor's own id of a row is a
+// reportID holds no space, and is the same for a row each time it is listed and by either API. Trusted Advisor's own id of a row is a
 // hash over all its cells, times and reasons too, and serves only where they name no resource.
 func (in *Record) reportID(r *pipeline.Report, c *check, cells cells) string {
 	id := join("/", in.CheckID, in.Account, r.Region, r.Resource.ID)
 	if c.unknown && r.Resource.Type == typeAccount && in.ResourceID != "" {
-		return id + " " + in.ResourceID
+		return id + "/" + in.ResourceID
 	}
 	for _, column := range c.keys {
 		if v := cells[plain(column)]; v != "" {
-			id += " " + v
+			id += "/" + v
 		}
 	}
-	return id
+	return strings.ReplaceAll(id, " ", "_")
 }
 
 // facts are the row's cells, one a line, without those that change each time the check looks.
