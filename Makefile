@@ -10,6 +10,7 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 BENCH_SIZE ?= smoke
 BENCH_FLAGS ?=
+LAB_FLAGS ?=
 RELIABILITY ?= short
 RELIABILITY_FLAGS ?=
 SEED ?= 0
@@ -44,6 +45,10 @@ build: ## build the static program bin/docket
 .PHONY: run
 run: build ## plan and apply the sample organisation of deploy/quickstart
 	@sh deploy/quickstart/run.sh bin/docket
+
+.PHONY: aws-lab
+aws-lab: build ## start a stand-in for AWS, ten accounts full of findings, to try the AWS sources on
+	go run ./internal/awsx/awstest/cmd/awslab -dir bin/aws-lab -docket ../docket $(LAB_FLAGS)
 
 .PHONY: test
 test: ## run all tests, with the race detector where there is a C compiler

@@ -133,7 +133,7 @@ func mapKeys(path string, t reflect.Type) []string {
 		return []string{"account", "resource_type"}
 	case strings.HasSuffix(path, ".roles"):
 		return []string{"admin"}
-	case strings.HasSuffix(path, "teams[0].sinks"):
+	case strings.HasSuffix(path, "teams[0].sinks"), strings.HasSuffix(path, ".templates"):
 		return []string{"disk"}
 	}
 	return []string{"anything"}

@@ -248,8 +248,10 @@ type Route struct {
 	RecheckAfter *time.Duration      `yaml:"recheck_after" rule:"zero"`
 	Flap         Flap                `yaml:"flap"`
 	Assignee     []string            `yaml:"assignee"`
-	Continue     bool                `yaml:"continue,omitempty"`
-	Routes       []Route             `yaml:"routes"`
+	// Templates are texts of tickets by sink name, laid over those of the team and of the sink.
+	Templates map[string]map[string]any `yaml:"templates"`
+	Continue  bool                      `yaml:"continue,omitempty"`
+	Routes    []Route                   `yaml:"routes"`
 }
 
 // Flap says when a case that keeps coming back counts as recurring. A zero part is inherited.

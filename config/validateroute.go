@@ -67,6 +67,11 @@ func (v validator) branch(path string, r Route, used map[string]bool) {
 	}
 	v.closedList(path+".group_by", r.GroupBy, GroupKeys(), "tag.")
 	v.closedList(path+".assignee", r.Assignee, assigneeKeys(), "tag.", "account_tag.")
+	for _, name := range sortedKeys(r.Templates) {
+		if !slices.Contains(sinks, name) {
+			v.failKey(child(path+".templates", name), suggestOr(name, sinks, known("sinks", sinks)), "no sink is named %s", short(name))
+		}
+	}
 	v.match(path+".match", r.Match)
 	for i, sub := range r.Routes {
 		at := item(path+".routes", i)

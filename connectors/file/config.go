@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // SinkConfig is what a user writes for a sink of type file.
 type SinkConfig struct {
-	Path      string    `yaml:"path"` // the folder; made when it is not there; relative to the configuration file
-	Templates Templates `yaml:"templates"`
+	Path      string       `yaml:"path"` // the folder; made when it is not there; relative to the configuration file
+	Templates ticket.Texts `yaml:"templates"`
 }
 
 // Validate reports what is wrong with the settings.

@@ -14,25 +14,19 @@ import (
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
-// Templates replace docket's own texts.
-type Templates struct {
-	Title           string `yaml:"title"`            // one line
-	DescriptionFile string `yaml:"description_file"` // a file with Markdown; relative to the configuration file
-}
-
-// texts are the templates of a sink and of the teams that have their own, compiled once.
+// texts are the templates of a sink and of the teams and routes that have their own, compiled once.
 type texts struct {
-	own  Templates
+	own  ticket.Texts
 	base string
 	mu   sync.Mutex
-	all  map[Templates]*compiled
+	all  map[ticket.Texts]*compiled
 }
 
 // compiled are the templates of one place; nil stands for docket's own text.
 type compiled struct{ title, description *ticket.Template }
 
 // of compiles templates. The error begins with their key; it is found at load.
-func (x *texts) of(t Templates) (*compiled, error) {
+func (x *texts) of(t ticket.Texts) (*compiled, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if c := x.all[t]; c != nil {
@@ -56,7 +50,7 @@ func (x *texts) of(t Templates) (*compiled, error) {
 		return nil, err
 	}
 	if x.all == nil {
-		x.all = map[Templates]*compiled{}
+		x.all = map[ticket.Texts]*compiled{}
 	}
 	x.all[t] = c
 	return c, nil
@@ -79,37 +73,10 @@ func (x *texts) file(name string) (*ticket.Template, error) {
 	return ticket.Compile(name, string(b), ticket.Functions())
 }
 
-// overlaid are the sink's templates with a team's laid over them.
-func (x *texts) overlaid(over map[string]any) (Templates, error) {
-	t := x.own
-	raw, given := over["templates"]
-	if !given {
-		return t, nil
-	}
-	m, ok := raw.(map[string]any)
-	if !ok {
-		return t, errors.New("templates: wants title and description_file")
-	}
-	for key, v := range m {
-		text, ok := v.(string)
-		switch {
-		case !ok:
-			return t, fmt.Errorf("templates.%s: wants a text", key)
-		case key == "title":
-			t.Title = text
-		case key == "description_file":
-			t.DescriptionFile = text
-		default:
-			return t, fmt.Errorf("templates.%s: there are title and description_file", key)
-		}
-	}
-	return t, nil
-}
-
 // render is the title and the text of a ticket.
 func (x *texts) render(t pipeline.Ticket) (title, text string, err error) {
 	title = ticket.Title(t)
-	which, err := x.overlaid(t.Settings)
+	which, err := x.own.Over(t.Settings)
 	if err != nil {
 		return "", "", err
 	}
@@ -154,7 +121,7 @@ func (s *Sink) CheckSettings(over map[string]any) error {
 			return fmt.Errorf("%s: a team can set templates", key)
 		}
 	}
-	t, err := s.texts.overlaid(over)
+	t, err := s.texts.own.Over(over)
 	if err != nil {
 		return err
 	}

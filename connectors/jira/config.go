@@ -8,6 +8,7 @@ import (
 
 	"github.com/docket-hub/docket/config/secret"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // The deployments.
@@ -31,7 +32,7 @@ type Config struct {
 	DueDate          bool                         `yaml:"due_date"`
 	KeyField         string                       `yaml:"key_field"` // a text field that carries the ticket key instead of a label
 	WebhookSecret    secret.Value                 `yaml:"webhook_secret"`
-	Templates        Templates                    `yaml:"templates"`
+	Templates        ticket.Texts                 `yaml:"templates"`
 	DescriptionLimit int                          `yaml:"description_limit" rule:"min=1000"` // characters
 }
 
@@ -56,12 +57,6 @@ type Close struct {
 	Resolution string `yaml:"resolution"`
 	Accepted   string `yaml:"accepted"`  // when the risk was accepted; empty: Resolution
 	Duplicate  string `yaml:"duplicate"` // of a second issue under one ticket key
-}
-
-// Templates replace docket's own texts.
-type Templates struct {
-	Title           string `yaml:"title"`
-	DescriptionFile string `yaml:"description_file"` // wiki markup; relative to the configuration file
 }
 
 const (

@@ -57,7 +57,7 @@ templates: {title: "[{{ .Case.Priority }}] {{ .Case.Title }}", description_file:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.config.Priorities[pipeline.P4] != "Low" || s.config.Close.Duplicate != "Duplicate" || s.description != "{{ wiki .Case.Title }}" || s.config.Auth.Token.Reveal() != "planted-secret" {
+	if s.config.Priorities[pipeline.P4] != "Low" || s.config.Close.Duplicate != "Duplicate" || s.templates.files["text.tmpl"] != "{{ wiki .Case.Title }}" || s.config.Auth.Token.Reveal() != "planted-secret" {
 		t.Errorf("config = %+v; want what the file says over the defaults", s.config)
 	}
 	for _, c := range []struct{ name, block, want string }{

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/docket-hub/docket/connectors/connectortest"
 	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // manyFields is a project with one custom field of each type.
@@ -225,19 +228,45 @@ func TestLongTexts(t *testing.T) {
 }
 
 func TestTemplates(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "text.tmpl")
+	if err := os.WriteFile(file, []byte("h1. {{ wiki .Case.Title }}\n{{ .Text }}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w := newWorld(t, jiratest.Options{}, func(_ *jiratest.Server, c *Config) {
 		c.Templates.Title = "[{{ .Case.Priority }}] {{ .Case.Title }}\n({{ upper .Case.Team }})"
+		c.Templates.DescriptionFile = file
 	})
-	w.sink.description = "h1. {{ wiki .Case.Title }}\n{{ .Text }}"
 	in := sample()
 	in.Title = "A {macro}"
 	i := w.issue(w.apply(in).Ref.Key)
 	if i.Summary != "[P2] A {macro} (PAYMENTS)" || !strings.HasPrefix(i.Description, `h1. A \{macro\}`+"\n"+`h1. A \{macro\}`) {
 		t.Errorf("summary %q, description %.60q; want the templates filled in", i.Summary, i.Description)
 	}
+	// What a team or a route says counts before the sink's own, key by key.
+	over := sample()
+	over.Key, over.Settings = "docket-0000000000000000ee00", map[string]any{"templates": map[string]any{"title": "{{ .Case.Team }}: {{ .Case.Title }}"}}
+	i = w.issue(w.apply(over).Ref.Key)
+	if i.Summary != over.Team+": "+over.Title || !strings.HasPrefix(i.Description, "h1. ") {
+		t.Errorf("summary %q, description %.60q; want the settings' title and the sink's text", i.Summary, i.Description)
+	}
 	for text, want := range map[string]string{"{{ .Case.Acount }}": "Acount", "{{": "unclosed action", "{{ nosuch }}": "nosuch"} {
-		if err := tryTemplates(Config{Templates: Templates{Title: text}}, ""); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "templates.title: ") {
-			t.Errorf("tryTemplates(%q) = %v; want it to name the key and %q", text, err, want)
+		for name, err := range map[string]error{
+			"try":           new(templates).try(ticket.Texts{Title: text}, nil),
+			"CheckSettings": w.sink.CheckSettings(map[string]any{"templates": map[string]any{"title": text}}),
+		} {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "templates.title: ") {
+				t.Errorf("%s(%q) = %v; want it to name the key and %q", name, text, err, want)
+			}
+		}
+	}
+	for want, texts := range map[string]any{
+		"templates: wants title and description_file":             "x",
+		"templates.title: wants a text":                           map[string]any{"title": 1},
+		"templates.body: there are title and description_file":    map[string]any{"body": "x"},
+		"templates.description_file: open " + file + "x: no such": map[string]any{"description_file": file + "x"},
+	} {
+		if err := w.sink.CheckSettings(map[string]any{"templates": texts}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("CheckSettings(templates: %v) = %v; want %s", texts, err, want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/ticket"
 )
 
 // settings are what holds for one ticket: the sink's own, the team's laid over.
@@ -82,8 +83,9 @@ func (s *settings) set(key string, value any) error {
 		return texts(map[string]*string{"ack": &s.transitions.Ack, "close": &s.transitions.Close, "reopen": &s.transitions.Reopen})
 	case "close":
 		return texts(map[string]*string{"resolution": &s.close.Resolution, "accepted": &s.close.Accepted, "duplicate": &s.close.Duplicate})
+	case "templates": // ticket.Texts.Over reads them where the text is made
 	default:
-		return fmt.Errorf("%s: a team can set project, issue_type, priorities, fields, transitions, close and due_date", key)
+		return fmt.Errorf("%s: a team can set project, issue_type, priorities, fields, transitions, close, due_date and templates", key)
 	}
 	return nil
 }
@@ -157,11 +159,6 @@ func (s *Sink) CheckSettings(over map[string]any) error {
 			errs = append(errs, err)
 		}
 	}
-	d := data(pipeline.Ticket{Case: "DK-1"})
-	for _, field := range slices.Sorted(maps.Keys(eff.fields)) {
-		if _, err := s.templates.renderValue(eff.fields[field], d); err != nil {
-			errs = append(errs, fmt.Errorf("fields.%s: %w", field, err))
-		}
-	}
-	return errors.Join(errs...)
+	texts, err := ticket.Texts{}.Over(over)
+	return errors.Join(append(errs, err, s.templates.try(texts, eff.fields))...)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,23 +18,22 @@ const Type = "jira"
 
 // Options is what the program adds to a sink's settings.
 type Options struct {
-	Name        string
-	Log         *slog.Logger     // nil: none
-	Now         func() time.Time // nil: time.Now
-	Description string           // the text of templates.description_file; empty: docket's own
+	Name string
+	Log  *slog.Logger     // nil: none
+	Now  func() time.Time // nil: time.Now
+	Base string           // the folder that the relative path of a description_file starts from
 }
 
 // Sink makes issues match tickets. It is safe for concurrent use, with one call at a time for one ticket key.
 type Sink struct {
-	name        string
-	config      Config
-	description string
-	log         *slog.Logger
-	now         func() time.Time
-	c           *client
-	screens     *screens
-	people      *people
-	templates   templates
+	name      string
+	config    Config
+	log       *slog.Logger
+	now       func() time.Time
+	c         *client
+	screens   *screens
+	people    *people
+	templates *templates
 
 	mu      sync.Mutex
 	refused map[string]error // by project and issue type: creates that lose their marker
@@ -56,18 +54,11 @@ func makeSink(env connectors.Env, block connectors.Block) (pipeline.Sink, error)
 	if err := block.Decode(&c); err != nil {
 		return nil, err
 	}
-	o := Options{Name: env.Name, Log: env.Log, Now: env.Now}
-	if f := c.Templates.DescriptionFile; f != "" {
-		text, err := os.ReadFile(block.Path(f))
-		if err != nil {
-			return nil, block.Errorf("templates.description_file", "%s", err)
-		}
-		o.Description = string(text)
+	made, err := NewSink(c, Options{Name: env.Name, Log: env.Log, Now: env.Now, Base: env.Dir})
+	if err != nil {
+		return nil, placed(block, err)
 	}
-	if err := placed(block, errors.Join(c.Validate(), tryTemplates(c, o.Description))); err != nil {
-		return nil, err
-	}
-	return NewSink(c, o)
+	return made, nil
 }
 
 // placed gives errors that start with a key ("auth.token: …") their place in the file.
@@ -98,27 +89,11 @@ func flat(err error) []error {
 	return out
 }
 
-// tryTemplates fills every template in for an empty ticket, so that a misspelt field is found at load.
-func tryTemplates(c Config, description string) error {
-	var cache templates
-	d := data(pipeline.Ticket{Case: "DK-1"})
-	var errs []error
-	try := func(key string, v any) {
-		if _, err := cache.renderValue(v, d); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-		}
-	}
-	try("templates.title", c.Templates.Title)
-	try("templates.description_file", description)
-	for name, v := range c.Fields {
-		try("fields."+name, v)
-	}
-	return errors.Join(errs...)
-}
-
-// NewSink makes the sink; it connects to nothing.
+// NewSink makes the sink and tries its templates; it connects to nothing. What is wrong is joined,
+// each with the key in front.
 func NewSink(c Config, o Options) (*Sink, error) {
-	if err := c.Validate(); err != nil {
+	texts := &templates{base: o.Base}
+	if err := errors.Join(c.Validate(), texts.try(c.Templates, c.Fields)); err != nil {
 		return nil, err
 	}
 	if o.Log == nil {
@@ -132,7 +107,7 @@ func NewSink(c Config, o Options) (*Sink, error) {
 		return nil, fmt.Errorf("url: %w", err)
 	}
 	return &Sink{
-		name: o.Name, config: c, description: o.Description, log: o.Log, now: o.Now,
+		name: o.Name, config: c, log: o.Log, now: o.Now, templates: texts,
 		c: api, screens: newScreens(api, o.Now), people: newPeople(api, o.Now), refused: map[string]error{},
 	}, nil
 }

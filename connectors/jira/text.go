@@ -1,8 +1,11 @@
 package jira
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,10 +18,58 @@ import (
 // data is what templates see of a ticket. In a description_file texts are to be put through wiki.
 func data(t pipeline.Ticket) ticket.Data { return ticket.NewData(t) }
 
-// templates compiles each text once. It is safe for concurrent use.
+// templates compiles each text, and reads each file, once. It is safe for concurrent use.
 type templates struct {
-	mu  sync.Mutex
-	all map[string]*ticket.Template
+	base  string // where the relative path of a file starts
+	mu    sync.Mutex
+	all   map[string]*ticket.Template
+	files map[string]string // by name as it is written
+}
+
+// file is the text of a description_file. It is read when the configuration is loaded, not again.
+func (c *templates) file(name string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if text, ok := c.files[name]; ok {
+		return text, nil
+	}
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.base, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if c.files == nil {
+		c.files = map[string]string{}
+	}
+	c.files[name] = string(text)
+	return string(text), nil
+}
+
+// try fills every template in for an empty ticket, so that a misspelt field is found at load. Errors
+// begin with their key.
+func (c *templates) try(texts ticket.Texts, fields map[string]any) error {
+	d := data(pipeline.Ticket{Case: "DK-1"})
+	var errs []error
+	try := func(key string, v any) {
+		if _, err := c.renderValue(v, d); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	try("templates.title", texts.Title)
+	if texts.DescriptionFile != "" {
+		text, err := c.file(texts.DescriptionFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("templates.description_file: %w", err))
+		}
+		try("templates.description_file", text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		try("fields."+name, fields[name])
+	}
+	return errors.Join(errs...)
 }
 
 // templatesKept bounds the cache; texts come from the configuration, so that it is never reached in practice.
@@ -84,10 +135,14 @@ func (c *templates) renderValue(v any, d ticket.Data) (any, error) {
 
 // title is the summary: one line of at most 255 characters.
 func (s *Sink) title(t pipeline.Ticket) (string, error) {
-	if s.config.Templates.Title == "" {
+	texts, err := s.config.Templates.Over(t.Settings)
+	if err != nil {
+		return "", err
+	}
+	if texts.Title == "" {
 		return clip(ticket.Title(t), summaryRunes), nil
 	}
-	text, err := s.templates.render(s.config.Templates.Title, data(t))
+	text, err := s.templates.render(texts.Title, data(t))
 	if err != nil {
 		return "", fmt.Errorf("templates.title: %w", err)
 	}
@@ -101,10 +156,18 @@ func (s *Sink) title(t pipeline.Ticket) (string, error) {
 func (s *Sink) text(t pipeline.Ticket) (fits, whole string, err error) {
 	markdown := ticket.Markdown(t)
 	full := wiki(markdown)
-	if s.description != "" {
+	texts, err := s.config.Templates.Over(t.Settings)
+	if err != nil {
+		return "", "", err
+	}
+	if texts.DescriptionFile != "" {
 		d := data(t)
 		d.Text = full
-		if full, err = s.templates.render(s.description, d); err != nil {
+		text, err := s.templates.file(texts.DescriptionFile)
+		if err == nil {
+			full, err = s.templates.render(text, d)
+		}
+		if err != nil {
 			return "", "", fmt.Errorf("templates.description_file: %w", err)
 		}
 	}

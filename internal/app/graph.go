@@ -198,6 +198,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 			errs = append(errs, cfg.ErrorAt(fmt.Sprintf("sinks[%d].poll", i), 0, 0, "a sink of type %s cannot tell what people change: take the key out", s.Type))
 		}
 		errs = append(errs, teamSettings(cfg, s.Name, made)...)
+		errs = append(errs, routeSettings(cfg, s, made)...)
 		g.Sinks = append(g.Sinks, Sink{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Poll: s.Poll, Sink: made, Unsure: s.Unsure, Concurrency: s.Calls(), Rate: rate(s.Rate)})
 	}
 	g.Sinks = append(g.Sinks, backs...)
@@ -246,16 +247,23 @@ func teamSettings(cfg *config.Config, name string, sink pipeline.Sink) []error {
 		if !given {
 			continue
 		}
-		for _, err := range leaves(judge.CheckSettings(over)) {
-			if err == nil {
-				continue
-			}
-			path, text := fmt.Sprintf("teams[%d].sinks.%s", i, name), err.Error()
-			if key, rest, found := strings.Cut(text, ": "); found && !strings.Contains(key, " ") {
-				path, text = path+"."+key, rest
-			}
-			errs = append(errs, cfg.ErrorAt(path, 0, 0, "%s", text))
+		errs = append(errs, settingsErrors(cfg, fmt.Sprintf("teams[%d].sinks.%s", i, name), "", judge.CheckSettings(over))...)
+	}
+	return errs
+}
+
+// settingsErrors places what a sink says about settings that stand at path. within is the key of
+// the sink's block that path stands for, with a dot behind it.
+func settingsErrors(cfg *config.Config, path, within string, err error) (errs []error) {
+	for _, err := range leaves(err) {
+		if err == nil {
+			continue
 		}
+		at, text := path, err.Error()
+		if key, rest, found := strings.Cut(text, ": "); found && !strings.Contains(key, " ") {
+			at, text = path+"."+strings.TrimPrefix(key, within), rest
+		}
+		errs = append(errs, cfg.ErrorAt(at, 0, 0, "%s", text))
 	}
 	return errs
 }

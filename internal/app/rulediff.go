@@ -118,7 +118,7 @@ func (d *ruleDiff) wish(g *Graph, f *pipeline.Finding, by string) wish {
 		}
 	}
 	for _, s := range w.verdict.Sinks {
-		project, _ := g.Rules.Settings(w.verdict.Team, s)["project"].(string)
+		project, _ := g.Rules.Settings(w.verdict.Team, w.verdict.Route, s)["project"].(string)
 		w.projects = append(w.projects, project)
 	}
 	return w

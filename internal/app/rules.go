@@ -97,7 +97,10 @@ func (g *Graph) rules(cfg *config.Config, o Outside) {
 		r.Teams = append(r.Teams, t.Name)
 		settings[t.Name] = t.Sinks
 	}
-	r.Settings = func(team, sink string) map[string]any { return settings[team][sink] }
+	texts := routeTemplates(cfg.Route)
+	r.Settings = func(team, route, sink string) map[string]any {
+		return withTemplates(settings[team][sink], texts[route][sink])
+	}
 	routes := map[string]string{}
 	routeDigests(cfg.Route, "route", "", routes)
 	r.SinkConfig = func(team, route, sink string) string {

@@ -89,7 +89,7 @@ var rules = []rule{
 	{probes, ""},
 	{"internal/httpx", "pipeline " + probes},
 	{"internal/awsx", "pipeline"},
-	{"internal/awsx/awstest/...", "internal/awsx/awstest"}, // no rule of the product names it: only tests and the lab import it
+	{"internal/awsx/awstest/...", "internal/awsx/awstest internal/awsx/awstest/lab"}, // no rule of the product names it: only tests and the lab import it
 	{"internal/mask", "pipeline"},
 	{"internal/stream", "pipeline " + probes},
 	{"internal/state", "pipeline pipeline/deliver pipeline/triage " + probes},

@@ -54,9 +54,9 @@ type Rules struct {
 	Sinks     map[string]bool
 	Renamed   map[string]string
 	CaseURL   func(id string) string
-	Settings  func(team, sink string) map[string]any // a team's settings for a sink
-	Reissue   time.Duration                          // R: an action in flight longer than this is looked at again
-	WriteBack map[string]WriteBack                   // by sink; nil: nothing is told to any product
+	Settings  func(team, route, sink string) map[string]any // what a team and a route set for a sink
+	Reissue   time.Duration                                 // R: an action in flight longer than this is looked at again
+	WriteBack map[string]WriteBack                          // by sink; nil: nothing is told to any product
 	// SinkConfig is a hash of what a sink's settings are for a team and a route; a dead letter is
 	// tried once more when it changes. Nil: only on command.
 	SinkConfig func(team, route, sink string) string

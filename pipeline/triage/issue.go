@@ -291,7 +291,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 		t.CaseURL = d.r.CaseURL(c.ID())
 	}
 	if d.r.Settings != nil {
-		t.Settings = d.r.Settings(c.Team, sink)
+		t.Settings = d.r.Settings(c.Team, c.Route, sink)
 	}
 	if c.Previous != 0 {
 		if prev, err := d.l.caseOf(c.Previous); err == nil && prev != nil && prev.Entries[sink] != nil {

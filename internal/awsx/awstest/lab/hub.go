@@ -3,6 +3,9 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
+	"time"
+
+	"github.com/docket-hub/docket/internal/awsx/awstest"
 )
 
 // Hub is what Security Hub of an account holds in a region: ASFF, one object each.
@@ -21,11 +24,15 @@ func (w *World) Hub(account, region string) []json.RawMessage {
 }
 
 // Many are n findings of one control in an account and region, each on a bucket of its own; every one is a problem.
+// They were updated one after the other, ten a second, and a hundred share a title.
 func (w *World) Many(account, region string, n int) []json.RawMessage {
 	out := make([]json.RawMessage, n)
 	for i := range out {
-		out[i] = raw(w.control(account, region, "S3.9", "AwsS3Bucket", fmt.Sprintf("arn:aws:s3:::bucket-%s-%s-%06d", account, region, i), "MEDIUM",
-			"Buckets should have server access logging enabled"))
+		f := w.control(account, region, "S3.9", "AwsS3Bucket", fmt.Sprintf("arn:aws:s3:::bucket-%s-%s-%06d", account, region, i), "MEDIUM",
+			fmt.Sprintf("Buckets of stack %d should have server access logging enabled", i/100))
+		at := w.At.Add(time.Duration(i-n) * 100 * time.Millisecond).Format(stampLayout)
+		f["CreatedAt"], f["UpdatedAt"], f["FirstObservedAt"], f["LastObservedAt"] = at, at, at, at
+		out[i] = raw(f)
 	}
 	return out
 }
@@ -89,7 +96,7 @@ func (w *World) threat(p Problem, region string) object {
 }
 
 // Detector is the id of GuardDuty's detector in an account and region.
-func Detector(account, region string) string { return hexOf(32, "detector", account, region) }
+func Detector(account, region string) string { return awstest.NewGuardDuty().Enable(account, region) }
 
 func (w *World) detectorARN(account, region string) string {
 	return "arn:aws:guardduty:" + region + ":" + account + ":detector/" + Detector(account, region)

@@ -124,7 +124,10 @@ func uuid(words ...string) string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
 }
 
-func (w *World) stamp() string { return w.At.Format("2006-01-02T15:04:05.000Z") }
+// stampLayout is how the services write an instant, in UTC.
+const stampLayout = "2006-01-02T15:04:05.000Z"
+
+func (w *World) stamp() string { return w.At.Format(stampLayout) }
 
 // object is a JSON object in the making.
 type object = map[string]any

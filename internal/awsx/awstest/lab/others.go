@@ -1,6 +1,10 @@
 package lab
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/docket-hub/docket/internal/awsx/awstest"
+)
 
 // Duty is what GuardDuty's detector of an account holds in a region, as GetFindings answers it.
 func (w *World) Duty(account, region string) []json.RawMessage {
@@ -25,12 +29,6 @@ func (w *World) native(p Problem, region string) object {
 	}
 }
 
-// Flagged is one resource that a check of Trusted Advisor lists.
-type Flagged struct {
-	Check, Status, Region, ID string
-	Metadata                  []string // the check's columns, in their order
-}
-
 // Ids of the checks that say something in the lab. Source: AWS Support user guide, "Security" checks.
 const (
 	CheckRootMFA  = "7DAFEmoDos"
@@ -38,24 +36,50 @@ const (
 	CheckSnapshot = "rSs93HQwa1"
 )
 
-// Advisor is what Trusted Advisor's checks list in an account, green rows included.
-func (w *World) Advisor(account string) []Flagged {
-	var out []Flagged
+// Checks are those that Trusted Advisor has in the lab: three of security, and one that is none of docket's business.
+// Source of names and columns: DescribeTrustedAdvisorChecks.
+func Checks() []awstest.AdvisorCheck {
+	return []awstest.AdvisorCheck{
+		{ID: CheckRootMFA, Name: "MFA on Root Account", Category: "security", Description: "Checks the root account and warns if MFA is not enabled."},
+		{ID: CheckOldKey, Name: "IAM Access Key Rotation", Category: "security", Description: "Checks for active IAM access keys that have not been rotated in the last 90 days.",
+			Columns: []string{"Status", "IAM User", "Access Key", "Key Last Rotated", "Reason"}},
+		{ID: CheckSnapshot, Name: "Amazon RDS Public Snapshots", Category: "security", Description: "Checks for snapshots that are marked as public.",
+			Columns: []string{"Status", "Region", "DB Instance or Cluster ID", "Snapshot ID"}},
+		{ID: "Qch7DwouX1", Name: "Low Utilization Amazon EC2 Instances", Category: "cost_optimizing", Description: "Checks instances that were running in the last 14 days.",
+			Columns: []string{"Region/AZ", "Instance ID", "Instance Name", "Instance Type", "Estimated Monthly Savings"}},
+	}
+}
+
+// Advisor is what Trusted Advisor's checks list in an account, by the check's id, green rows included.
+func (w *World) Advisor(account string) map[string]awstest.AdvisorResult {
+	out := map[string]awstest.AdvisorResult{}
+	for _, c := range Checks() {
+		out[c.ID] = awstest.AdvisorResult{Time: w.At, Status: "ok"}
+	}
+	add := func(check string, r awstest.AdvisorRow) {
+		was := out[check]
+		if was.Status == "ok" {
+			was.Status = r.Status
+		}
+		was.Rows = append(was.Rows, r)
+		out[check] = was
+	}
+	rotated := func(days int) string { return w.At.AddDate(0, 0, -days).Format("Mon, 02 Jan 2006 15:04:05 GMT") }
 	for _, p := range w.Problems {
 		if p.Account != account {
 			continue
 		}
-		id := hexOf(32, "advisor", string(p.Kind), account, p.Region)
 		switch p.Kind {
 		case RootMFA:
-			out = append(out, Flagged{Check: CheckRootMFA, Status: "error", Region: "-", ID: id})
+			add(CheckRootMFA, awstest.AdvisorRow{Status: "error", Region: "-", Resource: account})
 		case OldKey:
-			out = append(out, Flagged{Check: CheckOldKey, Status: "warning", Region: "-", ID: id,
-				Metadata: []string{"Yellow", p.Name, "AKIAIOSFODNN7EXAMPLE", w.At.AddDate(0, -6, 0).Format("Mon, 02 Jan 2006 15:04:05 GMT"), "Key is older than 90 days"}},
-				Flagged{Check: CheckOldKey, Status: "ok", Region: "-", ID: hexOf(32, "green", account),
-					Metadata: []string{"Green", "fresh-" + p.Name, "AKIAI44QH8DHBEXAMPLE", w.At.AddDate(0, 0, -5).Format("Mon, 02 Jan 2006 15:04:05 GMT"), ""}})
+			add(CheckOldKey, awstest.AdvisorRow{Status: "warning", Region: "-", Resource: "arn:aws:iam::" + account + ":user/" + p.Name,
+				Cells: []string{"Yellow", p.Name, "AKIAIOSFODNN7EXAMPLE", rotated(180), "Key is older than 90 days"}})
+			add(CheckOldKey, awstest.AdvisorRow{Status: "ok", Region: "-", Resource: "arn:aws:iam::" + account + ":user/fresh-" + p.Name,
+				Cells: []string{"Green", "fresh-" + p.Name, "AKIAI44QH8DHBEXAMPLE", rotated(5), ""}})
 		case Snapshot:
-			out = append(out, Flagged{Check: CheckSnapshot, Status: "error", Region: p.Region, ID: id, Metadata: []string{"Red", p.Region, "orders", p.Name}})
+			add(CheckSnapshot, awstest.AdvisorRow{Status: "error", Region: p.Region, Resource: "arn:aws:rds:" + p.Region + ":" + account + ":snapshot:" + p.Name,
+				Cells: []string{"Red", p.Region, "orders", p.Name}})
 		}
 	}
 	return out

@@ -1,0 +1,39 @@
+package ticket
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Texts name the templates that replace docket's own texts. The zero value replaces none.
+type Texts struct {
+	Title           string `yaml:"title"`            // one line
+	DescriptionFile string `yaml:"description_file"` // a file in the sink's markup; relative to the configuration file
+}
+
+// Over are the texts of a ticket whose team or route has its own: what its settings say under
+// templates, else the sink's. The error begins with the key.
+func (x Texts) Over(settings map[string]any) (Texts, error) {
+	raw, given := settings["templates"]
+	if !given {
+		return x, nil
+	}
+	m, ok := raw.(map[string]any)
+	if !ok {
+		return x, errors.New("templates: wants title and description_file")
+	}
+	for key, v := range m {
+		text, ok := v.(string)
+		switch {
+		case !ok:
+			return x, fmt.Errorf("templates.%s: wants a text", key)
+		case key == "title":
+			x.Title = text
+		case key == "description_file":
+			x.DescriptionFile = text
+		default:
+			return x, fmt.Errorf("templates.%s: there are title and description_file", key)
+		}
+	}
+	return x, nil
+}
