@@ -34,6 +34,8 @@ type Env struct {
 	Stdin io.Reader
 	Now   func() time.Time
 	AWS   *awsx.Fleet // the accounts and regions of AWS; it asks for credentials only when it is asked for something
+	// MinSeverity is the entry's min_severity. Milder findings are not taken in, so a source need not ask for them.
+	MinSeverity pipeline.Severity
 }
 
 // Defaults fill what reports of a source leave out.

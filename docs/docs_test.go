@@ -14,6 +14,8 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors/file"
 	"github.com/docket-hub/docket/connectors/jira"
+	"github.com/docket-hub/docket/connectors/securityhub"
+	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 	"github.com/docket-hub/docket/internal/app"
 )
@@ -57,6 +59,8 @@ func TestConfigurationKeys(t *testing.T) {
 		keys("", reflect.TypeFor[file.SourceConfig](), 0),
 		keys("", reflect.TypeFor[file.SinkConfig](), 0),
 		keys("", reflect.TypeFor[jira.Config](), 0),
+		keys("", reflect.TypeFor[securityhub.Config](), 0),
+		keys("", reflect.TypeFor[trustedadvisor.Config](), 0),
 		keys("", reflect.TypeFor[webhook.Config](), 0),
 		keys("", reflect.TypeFor[webhook.SinkConfig](), 0),
 	) {

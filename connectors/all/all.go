@@ -4,7 +4,10 @@ package all
 import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/file"
+	"github.com/docket-hub/docket/connectors/guardduty"
 	"github.com/docket-hub/docket/connectors/jira"
+	"github.com/docket-hub/docket/connectors/securityhub"
+	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
 
@@ -12,7 +15,10 @@ import (
 func Set() (connectors.Set, error) {
 	return connectors.NewSet(
 		file.Factory(),
+		guardduty.Factory(),
 		jira.Factory(),
+		securityhub.Factory(),
+		trustedadvisor.Factory(),
 		webhook.Factory(),
 	)
 }

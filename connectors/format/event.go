@@ -11,6 +11,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/awsconfig"
 	"github.com/docket-hub/docket/connectors/format/awshealth"
+	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -76,9 +77,10 @@ func (p *splitter) within(text io.Reader, line int, read func() error) error {
 // source counts too, because only AWS may send events whose source begins with "aws." (EventBridge API
 // reference, PutEventsRequestEntry), while anybody may copy a detail-type.
 func (e *envelope) native() (format string, whole bool, why string) {
+	if guardduty.IsEvent(e.Source, e.DetailType) {
+		return GuardDuty, false, e.undetailed()
+	}
 	switch e.Source + " " + e.DetailType {
-	case "aws.guardduty GuardDuty Finding":
-		format = GuardDuty
 	case "aws.inspector2 Inspector2 Finding":
 		format = Inspector2
 	case "aws.macie Macie Finding":
@@ -95,14 +97,20 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	default:
 		return "", false, "it carries no findings"
 	}
-	switch {
-	case why != "":
-	case e.Detail.Kind() != '{':
-		why = "it has no detail"
-	case decoder(format) == nil:
+	if why == "" {
+		why = e.undetailed()
+	}
+	if why == "" && decoder(format) == nil {
 		why = "this docket does not read it"
 	}
 	return format, whole, why
+}
+
+func (e *envelope) undetailed() string {
+	if e.Detail.Kind() != '{' {
+		return "it has no detail"
+	}
+	return ""
 }
 
 // notification takes a message out of what SNS wraps round it for SQS and HTTP, unless the

@@ -167,7 +167,9 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		if f.Source == nil || s.Retired {
 			continue // an unknown type was named when the file was loaded
 		}
-		made, err := f.Source(env(s.Name), s.Block)
+		around := env(s.Name)
+		around.MinSeverity = s.MinSeverity
+		made, err := f.Source(around, s.Block)
 		if err != nil {
 			errs = append(errs, err)
 			continue
