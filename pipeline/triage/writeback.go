@@ -216,8 +216,8 @@ type namedReport struct {
 	reason string
 }
 
-// wants is what the product of a member should be told, given what it was told last.
-func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus) (told, error) {
+// wants is what the product of a member should be told, given what it was told last and whether that may not have arrived.
+func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus, uncertain bool) (told, error) {
 	say := func(status pipeline.MarkStatus, word, format string, args ...any) (told, error) {
 		return told{word, status, pipeline.NotePrefix(c.ID()) + fmt.Sprintf(format, args...)}, nil
 	}
@@ -233,8 +233,8 @@ func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus) (told, err
 		return say(pipeline.MarkNew, string(pipeline.MarkNew), "the exception is over, it counts again")
 	case last == pipeline.MarkResolved:
 		return say(pipeline.MarkNew, string(pipeline.MarkNew), "the problem is back")
-	case c.Open && last == pipeline.MarkNew && len(tickets) == 0:
-		return say(pipeline.MarkNew, string(pipeline.MarkNew), "it counts again") // once more, where it is not certain
+	case c.Open && last == pipeline.MarkNew && (uncertain || len(tickets) == 0):
+		return say(pipeline.MarkNew, string(pipeline.MarkNew), "it counts again")
 	case c.Open && len(tickets) > 0:
 		return say(pipeline.MarkNotified, string(pipeline.MarkNotified)+" "+short(tickets...), "ticket %s", strings.Join(tickets, ", "))
 	case c.Closed == ClosedPerson && c.Person != nil && (last != "" || !c.Ticketed.IsZero()):
@@ -357,7 +357,7 @@ func (d *decider) markMember(c *Case, sink string, epoch int, seq uint64) (marks
 		return nil, false, err
 	}
 	row := m.Told[sink]
-	want, err := d.wants(c, &m, lastTold(row))
+	want, err := d.wants(c, &m, lastTold(row), !strings.HasPrefix(row, strconv.Itoa(epoch)+" "))
 	if err != nil || want.word == "" || row == want.row(epoch) {
 		return nil, false, err
 	}
@@ -382,7 +382,7 @@ func (d *decider) markMember(c *Case, sink string, epoch int, seq uint64) (marks
 	m.Told[sink] = want.row(epoch)
 	d.l.keepMember(m)
 	if want.status == pipeline.MarkNew {
-		then, err := d.wants(c, &m, pipeline.MarkNew)
+		then, err := d.wants(c, &m, pipeline.MarkNew, false)
 		return marks, then.word != "" && then.word != want.word, err
 	}
 	return marks, false, nil
