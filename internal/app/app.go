@@ -137,7 +137,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 }
 
 func (a *App) outside(installation string) Outside {
-	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation}
+	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Holds: true}
 }
 
 func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Graph) (err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
@@ -39,6 +40,7 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	fleet *awsx.Fleet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -73,6 +75,7 @@ type Outside struct {
 	Stdin        io.Reader
 	Now          func() time.Time
 	Installation string
+	Holds        bool // this process holds data_dir: it may write there
 }
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
@@ -157,6 +160,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 	if err != nil {
 		return []error{cfg.ErrorAt("aws", 0, 0, "%s", err)}
 	}
+	g.fleet = fleet
 	var errs []error
 	var backs []Sink
 	env := func(name string) connectors.Env {
@@ -363,6 +367,7 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 	return ingest.New(read, ingest.Options{
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
+		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
 		Mask:        g.mask.Bytes,

@@ -50,6 +50,10 @@ type Account struct {
 type Options struct {
 	Log *slog.Logger     // nil: none
 	Now func() time.Time // nil: time.Now
+	// Known are accounts as an earlier Fleet knew them, by id: what an organisation is known by until it was read.
+	// Keep is given what replaces them; nil: nobody keeps them.
+	Known map[string]pipeline.Account
+	Keep  func(map[string]pipeline.Account)
 	// Load is laid over the SDK's standard chain, as config.WithBaseEndpoint.
 	Load []func(*config.LoadOptions) error
 }
@@ -105,7 +109,11 @@ func New(s Settings, o Options) (*Fleet, error) {
 		retryers: map[place]*retryer{}, lanes: map[string]chan struct{}{}, said: map[string]bool{}}
 	f.home = newKept[home](o.Now, forever, pauseHome)
 	f.list = newKept[[]member](o.Now, refreshAfter, pauseList)
-	f.remember(s.Accounts)
+	if s.Organization != nil && o.Known != nil {
+		f.directory.Store(&o.Known)
+	} else {
+		f.remember(s.Accounts)
+	}
 	return f, nil
 }
 

@@ -58,6 +58,9 @@ func (f *Fleet) organization(ctx context.Context, h home) ([]member, error) {
 		all = append(all, m)
 	}
 	f.directory.Store(&known)
+	if f.o.Keep != nil {
+		f.o.Keep(known)
+	}
 	return sorted(all), nil
 }
 
