@@ -28,6 +28,7 @@ type Back struct {
 	All   bool     `json:"all,omitempty"`  // every member from the number From on
 	From  uint64   `json:"from,omitempty"` // arrival number
 	Todo  []uint64 `json:"todo,omitempty"` // these too; at most todoKept
+	Off   bool     `json:"off,omitempty"`  // the write-back is turned off: what happens meanwhile is not followed
 	Word  string   `json:"word,omitempty"` // what of the case itself decides what is told
 }
 
@@ -51,8 +52,11 @@ func (b *Back) add(seq uint64) {
 	}
 }
 
-// none: nobody is told anything of this case now.
-func (b *Back) none() { b.All, b.From, b.Todo = false, 0, nil }
+// off: nobody is told anything of this case while the write-back is turned off. Once it is on again, every member is looked at.
+func (b *Back) off() { b.All, b.From, b.Todo, b.Off = false, 0, nil, true }
+
+// on is the end of off.
+func (b *Back) on() { b.All, b.From, b.Todo, b.Off = true, 0, nil, false }
 
 func (b *Back) clone() *Back {
 	if b == nil {
@@ -255,10 +259,12 @@ func (d *decider) wantsSuppressed(c *Case, m *Member) (told, error) {
 	if err != nil || rec == nil {
 		return told{}, err
 	}
-	s, ok := d.find(rec.SuppressedBy)
-	if !ok {
+	list := d.active()
+	i := slices.IndexFunc(list, func(s Suppression) bool { return s.Name == rec.SuppressedBy })
+	if i < 0 {
 		return told{}, nil
 	}
+	s := &list[i]
 	by := ""
 	if s.By != "" {
 		by = " by " + s.By
@@ -278,7 +284,7 @@ func (d *decider) issueBacks(c *Case) error {
 			continue
 		}
 		if _, on := d.r.WriteBack[sink]; !on || !d.sinkIs(sink) {
-			e.Back.none() // it was turned off: once it is on again, everything is looked at
+			e.Back.off()
 			d.l.keepCase(c)
 			continue
 		}
