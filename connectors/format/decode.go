@@ -12,12 +12,18 @@ import (
 	"github.com/docket-hub/docket/connectors/format/asff"
 	"github.com/docket-hub/docket/connectors/format/awsconfig"
 	"github.com/docket-hub/docket/connectors/format/awshealth"
+	"github.com/docket-hub/docket/connectors/format/checkov"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/grype"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/inspector2"
+	"github.com/docket-hub/docket/connectors/format/kics"
 	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/connectors/format/sarif"
+	"github.com/docket-hub/docket/connectors/format/semgrep"
+	"github.com/docket-hub/docket/connectors/format/snyk"
+	"github.com/docket-hub/docket/connectors/format/trivy"
 	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -69,6 +75,18 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return macie.Decode
 	case TrustedAdvisor:
 		return trustedadvisor.Decode
+	case trivy.Name:
+		return trivy.Decode
+	case grype.Name:
+		return grype.Decode
+	case checkov.Name:
+		return checkov.Decode
+	case kics.Name:
+		return kics.Decode
+	case semgrep.Name:
+		return semgrep.Decode
+	case snyk.Name:
+		return snyk.Decode
 	}
 	return nil
 }

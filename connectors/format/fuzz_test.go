@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"bytes"
+	"os"
 	"testing"
 
 	"github.com/docket-hub/docket/connectors/format"
@@ -16,6 +17,13 @@ func FuzzSplit(f *testing.F) {
 		ocsfA + "\n" + dockA, run(repo + ended + results), run(results + `,"artifacts":[{"location":{"uri":"x"}}]`), "[[" + asffA + "]]",
 		`{"Findings":[` + asffA + `,{"Id":"x,` + "\n" + `"ProductArn":1},` + asffB, "\xef\xbb\xbf[]", "nonsense\n{}", `{"runs":[{"results":[{}]`, "[1,2,\"]"} {
 		f.Add([]byte(s))
+	}
+	for _, name := range []string{"trivy", "trivy-cluster", "trivy-config", "grype", "checkov", "kics", "semgrep", "snyk"} {
+		b, err := os.ReadFile("testdata/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var whole, bytewise [][]byte

@@ -12,7 +12,11 @@ const auto = "auto"
 // Names lists what a user may write as a format. What only EventBridge events carry
 // is found in them by itself.
 func Names() []string {
-	return []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, TrustedAdvisor, Docket}
+	names := []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, TrustedAdvisor, Docket}
+	for _, k := range reportKinds() {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // Known reports a format's name that no decoder has; "" and auto are fine.

@@ -15,7 +15,7 @@ const peekBytes = 4 << 10
 
 // open unpacks gzip, skips a UTF-8 byte order mark and refuses UTF-16, which
 // PowerShell's > writes.
-func open(r io.Reader) (io.Reader, error) {
+func open(r io.Reader) (*bufio.Reader, error) {
 	b := bufio.NewReaderSize(r, peekBytes)
 	for range 2 { // a document may be packed once; twice is somebody's mistake
 		head, err := b.Peek(2)
@@ -35,7 +35,7 @@ func open(r io.Reader) (io.Reader, error) {
 	return text(b)
 }
 
-func text(b *bufio.Reader) (io.Reader, error) {
+func text(b *bufio.Reader) (*bufio.Reader, error) {
 	head, err := b.Peek(3)
 	if len(head) == 0 && err != nil && err != io.EOF {
 		return b, nil // the scanner meets the error again and names it

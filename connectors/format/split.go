@@ -72,7 +72,11 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 		return Document{}, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
 	p := &splitter{s: newScanner(text), opt: opt, each: each}
-	if err := p.document(); err != nil {
+	read := p.document
+	if k, is := reportOf(opt.Format, text); is {
+		read = func() error { return p.report(k, text) }
+	}
+	if err := read(); err != nil {
 		p.doc.Scans = nil
 		return p.doc, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
@@ -105,7 +109,7 @@ func (p *splitter) document() error {
 		return err
 	}
 	if !p.known && p.odd != "" {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON", ErrUnknown, p.odd)
 	}
 	if p.doc.Records+p.doc.Rejected+len(p.doc.Notes) == 0 && !p.known {
 		p.note("the document holds no records")
@@ -362,7 +366,7 @@ func (p *splitter) unknown(v *value, what string) error {
 	}
 	p.pending = append(p.pending, p.refusal(v, reason))
 	if len(p.pending) >= maxUnknown {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, GuardDuty or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON", ErrUnknown, p.odd)
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func TestSplitRejects(t *testing.T) {
 
 func TestSplitUnknownDocuments(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"trivy", `{"SchemaVersion":2,"ArtifactName":"alpine","Results":[]}`, "keys SchemaVersion, ArtifactName, Results"},
+		{"a scanner nobody knows", `{"ScanVersion":2,"Artefact":"alpine","Results":[]}`, "keys ScanVersion, Artefact, Results"},
 		{"csv", "AUTH_METHOD;TIMESTAMP\nprofile;2025\n", `"AUTH_METHOD;TIMESTAMP"`},
 		{"other findings", `{"findings":[{"findingArn":"arn:x","severity":"HIGH"}]}`, "keys findingArn, severity"},
 		{"old SARIF", `{"version":"2.0.0","runs":[{"tool":{"name":"x"}}]}`, `SARIF version "2.0.0"`},
