@@ -400,8 +400,8 @@ func TestWriteBackRefused(t *testing.T) {
 // A source that has nothing to write back to says so at the key.
 func TestWriteBackOfASourceThatCannot(t *testing.T) {
 	s := newSite(t, strings.Replace(fileSite, "type: file, paths", "type: file, write_back: true, paths", 1))
-	_, err := RunOnce(t.Context(), s.config(), s.options(), time.Minute, quiet)
+	_, err := s.read()
 	if err == nil || !strings.Contains(err.Error(), "sources[0].write_back: a source of type file has nothing to write back to") {
-		t.Errorf("RunOnce() = %v; want an error at sources[0].write_back", err)
+		t.Errorf("loading the configuration = %v; want an error at sources[0].write_back", err)
 	}
 }
