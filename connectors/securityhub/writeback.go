@@ -180,23 +180,12 @@ func some(errs []error, n int) error {
 // worst is the error that says what to do with all of the marks: those that another try helps come first,
 // because what is written by then is found written.
 func worst(errs []error) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	final := func(err error) bool { return pipeline.IsPermanent(err) || errors.Is(err, pipeline.ErrForbidden) }
-	slices.SortStableFunc(errs, func(a, b error) int {
-		switch x, y := final(a), final(b); {
-		case x == y:
-			return 0
-		case x:
-			return 1
+	for _, err := range errs {
+		if !pipeline.IsPermanent(err) && !errors.Is(err, pipeline.ErrForbidden) {
+			return err
 		}
-		return -1
-	})
-	if final(errs[0]) || len(errs) == 1 {
-		return errors.Join(errs...)
 	}
-	return errs[0]
+	return errors.Join(errs...)
 }
 
 // key names a mark's finding.

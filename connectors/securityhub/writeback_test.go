@@ -56,7 +56,12 @@ func newDesk(t *testing.T, region string, v2 bool) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t, s, h, newWriteBack(f, region, "", v2, time.Now)}
+	c := DefaultConfig()
+	c.Region, c.Rate = region, Rate{PerSecond: 1000, Burst: 1000}
+	if v2 {
+		c.API = V2
+	}
+	return &desk{t, s, h, newWriteBack(c, f, time.Now)}
 }
 
 const backProduct = "arn:aws:securityhub:eu-west-1::product/aws/securityhub"

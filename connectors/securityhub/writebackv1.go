@@ -40,7 +40,10 @@ type clientV1 interface {
 
 // bookV1 is one place of Security Hub, in the ASFF. What docket set a workflow status to stands in a user-defined
 // field beside it, so that the decoder tells docket's own status from a person's.
-type bookV1 struct{ client clientV1 }
+type bookV1 struct {
+	client clientV1
+	pace   *pacer
+}
 
 func (b bookV1) line(note string, _ pipeline.MarkStatus) string { return note }
 
@@ -51,6 +54,9 @@ func (b bookV1) read(ctx context.Context, marks []pipeline.Mark) (map[string]hel
 	}
 	out := map[string]held{}
 	for pages := securityhub.NewGetFindingsPaginator(b.client, in); pages.HasMorePages(); {
+		if err := b.pace.wait(ctx); err != nil {
+			return nil, err
+		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, awsx.Class(err)

@@ -53,7 +53,10 @@ type clientV2 interface {
 
 // bookV2 is one place of Security Hub, in OCSF. There are no user-defined fields: what docket set a status to stands in
 // brackets behind its line of the comment.
-type bookV2 struct{ client clientV2 }
+type bookV2 struct {
+	client clientV2
+	pace   *pacer
+}
 
 func (b bookV2) line(note string, status pipeline.MarkStatus) string {
 	if status == "" {
@@ -81,6 +84,9 @@ func (b bookV2) read(ctx context.Context, marks []pipeline.Mark) (map[string]hel
 	}
 	out := map[string]held{}
 	for pages := securityhub.NewGetFindingsV2Paginator(b.client, in); pages.HasMorePages(); {
+		if err := b.pace.wait(ctx); err != nil {
+			return nil, err
+		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, awsx.Class(err)

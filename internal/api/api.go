@@ -74,7 +74,7 @@ type FindingDetail struct {
 // TicketRow is a case in one sink.
 type TicketRow struct {
 	Sink      string       `json:"sink"`
-	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone, given up
+	State     string       `json:"state"` // none, open, closed, in flight, waiting, parked, dead, gone, given up; told: a write-back with nothing more to say
 	Ref       pipeline.Ref `json:"ref,omitzero"`
 	Key       string       `json:"key,omitempty"`
 	Wanted    uint64       `json:"wanted"`

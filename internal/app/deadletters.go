@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
@@ -84,6 +85,8 @@ func nextStep(d *api.DeadLetter) string {
 	switch {
 	case d.GivenUp:
 		return "given up; `docket deadletters retry " + at + "` takes it up again"
+	case d.State == string(triage.Parked) && strings.HasSuffix(d.Sink, connectors.WriteBackSuffix):
+		return "let the role of that account do what the page of the source names: `docket deadletters retry " + at + "` then tells it again"
 	case d.State == string(triage.Parked):
 		return "look for a record with the key " + d.Key + ": `docket deadletters resolve " + at + " --ticket KEY` when there is one, `--none` when there is none"
 	case d.State == string(triage.Gone):

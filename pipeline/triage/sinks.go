@@ -37,8 +37,10 @@ func (d *decider) refit(c *Case) {
 		case d.sinkIs(sink):
 			d.takeUp(c, sink, e)
 		case e.Back != nil && e.St != Inflight:
-			e.Back.none()
-			d.l.keepCase(c)
+			if !e.Back.Off {
+				e.Back.off()
+				d.l.keepCase(c)
+			}
 		case e.St == Inflight || e.rests() && e.GivenUp == "" && (e.Wants() || e.WantOpen):
 			e.Awaited = e.St == Inflight
 			e.St, e.Reason, e.Since = Parked, sinkRemoved, d.now
@@ -66,6 +68,8 @@ func (d *decider) takeUp(c *Case, sink string, e *Entry) {
 	case e.St == Dead && d.r.SinkConfig != nil && e.Under != d.r.SinkConfig(c.Team, c.Route, sink):
 		e.St, e.Reason, e.Since, e.Delivered, e.Under = Idle, "", time.Time{}, 0, ""
 		d.auditCase(c, "retried", "", "%s: its settings changed", sink)
+	case e.Back != nil && e.Back.Off:
+		e.Back.on()
 	default:
 		return
 	}

@@ -46,6 +46,7 @@ func (d *decider) hold(h *Hot, rec *Record, name string) {
 	h.Member = Suppressed
 	d.l.holds[HoldChange{Suppression: name, Seq: h.Seq}] = true
 	d.place(h, rec)
+	d.l.touchedMembers[memberKey{h.Case, h.Seq}] = true // it may be held by another one now
 }
 
 // release takes the exception off the record; the caller decides where the finding goes.

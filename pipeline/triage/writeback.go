@@ -28,6 +28,7 @@ type Back struct {
 	All   bool     `json:"all,omitempty"`  // every member from the number From on
 	From  uint64   `json:"from,omitempty"` // arrival number
 	Todo  []uint64 `json:"todo,omitempty"` // these too; at most todoKept
+	Off   bool     `json:"off,omitempty"`  // the write-back is turned off: what happens meanwhile is not followed
 	Word  string   `json:"word,omitempty"` // what of the case itself decides what is told
 }
 
@@ -51,8 +52,11 @@ func (b *Back) add(seq uint64) {
 	}
 }
 
-// none: nobody is told anything of this case now.
-func (b *Back) none() { b.All, b.From, b.Todo = false, 0, nil }
+// off: nobody is told anything of this case while the write-back is turned off. Once it is on again, every member is looked at.
+func (b *Back) off() { b.All, b.From, b.Todo, b.Off = false, 0, nil, true }
+
+// on is the end of off.
+func (b *Back) on() { b.All, b.From, b.Todo, b.Off = true, 0, nil, false }
 
 func (b *Back) clone() *Back {
 	if b == nil {
@@ -216,8 +220,8 @@ type namedReport struct {
 	reason string
 }
 
-// wants is what the product of a member should be told, given what it was told last.
-func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus) (told, error) {
+// wants is what the product of a member should be told, given what it was told last and whether that may not have arrived.
+func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus, uncertain bool) (told, error) {
 	say := func(status pipeline.MarkStatus, word, format string, args ...any) (told, error) {
 		return told{word, status, pipeline.NotePrefix(c.ID()) + fmt.Sprintf(format, args...)}, nil
 	}
@@ -233,8 +237,8 @@ func (d *decider) wants(c *Case, m *Member, last pipeline.MarkStatus) (told, err
 		return say(pipeline.MarkNew, string(pipeline.MarkNew), "the exception is over, it counts again")
 	case last == pipeline.MarkResolved:
 		return say(pipeline.MarkNew, string(pipeline.MarkNew), "the problem is back")
-	case c.Open && last == pipeline.MarkNew && len(tickets) == 0:
-		return say(pipeline.MarkNew, string(pipeline.MarkNew), "it counts again") // once more, where it is not certain
+	case c.Open && last == pipeline.MarkNew && (uncertain || len(tickets) == 0):
+		return say(pipeline.MarkNew, string(pipeline.MarkNew), "it counts again")
 	case c.Open && len(tickets) > 0:
 		return say(pipeline.MarkNotified, string(pipeline.MarkNotified)+" "+short(tickets...), "ticket %s", strings.Join(tickets, ", "))
 	case c.Closed == ClosedPerson && c.Person != nil && (last != "" || !c.Ticketed.IsZero()):
@@ -255,10 +259,12 @@ func (d *decider) wantsSuppressed(c *Case, m *Member) (told, error) {
 	if err != nil || rec == nil {
 		return told{}, err
 	}
-	s, ok := d.find(rec.SuppressedBy)
-	if !ok {
+	list := d.active()
+	i := slices.IndexFunc(list, func(s Suppression) bool { return s.Name == rec.SuppressedBy })
+	if i < 0 {
 		return told{}, nil
 	}
+	s := &list[i]
 	by := ""
 	if s.By != "" {
 		by = " by " + s.By
@@ -278,7 +284,7 @@ func (d *decider) issueBacks(c *Case) error {
 			continue
 		}
 		if _, on := d.r.WriteBack[sink]; !on || !d.sinkIs(sink) {
-			e.Back.none() // it was turned off: once it is on again, everything is looked at
+			e.Back.off()
 			d.l.keepCase(c)
 			continue
 		}
@@ -357,7 +363,7 @@ func (d *decider) markMember(c *Case, sink string, epoch int, seq uint64) (marks
 		return nil, false, err
 	}
 	row := m.Told[sink]
-	want, err := d.wants(c, &m, lastTold(row))
+	want, err := d.wants(c, &m, lastTold(row), !strings.HasPrefix(row, strconv.Itoa(epoch)+" "))
 	if err != nil || want.word == "" || row == want.row(epoch) {
 		return nil, false, err
 	}
@@ -382,7 +388,7 @@ func (d *decider) markMember(c *Case, sink string, epoch int, seq uint64) (marks
 	m.Told[sink] = want.row(epoch)
 	d.l.keepMember(m)
 	if want.status == pipeline.MarkNew {
-		then, err := d.wants(c, &m, pipeline.MarkNew)
+		then, err := d.wants(c, &m, pipeline.MarkNew, false)
 		return marks, then.word != "" && then.word != want.word, err
 	}
 	return marks, false, nil

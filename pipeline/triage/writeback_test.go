@@ -264,3 +264,29 @@ func TestWriteBackIsNoTicket(t *testing.T) {
 		t.Errorf("%d tickets counted; want 1", made)
 	}
 }
+
+// untold says which members of a case at rest were not told what they should be.
+func (w *life) untold(c *Case) []string {
+	e := c.Entries[backSink]
+	if e == nil || e.St != Idle || e.GivenUp != "" || w.config.back == "" {
+		return nil
+	}
+	var out []string
+	d := &decider{r: w.config.rules(), l: NewLayer(w.state), now: w.now}
+	err := d.l.Members(c.Number, func(m Member) bool {
+		row := m.Told[backSink]
+		want, err := d.wants(c, &m, lastTold(row), false)
+		switch marks, _ := d.named(backSink, m.Seq); {
+		case err != nil:
+			out = append(out, err.Error())
+		case m.Status == Resolved && row == "": // before the write-back was turned on
+		case want.word != "" && row != want.row(e.Back.Epoch) && len(marks) > 0:
+			out = append(out, fmt.Sprintf("finding %d was told %q in epoch %d; want %q", m.Seq, row, e.Back.Epoch, want.word))
+		}
+		return true
+	})
+	if err != nil {
+		out = append(out, err.Error())
+	}
+	return out
+}

@@ -98,6 +98,11 @@ func TestStatus(t *testing.T) {
 		{"unknown compliance", m{"Compliance": m{"Status": "Broken"}}, pipeline.StatusOpen, `Compliance.Status "Broken" is not known, counted as FAILED`},
 		{"unknown workflow", m{"Workflow": m{"Status": "LATER"}}, pipeline.StatusOpen, `Workflow.Status "LATER" is not known, counted as NEW`},
 		{"unknown record state", m{"RecordState": "GONE"}, pipeline.StatusOpen, `RecordState "GONE" is not known, counted as ACTIVE`},
+		{"suppressed by docket", m{"Workflow": m{"Status": "SUPPRESSED"}, "UserDefinedFields": m{"docket/workflow": "SUPPRESSED", "team": "a"}}, pipeline.StatusOpen, ""},
+		{"resolved by docket, and failing", m{"Workflow": m{"Status": "RESOLVED"}, "UserDefinedFields": m{"docket/workflow": "RESOLVED"}}, pipeline.StatusOpen, ""},
+		{"suppressed by a person after docket", m{"Workflow": m{"Status": "SUPPRESSED"}, "UserDefinedFields": m{"docket/workflow": "NOTIFIED"}}, pipeline.StatusUnproven, "Workflow.Status SUPPRESSED"},
+		{"odd fields of others", m{"Workflow": m{"Status": "RESOLVED"}, "UserDefinedFields": m{"docket/workflow": 7}}, pipeline.StatusUnproven, "Workflow.Status RESOLVED"},
+		{"odd fields", m{"UserDefinedFields": []int{1}}, pipeline.StatusOpen, ""},
 		{"closed by Inspector", m{"ProductFields": m{"aws/inspector/FindingStatus": "CLOSED"}}, pipeline.StatusResolved, "Inspector status CLOSED"},
 	}
 	for _, tt := range tests {
