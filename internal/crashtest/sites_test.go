@@ -49,9 +49,9 @@ var places = map[string]place{
 	"input/publish":      {pushed, onBoth, false},
 	"input/published":    {pushed, onBoth, false},
 	"act/stored":         {asPerson, onBoth, true},
-	"relay/publish":      {pushed, onBoth, false},
-	"relay/published":    {pushed, onBoth, false},
-	"relay/removed":      {pushed, onBoth, false},
+	"relay/publish":      {relayed, onBoth, false},
+	"relay/published":    {relayed, onBoth, false},
+	"relay/removed":      {relayed, onBoth, false},
 	"deliver/received":   {pushed, onBoth, false},
 	"deliver/claimed":    {pushed, onBoth, false},
 	"claims/flushed":     {pushed, onBoth, false},
@@ -207,6 +207,20 @@ func pushed(w *world, env []string) bool {
 			break
 		}
 		step()
+		w.until(d, "what was sent is in the tracker", func() bool { return !w.judge().bad() })
+	}
+	if !d.dead() {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	return d.killed()
+}
+
+// relayed is a daemon that findings come to one after the other: its relay publishes what it handed over
+// together, now and then.
+func relayed(w *world, env []string) bool {
+	d := w.daemon(env)
+	for group := 0; group < 100 && !d.dead(); group++ {
+		w.push(failed, first, []int{group}, 1)
 		w.until(d, "what was sent is in the tracker", func() bool { return !w.judge().bad() })
 	}
 	if !d.dead() {
