@@ -13,6 +13,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/awshealth"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -122,7 +123,7 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	case "aws.health AWS Health Event":
 		format, whole, why = AWSHealth, true, awshealth.PassOver(e.Detail)
 	case "aws.trustedadvisor Trusted Advisor Check Item Refresh Notification":
-		format = TrustedAdvisor
+		format, whole, why = TrustedAdvisor, true, trustedadvisor.PassOver(e.Detail)
 	default:
 		return "", false, "it carries no findings"
 	}
