@@ -23,7 +23,6 @@ type envelope struct {
 	ID         string         `json:"id"`
 	DetailType string         `json:"detail-type"`
 	Source     string         `json:"source"`
-	Account    string         `json:"account"`
 	Stamp      string         `json:"time"`
 	Detail     jsontext.Value `json:"detail"`
 }
@@ -63,17 +62,8 @@ func (p *splitter) event(v *value) error {
 		return p.skip(&e, why)
 	}
 	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: instant.Parse(e.Stamp), Data: e.Detail}
-	switch {
-	case whole:
+	if whole {
 		rec.Data = p.s.give(v)
-	case format == TrustedAdvisor:
-		var err error
-		if rec.Data, why, err = e.advisor(); err != nil {
-			return p.reject(v, "EventBridge event: "+Reason(err))
-		}
-		if why != "" {
-			return p.skip(&e, why)
-		}
 	}
 	return p.hand(rec)
 }

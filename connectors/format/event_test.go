@@ -212,9 +212,9 @@ func TestSharedCheckNames(t *testing.T) {
 			continue
 		}
 		n++
-		o := split(wrap("aws.trustedadvisor", "Trusted Advisor Check Item Refresh Notification", fmt.Sprintf(`{"check-name":%q,"status":"ERROR"}`, c.Name)), format.Options{})
-		if len(o.Records) != 1 || !strings.Contains(o.Records[0], `"checkId":"`+c.ID+`"`) {
-			t.Errorf("Split(event of %s) = %+v; want the check %s", c.Name, o, c.ID)
+		r := reportOf(t, wrap("aws.trustedadvisor", "Trusted Advisor Check Item Refresh Notification", fmt.Sprintf(`{"check-name":%q,"status":"ERROR"}`, c.Name)))
+		if r.Control != c.ID {
+			t.Errorf("check of %s = %s; want %s", c.Name, r.Control, c.ID)
 		}
 	}
 	if n < 17 {

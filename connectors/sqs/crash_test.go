@@ -27,29 +27,29 @@ const (
 	childStops  = "DOCKET_TEST_SQS_STOPS"
 )
 
-// keeping has a source polled with an emitter that stores what it is given.
-type keeping struct {
+// stopping has a source polled with an emitter that stands still.
+type stopping struct {
 	*sqs.Source
 	stops string
 }
 
-func (k keeping) Poll(ctx context.Context, req pipeline.Request, emit pipeline.Emitter) (pipeline.Result, error) {
-	return k.Source.Poll(ctx, req, keeper{emit, k.stops})
+func (s stopping) Poll(ctx context.Context, req pipeline.Request, emit pipeline.Emitter) (pipeline.Result, error) {
+	return s.Source.Poll(ctx, req, still{emit, s.stops})
 }
 
-type keeper struct {
+type still struct {
 	pipeline.Emitter
 	stops string
 }
 
-func (keeper) Keeps() bool { return true }
+func (s still) Keeps() bool { return s.Emitter.(sqs.Keeper).Keeps() }
 
-func (k keeper) Records(ctx context.Context, r []pipeline.Record) (pipeline.Taken, error) {
-	if k.stops == "received" {
+func (s still) Records(ctx context.Context, r []pipeline.Record) (pipeline.Taken, error) {
+	if s.stops == "received" {
 		standStill()
 	}
-	taken, err := k.Emitter.Records(ctx, r)
-	if k.stops == "stored" && err == nil {
+	taken, err := s.Emitter.Records(ctx, r)
+	if s.stops == "stored" && err == nil {
 		standStill()
 	}
 	return taken, err
@@ -60,16 +60,16 @@ func standStill() {
 	select {}
 }
 
-// keepers is every type of the program, with sources of queues that are polled to keep.
-func keepers(stops string) (connectors.Set, error) {
+// types is every type of the program; where it is to stand still, with sources of queues that do.
+func types(stops string) (connectors.Set, error) {
 	set, err := all.Set()
-	if err != nil {
-		return nil, err
+	if err != nil || stops == "" {
+		return set, err
 	}
 	set[sqs.Type] = connectors.Factory{Type: sqs.Type, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
 		s, err := sqs.Factory().Source(env, block)
 		if err == nil {
-			s.Source = keeping{s.Source.(*sqs.Source), stops}
+			s.Source = stopping{s.Source.(*sqs.Source), stops}
 		}
 		return s, err
 	}}
@@ -105,7 +105,7 @@ func runOnce(dir, stops string) (api.Summary, error) {
 	if err != nil {
 		return api.Summary{}, err
 	}
-	set, err := keepers(stops)
+	set, err := types(stops)
 	if err != nil {
 		return api.Summary{}, err
 	}
@@ -267,15 +267,11 @@ func TestDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := keepers("")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 1)
 	w.queue.Send(w.url, events(11)...)
-	go func() { done <- app.Run(ctx, cfg, app.RunOptions{Set: set}) }()
+	go func() { done <- app.Run(ctx, cfg, app.RunOptions{}) }()
 	wait := func(what string, n int) {
 		t.Helper()
 		for late := time.Now().Add(30 * time.Second); tickets(t, dir) < n; time.Sleep(20 * time.Millisecond) {
