@@ -224,9 +224,8 @@ func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
 	}
 	hr.Status, hr.Hash = pipeline.StatusResolved, 0
 	rec.Reports[i].Status = pipeline.StatusResolved
-	if !pipeline.IsClaim(s.Scope) {
-		// Records of a claimed scope keep times of their own, which the claim's says nothing
-		// about: one that is listed again with its old time is back.
+	if !pipeline.KeepsTimes(s.Scope) {
+		// Where records keep times of their own, one that is listed again with its old time is back.
 		hr.Observed, rec.Reports[i].ObservedAt = s.Time.UnixMilli(), s.Time
 	}
 	rec.Reports[i].StatusReason = "absent from the scan of " + s.Scope
@@ -287,22 +286,34 @@ func (d *decider) unwatch(scope string, gone []SeenKey) (int, error) {
 	}
 	n := 0
 	for _, g := range gone {
-		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
-		if h := d.l.hotSeq(g.Seq); h == nil || slices.ContainsFunc(h.Reports, func(r HotReport) bool {
-			return r.Status == pipeline.StatusOpen && !leaving[SeenKey{g.Seq, r.Key}]
-		}) {
-			continue
-		}
-		rec, err := d.mustRecord(g.Seq)
+		yes, err := d.unwatched(scope, g, leaving)
 		if err != nil {
 			return n, err
 		}
-		if rec.Unwatched {
-			continue
+		if yes {
+			n++
 		}
-		rec.Unwatched = true
-		d.l.putRecord(rec)
-		n++
 	}
 	return n, nil
+}
+
+// unwatched is unwatch for one report, and whether its finding is now; leaving are others that go with it.
+func (d *decider) unwatched(scope string, g SeenKey, leaving map[SeenKey]bool) (bool, error) {
+	if scope != "" {
+		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
+	}
+	h := d.l.hotSeq(g.Seq)
+	if h == nil || slices.ContainsFunc(h.Reports, func(r HotReport) bool {
+		k := SeenKey{g.Seq, r.Key}
+		return r.Status == pipeline.StatusOpen && k != g && !leaving[k]
+	}) {
+		return false, nil
+	}
+	rec, err := d.mustRecord(g.Seq)
+	if err != nil || rec.Unwatched {
+		return false, err
+	}
+	rec.Unwatched = true
+	d.l.putRecord(rec)
+	return true, nil
 }
