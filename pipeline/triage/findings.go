@@ -97,7 +97,7 @@ func (d *decider) mild(e *pipeline.Envelope, it *pipeline.Item, h *Hot, known *H
 	d.sum.Changed++
 	known.Hash = 0 // whatever comes next of it is news
 	d.l.putHot(h)
-	_, err := d.unwatched(it.Scope, SeenKey{h.Seq, it.Key}, nil)
+	_, err := d.unwatch(it.Scope, []SeenKey{{h.Seq, it.Key}})
 	return err
 }
 

@@ -342,43 +342,38 @@ func (d *decider) unwatch(scope string, gone []SeenKey) (int, error) {
 	}
 	n := 0
 	for _, g := range gone {
-		yes, err := d.unwatched(scope, g, leaving)
+		if d.l.hotSeq(g.Seq) == nil {
+			continue
+		}
+		rec, err := d.mustRecord(g.Seq)
 		if err != nil {
 			return n, err
 		}
-		if yes {
-			n++
+		if rec.Unwatched || d.stands(rec, leaving) {
+			continue
 		}
+		rec.Unwatched = true
+		d.l.putRecord(rec)
+		n++
 	}
 	return n, nil
 }
 
-// unwatched is unwatch for one report, and whether its finding is now; leaving are others that go with it. An empty
-// scope: the report itself is not to be looked at any more, whoever shows it.
-func (d *decider) unwatched(scope string, g SeenKey, leaving map[SeenKey]bool) (bool, error) {
-	if scope != "" {
-		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
-	}
-	h := d.l.hotSeq(g.Seq)
-	if h == nil {
-		return false, nil
-	}
-	rec, err := d.mustRecord(g.Seq)
-	if err != nil || rec.Unwatched {
-		return false, err
-	}
+// stands reports whether a finding has an open report that somebody still looks at, those that leave a scope now left out
+// unless another scope holds them.
+func (d *decider) stands(rec *Record, leaving map[SeenKey]bool) bool {
+	h := d.l.hotSeq(rec.Seq)
 	for i := range rec.Reports {
 		key := pipeline.ReportKey(rec.Reports[i].Product, rec.Reports[i].ID)
-		k := SeenKey{g.Seq, key}
-		if hr := h.Find(key); hr == nil || hr.Status != pipeline.StatusOpen || k == g && scope == "" {
+		if hr := h.Find(key); hr == nil || hr.Status != pipeline.StatusOpen {
 			continue
 		}
-		// Of a standing source, or leaving, it stands only as long as some scope holds it.
-		if k != g && !leaving[k] && !pipeline.IsStanding(rec.Reports[i].Scope) || d.watchedIn(rec, i, "") {
-			return false, nil
+		if leaving[SeenKey{rec.Seq, key}] || pipeline.IsStanding(rec.Reports[i].Scope) {
+			if !d.watchedIn(rec, i, "") {
+				continue
+			}
 		}
+		return true
 	}
-	rec.Unwatched = true
-	d.l.putRecord(rec)
-	return true, nil
+	return false
 }
