@@ -156,7 +156,7 @@ func (s *awsSite) reported(services ...string) int {
 // rows are known as resolved.
 func (s *awsSite) expected() string {
 	org := s.lab.World.Org
-	return fmt.Sprintf("open %d, resolved %d", s.reported(lab.SecurityHub, lab.TrustedAdvisor, lab.GuardDuty), len(org.Accounts)*(2*len(org.Regions)+1))
+	return fmt.Sprintf("open %d, resolved %d", s.reported(lab.SecurityHub, lab.TrustedAdvisor, lab.GuardDuty, lab.EventBridge), len(org.Accounts)*(2*len(org.Regions)+1))
 }
 
 // openOf and resolvedOf read the numbers out of expected.
@@ -190,7 +190,7 @@ func TestFourSourcesAtOnce(t *testing.T) {
 		}
 	}
 	accounts, places := len(s.lab.World.Org.Accounts), len(s.lab.World.Org.Accounts)*len(s.lab.World.Org.Regions)
-	if want := map[string]int{"Security Hub, Trusted Advisor": 2*accounts + places, "Security Hub": 2 * places, "GuardDuty": places}; !maps.Equal(who, want) {
+	if want := map[string]int{"Security Hub, Trusted Advisor": 2*accounts + places, "Security Hub": 2 * places, "GuardDuty": places, "IAM Access Analyzer": places}; !maps.Equal(who, want) {
 		t.Errorf("who reports the open findings = %v; want %v", who, want)
 	}
 	s.still()
@@ -372,7 +372,7 @@ func TestPlacesThatAreReadNoMore(t *testing.T) {
 			before := s.states()
 			want := 0
 			for _, p := range s.lab.World.Problems {
-				if tt.unwatched(p) && p.Kind != lab.SharedRole {
+				if tt.unwatched(p) && p.Kind != lab.SharedRole { // which the queue alone tells of
 					want++
 				}
 			}
@@ -422,5 +422,39 @@ func TestGoneFromOneOfTwoWays(t *testing.T) {
 		if got, want := s.states(), s.expected(); got != want {
 			t.Errorf("findings = %s; want %s; unwatched are %q", got, want, s.in("unwatched"))
 		}
+	}
+}
+
+// TestPlanNamesAccounts: a plan shows for each source which accounts it read, by name, and how much in which region; it
+// takes nothing from the queue.
+func TestPlanNamesAccounts(t *testing.T) {
+	s := newAWSSite(t)
+	p, err := s.offline().Plan(t.Context(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	org := s.lab.World.Org
+	want := map[string]int{} // findings of one account in one of its regions, global ones apart
+	for _, a := range org.Accounts {
+		for _, region := range org.Regions {
+			// Of the six in Security Hub two are of the account as a whole; a passed control and a resource that is gone come on top.
+			want["hub "+a.Name+" "+region], want["threats "+a.Name+" "+region], want["advisor "+a.Name+" "+region] = 6, 1, 1
+		}
+	}
+	got := map[string]int{}
+	for _, r := range p.Read {
+		for _, a := range r.Accounts {
+			for region, n := range a.Regions {
+				if region != "global" {
+					got[r.Source+" "+a.Name+" "+region] = n
+				}
+			}
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the plan read %v; want %v", got, want)
+	}
+	if waiting, taken := s.lab.Events.Depth(s.lab.QueueURL); waiting != len(s.lab.World.Events()) || taken != 0 {
+		t.Errorf("after a plan %d events wait in the queue and %d were taken; want all %d", waiting, taken, len(s.lab.World.Events()))
 	}
 }

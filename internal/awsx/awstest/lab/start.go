@@ -19,6 +19,9 @@ type Lab struct {
 	Hub    *awstest.SecurityHub // all accounts' findings come together in Home's, all regions' in Region
 	Duty   *awstest.GuardDuty   // each account has its own
 	Trust  *awstest.Advisor     // behind both of its APIs
+	Events *awstest.SQS
+	// QueueURL is the queue that EventBridge's events go to, of Home in Region.
+	QueueURL string
 
 	mu    sync.Mutex
 	fixed []Problem
@@ -33,11 +36,12 @@ func Start(w *World, listen string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{World: w, Server: s, Hub: awstest.NewSecurityHub(time.Now), Duty: awstest.NewGuardDuty(), Trust: awstest.NewAdvisor(nil, Checks()...)}
+	l := &Lab{World: w, Server: s, Hub: awstest.NewSecurityHub(time.Now), Duty: awstest.NewGuardDuty(), Trust: awstest.NewAdvisor(nil, Checks()...), Events: awstest.NewSQS(time.Now)}
 	s.Handle("securityhub", l.Hub.Handler())
 	s.Handle("guardduty", l.Duty.Handler())
 	s.Handle("support", l.Trust.Support())
 	s.Handle("trustedadvisor", l.Trust.TrustedAdvisor())
+	s.Handle("sqs", l.Events.Handler())
 	if err := l.fill(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -67,6 +71,10 @@ func (l *Lab) fill() error {
 				}
 			}
 		}
+	}
+	l.QueueURL = l.Events.Create(Home, Region, "security-events")
+	for _, event := range l.World.Events() {
+		l.Events.Send(l.QueueURL, string(event))
 	}
 	others := slices.DeleteFunc(ids, func(id string) bool { return id == Home })
 	l.Hub.Member(Home, others...)
@@ -167,6 +175,7 @@ sources:
   - {name: hub, type: securityhub, region: ` + Region + `}     # the organisation's Security Hub, every account and region of it
   - {name: threats, type: guardduty}                      # each account's own
   - {name: advisor, type: trustedadvisor}
+  - {name: events, type: sqs, queue_url: "` + l.QueueURL + `"}
 
 sinks:
   - {name: disk, type: file, path: ./tickets}
