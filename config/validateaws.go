@@ -13,9 +13,7 @@ func (v validator) accounts() {
 	seen := map[string]bool{}
 	for i, a := range v.c.AWS.Accounts {
 		path := item("aws.accounts", i) + ".id"
-		if a.ID != "" && !accountPattern.MatchString(a.ID) {
-			v.fail(path, "write its 12 digits in quotes", "%q is no AWS account number", short(a.ID))
-		}
+		v.accountID(path, a.ID)
 		v.once(seen, path, a.ID)
 		v.roleARN(item("aws.accounts", i)+".role_arn", a.RoleARN)
 		v.pattern(item("aws.accounts", i)+".external_id", a.ExternalID, externalPattern, "external id")
@@ -24,7 +22,7 @@ func (v validator) accounts() {
 		v.pattern("aws.organization.role_name", org.RoleName, roleNamePattern, "name of a role")
 		v.roleARN("aws.organization.management_role", org.ManagementRole)
 		for i, id := range org.Exclude {
-			v.pattern(item("aws.organization.exclude", i), id, accountPattern, "AWS account number")
+			v.accountID(item("aws.organization.exclude", i), id)
 		}
 	}
 	v.pattern("aws.external_id", v.c.AWS.ExternalID, externalPattern, "external id")
@@ -51,6 +49,12 @@ var (
 	sessionPattern  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 	regionPattern   = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 )
+
+func (v validator) accountID(path, id string) {
+	if id != "" && !accountPattern.MatchString(id) {
+		v.fail(path, "write its 12 digits in quotes", "%q is no AWS account number", short(id))
+	}
+}
 
 func (v validator) roleARN(path, text string) {
 	// STS judges the rest; a bare name is the mistake that people make.

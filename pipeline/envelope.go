@@ -27,11 +27,14 @@ type Item struct {
 	Observed int64    // milliseconds since 1970, UTC
 	Status   Status
 	Severity Severity
-	Occurred bool   // a threat: a later Observed means that it happened again
-	Format   string // names the decoder of Data: asff, ocsf, sarif, docket
-	Scope    string // the scope of absence it belongs to; empty where absence proves nothing
-	Account  string // what was known of its account beside the record, as AccountText; mostly empty
-	Data     []byte // one record in its source's words
+	Occurred bool // a threat: a later Observed means that it happened again
+	// Mild: it is milder than what the source takes in. Only what is known already follows it: it leaves the
+	// filter, or is resolved. Data is empty unless Status is resolved.
+	Mild    bool
+	Format  string // names the decoder of Data: asff, ocsf, sarif, docket
+	Scope   string // the scope of absence it belongs to; empty where absence proves nothing
+	Account string // what was known of its account beside the record, as AccountText; mostly empty
+	Data    []byte // one record in its source's words
 }
 
 // AccountText is the text of Item.Account: what a directory knows of an account but its id. It is
@@ -84,6 +87,7 @@ const (
 	scanComplete     = 1
 	scanLeft         = 2
 	itemOccurred     = 1 << 7 // in the severity byte
+	itemMild         = 1 << 7 // in the status byte
 	itemFixed        = len(Fingerprint{}) + 16 + 8 + 8 + 8 + 1 + 1
 	itemMin          = itemFixed + 3 // table indices (version 1: two) and a length
 	scanMin          = 8             // four strings, count, seconds, nanoseconds, complete
@@ -169,7 +173,11 @@ func appendItem(dst []byte, it *Item, t *stringTable) []byte {
 	if it.Occurred {
 		severity |= itemOccurred
 	}
-	dst = append(dst, byte(it.Status), severity)
+	status := byte(it.Status) &^ itemMild
+	if it.Mild {
+		status |= itemMild
+	}
+	dst = append(dst, status, severity)
 	dst = binary.AppendUvarint(dst, t.index(it.Format))
 	dst = binary.AppendUvarint(dst, t.index(it.Scope))
 	dst = binary.AppendUvarint(dst, t.index(it.Account))
@@ -372,7 +380,8 @@ func (p *envelopeParser) item(it *Item, table []string) {
 	it.IDHash = binary.LittleEndian.Uint64(b)
 	it.Hash = binary.LittleEndian.Uint64(b[8:])
 	it.Observed = int64(binary.LittleEndian.Uint64(b[16:]))
-	it.Status = Status(b[24])
+	it.Status = Status(b[24] &^ itemMild)
+	it.Mild = b[24]&itemMild != 0
 	it.Severity = Severity(b[25] &^ itemOccurred)
 	it.Occurred = b[25]&itemOccurred != 0
 	if it.Status > StatusUnproven || it.Severity > Critical {

@@ -19,6 +19,7 @@ func sampleEnvelope() Envelope {
 			},
 			{Observed: -1, Status: StatusResolved, Format: "sarif", Account: `{"name":"shop"}`, Data: []byte("{}")},
 			{Status: StatusUnproven, Severity: Low, Format: "asff", Data: []byte("[]")},
+			{Status: StatusOpen, Severity: Low, Mild: true, Data: []byte{}},
 		},
 		Scans: []Scan{
 			{ID: "s-1", Scope: "111122223333/eu-west-1", Filter: "f", Count: 3, Time: at, Complete: true},

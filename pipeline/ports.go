@@ -283,5 +283,11 @@ const claimPrefix = "claim:"
 // ClaimScope names a scope that a person says a document is a whole read of.
 func ClaimScope(name string) string { return claimPrefix + name }
 
-// IsClaim reports whether a scope is a claim rather than what a scanner's report names.
-func IsClaim(scope string) bool { return strings.HasPrefix(scope, claimPrefix) }
+// IsStanding reports whether a scope is that of a source that reads it again and again and says when it
+// stops doing so (Scan.Left): a place of AWS, as aws/guardduty/111122223333/eu-west-1.
+func IsStanding(scope string) bool { return strings.HasPrefix(scope, "aws/") }
+
+// KeepsTimes reports whether the records of a scope keep times of their own, rather than the scan's: one with an older
+// time than a whole read of the scope may be news all the same. It is so for what a source asks an interface for, where a
+// record's time is that of its last change, and for what a person claims to be whole. A scanner's report is made at one time.
+func KeepsTimes(scope string) bool { return strings.HasPrefix(scope, claimPrefix) || IsStanding(scope) }

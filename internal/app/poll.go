@@ -161,6 +161,9 @@ func (c *counting) Records(ctx context.Context, records []pipeline.Record) (pipe
 	return taken, err
 }
 
+// Keeps says whether what is handed over is stored: a plan only looks at it, and a queue must not be emptied for that.
+func (c *counting) Keeps() bool { return c.progress != nil }
+
 func (c *counting) Progress(_ context.Context, w pipeline.Watermark) error {
 	if c.progress == nil {
 		return nil

@@ -18,25 +18,23 @@ type member struct {
 	why     string // it cannot be read, and why
 }
 
-// members are the accounts to read, by id. With an error they are the last ones known, if there are any.
-func (f *Fleet) members(ctx context.Context, h home) ([]member, error) {
+// members are the accounts to read, by id. With an error they are the last ones known and since when, or none.
+func (f *Fleet) members(ctx context.Context, h home) ([]member, time.Time, error) {
 	if f.s.Organization == nil {
-		return f.listed(h), nil
+		return f.listed(h), f.o.Now(), nil
 	}
-	all, known, err := f.list.get(ctx, func(ctx context.Context) ([]member, error) { return f.organization(ctx, h) })
+	all, at, err := f.list.get(ctx, func(ctx context.Context) ([]member, error) { return f.organization(ctx, h) })
 	switch {
 	case err == nil:
 		if f.forget("directory") {
 			f.o.Log.Info("the accounts of the organisation can be read again", "accounts", len(all))
 		}
-		return all, nil
-	case !known:
-		return nil, fmt.Errorf("listing the accounts of the organisation: %w", err)
+	case at.IsZero():
+		return nil, at, fmt.Errorf("listing the accounts of the organisation: %w", err)
+	case ctx.Err() == nil && f.once("directory"):
+		f.o.Log.Warn("the accounts of the organisation cannot be read: going on with those known", "accounts", len(all), "since", at.UTC().Format(time.RFC3339), "err", err)
 	}
-	if f.once("directory") {
-		f.o.Log.Warn("the accounts of the organisation cannot be read: going on with those known", "accounts", len(all), "since", f.list.since().UTC().Format(time.RFC3339), "err", err)
-	}
-	return all, err
+	return all, at, err
 }
 
 // listed are the accounts of the configuration; with none, the one that docket has credentials of.

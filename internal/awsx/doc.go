@@ -12,6 +12,6 @@
 // throttles it, and is tried again where that helps. What fails for one account or region is a pipeline.Gap and
 // holds the others up in nothing. Class turns an error of the SDK into pipeline's classes.
 //
-// Nothing is kept on disk. The list of accounts is read again after a start; until it was read nothing is
-// polled, so nothing is lost, and the names on findings that were taken in are in state with them.
+// The package writes nothing to disk. The list of accounts is read again after a start, and until it was read nothing is
+// polled, so nothing is lost. Their names, units and tags may be kept by the caller (Options.Keep), for findings that are pushed meanwhile.
 package awsx

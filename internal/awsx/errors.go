@@ -60,8 +60,7 @@ func Throttled(err error) bool {
 
 // NotEnabled reports whether the service, the region or the support plan is switched off in that account: nothing is wrong
 // with docket's rights, and there is nothing to read. AWS answers a call to a region that the account did not enable as if it did
-// not know the credentials, so that answer counts where the credentials are those of a role that AWS has just handed out; and
-// a region without the service has no such host.
+// not know the credentials, so that answer counts where the credentials are those of a role that AWS has just handed out.
 func NotEnabled(err error) bool {
 	c := code(err)
 	switch {
@@ -70,11 +69,19 @@ func NotEnabled(err error) bool {
 	case c == "InvalidAccessException": // Security Hub: "Account 111122223333 is not subscribed to AWS Security Hub"
 		return true
 	case slices.Contains(tokenCodes, c):
-		var p *placedError
-		return errors.As(err, &p) && p.place.role != "" && p.place.service != "sts"
+		p := placeOf(err)
+		return p.role != "" && p.service != "sts"
 	}
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+	return false
+}
+
+// placeOf is where the call went that AWS refused: with a role that could not be taken, that of taking it.
+func placeOf(err error) place {
+	var in place
+	for p := (*placedError)(nil); errors.As(err, &p); err = p.err {
+		in = p.place
+	}
+	return in
 }
 
 // TokenExpired reports whether a page token was refused: the list has to be read from its beginning. Services say it under
@@ -161,7 +168,7 @@ func Class(err error) error {
 		return waiting(as(nil, "called too often"), err)
 	case TokenExpired(err):
 		return as(nil, "the page token is not good any more: the list is read from its beginning")
-	case hint != "": // not an answer of AWS
+	case hint != "": // AWS did not answer
 		return as(nil, hint)
 	case unacceptable(err):
 		return pipeline.Permanent(as(nil, ""))
@@ -169,7 +176,7 @@ func Class(err error) error {
 	return waiting(as(nil, ""), err)
 }
 
-// describe is what was called where and what came back, in one line, and a hint where the answer is not AWS's. The same failure
+// describe is what was called where and what came back, in one line, and a hint where AWS did not answer. The same failure
 // has the same text every time, so that it can be told once: it has no request id.
 func describe(err error) (text, hint string) {
 	var op *smithy.OperationError
@@ -205,6 +212,10 @@ func describe(err error) (text, hint string) {
 			text += ": " + m
 		}
 	default:
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return text, fmt.Sprintf("there is no host %s: the service is not in this region, or names cannot be looked up here", dns.Name)
+		}
 		text += ": " + root(op).Error()
 	}
 	return text, ""

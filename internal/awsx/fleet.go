@@ -1,6 +1,7 @@
 package awsx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,8 @@ type Options struct {
 	Keep  func(map[string]pipeline.Account)
 	// Load is laid over the SDK's standard chain, as config.WithBaseEndpoint.
 	Load []func(*config.LoadOptions) error
+	// TryWithin bounds one try of a call, CallWithin the call with all its tries and waits; 0: 30s and 2m.
+	TryWithin, CallWithin time.Duration
 }
 
 // Fleet is the accounts and regions that docket reads, and the way into each. It is
@@ -72,6 +75,7 @@ type Fleet struct {
 	roles    map[roleKey]*role
 	regions  map[string]*kept[[]string] // by account
 	retryers map[place]*retryer
+	renewals map[*aws.CredentialsCache]*renewal
 	lanes    map[string]chan struct{} // by the SDK's id of a service
 	said     map[string]bool          // log lines that were written and are not repeated
 }
@@ -102,11 +106,12 @@ func New(s Settings, o Options) (*Fleet, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.TryWithin, o.CallWithin = cmp.Or(o.TryWithin, tryWithin), cmp.Or(o.CallWithin, callWithin)
 	if s.SessionName == "" {
 		s.SessionName = "docket"
 	}
 	f := &Fleet{s: s, o: o, roles: map[roleKey]*role{}, regions: map[string]*kept[[]string]{},
-		retryers: map[place]*retryer{}, lanes: map[string]chan struct{}{}, said: map[string]bool{}}
+		retryers: map[place]*retryer{}, renewals: map[*aws.CredentialsCache]*renewal{}, lanes: map[string]chan struct{}{}, said: map[string]bool{}}
 	f.home = newKept[home](o.Now, forever, pauseHome)
 	f.list = newKept[[]member](o.Now, refreshAfter, pauseList)
 	if s.Organization != nil && o.Known != nil {
@@ -131,7 +136,7 @@ func (s Settings) check() error {
 }
 
 // Account is what is known of the account with that id: name, organisational units, tags. It makes no call: of an organisation
-// it knows what the last Targets or Home read.
+// it knows what the last Targets or Home read. Its maps and slices are shared: only read them.
 func (f *Fleet) Account(id string) (pipeline.Account, bool) {
 	known := f.directory.Load()
 	if known == nil {
@@ -152,7 +157,7 @@ func (f *Fleet) Home(ctx context.Context, region, roleARN string) (aws.Config, e
 		region = h.cfg.Region
 	}
 	// Findings of any account come through such a source, so the directory is wanted. Without it they only lack names.
-	_, _ = f.members(ctx, h)
+	_, _, _ = f.members(ctx, h)
 	if roleARN == "" {
 		return f.at(h.cfg, place{service: "home", account: h.account, region: region}), nil
 	}

@@ -2,19 +2,13 @@ package awsx_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/awsx/awstest"
@@ -172,8 +166,13 @@ func TestTheListOfAccountsOutlivesAFailure(t *testing.T) {
 	}
 	s.Heal()
 	c.t = c.t.Add(2 * time.Minute)
+	s.Fault(awstest.Match{Operation: "ListTagsForResource"}, awstest.Denied())
+	s.Fault(awstest.Match{Operation: "ListRoots"}, awstest.Denied())
 	if _, gaps, err := f.Targets(t.Context(), awsx.Ask{}); err != nil || len(gaps) != 1 {
 		t.Errorf("Targets() after that = %q, %v; want the one gap of the account that refuses", gaps, err)
+	}
+	if got, _ := f.Account("888888888888"); !slices.Equal(got.OU, []string{"workloads", "prod"}) || got.Tags["tier"] != "8" {
+		t.Errorf("Account(888888888888) once units and tags may not be read = %+v; want those known before", got)
 	}
 	if n := strings.Count(log.String(), "going on with those known"); n != 1 {
 		t.Errorf("the log says %d times that an old list is used; want once\n%s", n, log.String())
@@ -192,7 +191,7 @@ func TestWhatADeniedPermissionCosts(t *testing.T) {
 	}{
 		{"the list of accounts", awstest.Match{Operation: "ListAccounts"}, "ListAccounts", ""},
 		{"tags of accounts", awstest.Match{Operation: "ListTagsForResource"}, "", "organizations:ListTagsForResource"},
-		{"units of accounts", awstest.Match{Operation: "ListParents"}, "", "organizations:ListParents"},
+		{"units of accounts", awstest.Match{Operation: "ListOrganizationalUnitsForParent"}, "", "organizations:ListRoots"},
 		{"regions of one account", awstest.Match{Operation: "ListRegions", Account: "444444444444"}, "", "aws.regions"},
 		{"regions everywhere", awstest.Match{Operation: "ListRegions"}, "none of", ""},
 	}
@@ -254,158 +253,6 @@ func TestTargetsWithoutSettings(t *testing.T) {
 	}
 }
 
-// read asks for a parameter that is there in every account and region.
-func read(ctx context.Context, cfg aws.Config) error {
-	_, err := ssm.NewFromConfig(cfg).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/here")})
-	return err
-}
-
-// everywhere is a parameter in each account.
-func everywhere(o awstest.Org) []awstest.Parameter {
-	var all []awstest.Parameter
-	for _, a := range o.Accounts {
-		all = append(all, awstest.Parameter{Account: a.ID, Name: "/here", Value: "yes"})
-	}
-	return all
-}
-
-func TestEachGoesOnPastWhatFails(t *testing.T) {
-	tests := []struct {
-		name  string
-		match awstest.Match
-		fault awstest.Fault
-		want  []string // gaps
-		says  string
-	}{
-		{"throttled, then not", awstest.Match{Account: "444444444444", Nth: 1}, awstest.Throttled(), nil, ""},
-		{"a busy server, then not", awstest.Match{Account: "444444444444", Nth: 1}, awstest.SlowDown(), nil, ""},
-		{"a cut line, then not", awstest.Match{Account: "444444444444", Nth: 1}, awstest.Fault{Cut: true}, nil, ""},
-		{"a page of a proxy", awstest.Match{Account: "444444444444", Region: "eu-west-1"}, awstest.Page(), []string{"444444444444/eu-west-1"}, "proxy"},
-		{"a page of a proxy as a refusal", awstest.Match{Account: "444444444444", Region: "eu-west-1"},
-			awstest.Fault{Status: 403, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}}, []string{"444444444444/eu-west-1"}, "proxy"},
-		{"denied in one region", awstest.Match{Account: "444444444444", Region: "eu-west-1"}, awstest.Denied(), []string{"444444444444/eu-west-1"}, "deploy/iam"},
-		{"denied in one account", awstest.Match{Account: "444444444444"}, awstest.Denied(), []string{"444444444444/"}, "in each of 3 regions"},
-		{"not enabled in one region", awstest.Match{Account: "444444444444", Region: "eu-west-1"},
-			awstest.Fault{Status: 403, Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}, []string{"444444444444/eu-west-1"}, "not enabled"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			org := tenAccounts()
-			s := start(t, awstest.Options{Org: org, Parameters: everywhere(org)})
-			f := fleet(t, organization(), awsx.Options{})
-			targets, _, err := f.Targets(t.Context(), awsx.Ask{Service: "ssm"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			tt.match.Service = "ssm"
-			s.Fault(tt.match, tt.fault)
-			gaps, err := awsx.Each(t.Context(), targets, 4, func(ctx context.Context, t awsx.Target) error { return read(ctx, t.Config) })
-			if got := gapped(gaps); err != nil || !slices.Equal(got, tt.want) {
-				t.Errorf("Each() = %q, %v; want %q", gaps, err, tt.want)
-			}
-			for _, g := range gaps {
-				if !strings.Contains(g.Reason, tt.says) {
-					t.Errorf("Each() reason = %q; want %q in it", g.Reason, tt.says)
-				}
-			}
-		})
-	}
-}
-
-func TestEachEndsOnWhatIsNotOfAWS(t *testing.T) {
-	targets := []awsx.Target{{Account: pipeline.Account{ID: "1"}, Region: "a"}, {Account: pipeline.Account{ID: "1"}, Region: "b"}, {Account: pipeline.Account{ID: "2"}, Region: "a"}}
-	n := 0
-	_, err := awsx.Each(t.Context(), targets, 0, func(context.Context, awsx.Target) error {
-		n++
-		return fmt.Errorf("handing over: %w", pipeline.ErrFull)
-	})
-	if !errors.Is(err, pipeline.ErrFull) || n != 1 {
-		t.Errorf("Each() on a full stream = %v after %d targets; want that error after the first", err, n)
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("stopping")
-	cancel(why)
-	if _, err := awsx.Each(ctx, targets, 2, func(context.Context, awsx.Target) error { return nil }); !errors.Is(err, why) {
-		t.Errorf("Each() in a context that ended = %v; want %v", err, why)
-	}
-	if gaps, err := awsx.Each(t.Context(), nil, 2, nil); err != nil || gaps != nil {
-		t.Errorf("Each() of nothing = %q, %v; want nothing", gaps, err)
-	}
-}
-
-func TestEachWithoutAnySuccessIsAnError(t *testing.T) {
-	org := tenAccounts()
-	s := start(t, awstest.Options{Org: org, Parameters: everywhere(org)})
-	f := fleet(t, organization(), awsx.Options{})
-	targets, _, err := f.Targets(t.Context(), awsx.Ask{Service: "ssm"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Fault(awstest.Match{Service: "ssm"}, awstest.Denied())
-	gaps, err := awsx.Each(t.Context(), targets, 8, func(ctx context.Context, t awsx.Target) error { return read(ctx, t.Config) })
-	if !errors.Is(err, pipeline.ErrForbidden) || len(gaps) != 7 {
-		t.Errorf("Each() = %d gaps, %v; want one for each account and an error of its class", len(gaps), err)
-	}
-}
-
-func TestExpiredCredentialsAreRenewed(t *testing.T) {
-	org := tenAccounts()
-	s := start(t, awstest.Options{Org: org, Parameters: everywhere(org)})
-	f := fleet(t, organization(), awsx.Options{})
-	targets, _, err := f.Targets(t.Context(), awsx.Ask{Service: "ssm"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := s.Calls(awstest.Match{Operation: "AssumeRole"})
-	s.ExpireSessions("444444444444")
-	gaps, err := awsx.Each(t.Context(), targets, 1, func(ctx context.Context, t awsx.Target) error { return read(ctx, t.Config) })
-	if err != nil || len(gaps) > 0 {
-		t.Errorf("Each() = %q, %v; want all reached with new credentials", gaps, err)
-	}
-	if got := s.Calls(awstest.Match{Operation: "AssumeRole"}) - before; got != 1 {
-		t.Errorf("AssumeRole was called %d times more; want once", got)
-	}
-}
-
-func TestNoCredentials(t *testing.T) {
-	// The metadata service of this machine takes connections and says nothing, as some networks do.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	start(t, awstest.Options{})
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"} {
-		t.Setenv(name, "")
-	}
-	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+l.Addr().String())
-	f := fleet(t, awsx.Settings{}, awsx.Options{})
-	begun := time.Now()
-	_, _, err = f.Targets(t.Context(), awsx.Ask{})
-	if took := time.Since(begun); took > 12*time.Second {
-		t.Errorf("Targets() took %s; want it within seconds", took)
-	}
-	if !errors.Is(err, pipeline.ErrUnauthorized) || !strings.Contains(err.Error(), "AWS_PROFILE") {
-		t.Errorf("Targets() = %v; want an error that says what to set", err)
-	}
-	begun = time.Now()
-	if _, err := f.Home(t.Context(), "eu-west-1", ""); !errors.Is(err, pipeline.ErrUnauthorized) || time.Since(begun) > time.Second {
-		t.Errorf("Home() right after = %v in %s; want the same error at once", err, time.Since(begun))
-	}
-}
-
-func TestWrongCredentials(t *testing.T) {
-	start(t, awstest.Options{})
-	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
-	if _, _, err := fleet(t, awsx.Settings{}, awsx.Options{}).Targets(t.Context(), awsx.Ask{}); !errors.Is(err, pipeline.ErrUnauthorized) {
-		t.Errorf("Targets() = %v; want %v", err, pipeline.ErrUnauthorized)
-	}
-	t.Setenv("AWS_PROFILE", "nobody")
-	if _, _, err := fleet(t, awsx.Settings{}, awsx.Options{}).Targets(t.Context(), awsx.Ask{}); !errors.Is(err, pipeline.ErrUnauthorized) || !strings.Contains(err.Error(), "nobody") {
-		t.Errorf("Targets() with a profile that is not there = %v; want it named", err)
-	}
-}
-
 func TestHome(t *testing.T) {
 	org := tenAccounts()
 	start(t, awstest.Options{Org: org, Parameters: everywhere(org)})
@@ -453,5 +300,31 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		if _, err := awsx.New(s, awsx.Options{}); err == nil {
 			t.Errorf("New(%s) = nil error; want one", name)
 		}
+	}
+}
+
+// TestALargeOrganization has more accounts than one page of any list, in units of several depths.
+func TestALargeOrganization(t *testing.T) {
+	org := awstest.Org{Regions: []string{"eu-west-1"}}
+	for i := range 45 {
+		a := awstest.Account{ID: fmt.Sprintf("1%011d", i), Name: fmt.Sprint("account ", i), Tags: map[string]string{"n": fmt.Sprint(i)}}
+		if i < 43 {
+			a.OU = []string{"workloads", fmt.Sprint("unit ", i%2), "deep"}[:i%4]
+		}
+		org.Accounts = append(org.Accounts, a)
+	}
+	s := start(t, awstest.Options{Org: org})
+	f := fleet(t, organization(), awsx.Options{})
+	targets, gaps, err := f.Targets(t.Context(), awsx.Ask{})
+	if err != nil || len(gaps) > 0 || len(targets) != 45 {
+		t.Fatalf("Targets() = %d targets, %q, %v; want 45", len(targets), gaps, err)
+	}
+	for i, a := range org.Accounts {
+		if got, want := targets[i].Account, (pipeline.Account{ID: a.ID, Name: a.Name, OU: a.OU, Tags: a.Tags}); got.ID != want.ID || got.Name != want.Name || !slices.Equal(got.OU, want.OU) || got.Tags["n"] != fmt.Sprint(i) {
+			t.Errorf("account %d = %+v; want %+v", i, got, want)
+		}
+	}
+	if got := s.Calls(awstest.Match{Operation: "ListAccountsForParent"}); got > 15 {
+		t.Errorf("ListAccountsForParent was called %d times; want one or two for each of seven units", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -47,11 +49,15 @@ func (f *Fleet) base(ctx context.Context) (home, error) {
 
 // findHome looks for credentials and asks STS whose they are.
 func (f *Fleet) findHome(ctx context.Context) (home, error) {
-	cfg, err := load(ctx, f.o.Load)
+	cfg, again, err := load(ctx, f.o.Log, f.o.Load)
 	if err != nil {
 		return home{}, err
 	}
-	if cfg.Region == "" {
+	f.mu.Lock()
+	f.renewals[again.cache] = again
+	f.mu.Unlock()
+	guessed := cfg.Region == ""
+	if guessed {
 		cfg.Region = fallbackRegion
 		if len(f.s.Regions) > 0 && f.s.Regions[0] != AllRegions {
 			cfg.Region = f.s.Regions[0] // of the right partition
@@ -63,7 +69,11 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 	// GetCallerIdentity needs no permission.
 	who, err := sts.NewFromConfig(f.at(cfg, place{service: "sts", region: cfg.Region})).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return home{}, fmt.Errorf("asking AWS whose credentials these are: %w", Class(err))
+		hint := ""
+		if guessed {
+			hint = " (AWS_REGION is not set, so " + cfg.Region + " was asked)"
+		}
+		return home{}, fmt.Errorf("asking AWS whose credentials these are%s: %w", hint, Class(err))
 	}
 	at, err := arn.Parse(aws.ToString(who.Arn))
 	if err != nil {
@@ -72,16 +82,39 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 	return home{cfg: cfg, account: aws.ToString(who.Account), partition: at.Partition}, nil
 }
 
-// load is the SDK's standard chain. It reads the environment and the shared files, and makes no call.
-func load(ctx context.Context, over []func(*config.LoadOptions) error) (aws.Config, error) {
+// load is the SDK's standard chain, and the way to renew its credentials. It reads the environment and the shared files, and makes no call.
+func load(ctx context.Context, log *slog.Logger, over []func(*config.LoadOptions) error) (aws.Config, *renewal, error) {
 	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialWithin }).
 		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = laneWidth })
-	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket")}, over...)
+	all := append([]func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithAppID("docket"), config.WithLogger(sdkLog{log})}, over...)
 	cfg, err := config.LoadDefaultConfig(ctx, all...)
 	if err != nil {
-		return cfg, fmt.Errorf("%w: reading the AWS settings of the environment: %w", pipeline.ErrUnauthorized, err)
+		return cfg, nil, unauthorized("reading the AWS settings of the environment: "+err.Error(), err)
 	}
-	return cfg, nil
+	own := &chain{found: cfg.Credentials, load: func(ctx context.Context) (aws.CredentialsProvider, error) {
+		again, err := config.LoadDefaultConfig(ctx, all...)
+		return again.Credentials, err
+	}}
+	cache := aws.NewCredentialsCache(own)
+	cfg.Credentials = cache
+	return cfg, &renewal{cache: cache, chain: own}, nil
+}
+
+// sdkLog takes what the SDK would write to standard error.
+type sdkLog struct{ log *slog.Logger }
+
+// Logf implements the SDK's logging.Logger. Warnings are for programmers, too; what people have to know comes as an error.
+func (l sdkLog) Logf(_ logging.Classification, format string, v ...any) {
+	l.log.Debug(fmt.Sprintf(format, v...))
+}
+
+// unauthorized is an error of the class ErrUnauthorized with a text of its own.
+func unauthorized(text string, err error) error {
+	e := &classed{text: text, errs: []error{pipeline.ErrUnauthorized}}
+	if err != nil {
+		e.errs = append(e.errs, err)
+	}
+	return e
 }
 
 const noCredentials = "no AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, " +
@@ -90,7 +123,7 @@ const noCredentials = "no AWS credentials were found: set AWS_PROFILE, or AWS_AC
 // findCredentials has the chain find credentials, within bounds and with an error that says what to do.
 func findCredentials(ctx context.Context, from aws.CredentialsProvider) error {
 	if from == nil {
-		return fmt.Errorf("%w: %s", pipeline.ErrUnauthorized, noCredentials)
+		return unauthorized(noCredentials, nil)
 	}
 	look, cancel := context.WithTimeoutCause(ctx, credentialsWithin, errCredentialsLate)
 	defer cancel()
@@ -102,11 +135,11 @@ func findCredentials(ctx context.Context, from aws.CredentialsProvider) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &op) && op.Service() == "ec2imds": // the last place of the chain: nothing before it had any
-		return fmt.Errorf("%w: %s", pipeline.ErrUnauthorized, noCredentials)
+		return unauthorized(noCredentials, err)
 	case look.Err() != nil:
 		return fmt.Errorf("getting AWS credentials: %w", context.Cause(look))
 	}
-	return fmt.Errorf("%w: getting AWS credentials: %w", pipeline.ErrUnauthorized, err)
+	return unauthorized("getting AWS credentials: "+err.Error(), err)
 }
 
 var errCredentialsLate = fmt.Errorf("the place they come from did not answer within %s", credentialsWithin)

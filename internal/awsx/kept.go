@@ -22,8 +22,7 @@ type kept[T any] struct {
 
 	turn    chan struct{} // holds one while somebody looks or fetches
 	value   T
-	known   bool
-	at      time.Time // of value
+	at      time.Time // of value; zero: there is none
 	failure error     // of the newest fetch; nil after a good one
 	failed  time.Time
 }
@@ -32,38 +31,30 @@ func newKept[T any](now func() time.Time, life, pause time.Duration) *kept[T] {
 	return &kept[T]{now: now, life: life, pause: pause, turn: make(chan struct{}, 1)}
 }
 
-// get is the value. With an error the value is the last one that was known, if known says so.
-func (k *kept[T]) get(ctx context.Context, fetch func(context.Context) (T, error)) (value T, known bool, err error) {
+// get is the value and when it was fetched. With an error it is the last value that was known; the zero time says that there is none.
+func (k *kept[T]) get(ctx context.Context, fetch func(context.Context) (T, error)) (value T, at time.Time, err error) {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
 	case <-ctx.Done():
-		return value, false, context.Cause(ctx)
+		return value, at, context.Cause(ctx)
 	}
 	now := k.now()
 	switch {
 	case k.failure != nil && between(now, k.failed, k.pause):
-		return k.value, k.known, k.failure
-	case k.failure == nil && k.known && between(now, k.at, k.life):
-		return k.value, true, nil
+		return k.value, k.at, k.failure
+	case k.failure == nil && !k.at.IsZero() && between(now, k.at, k.life):
+		return k.value, k.at, nil
 	}
 	got, err := fetch(ctx)
 	switch {
 	case err == nil:
-		k.value, k.known, k.at, k.failure = got, true, k.now(), nil
+		k.value, k.at, k.failure = got, k.now(), nil
 	case ctx.Err() != nil: // the asker left: that says nothing about AWS
-		return k.value, k.known, err
 	default:
 		k.failure, k.failed = err, k.now()
 	}
-	return k.value, k.known, err
-}
-
-// since is when the value was fetched; the zero time where there is none.
-func (k *kept[T]) since() time.Time {
-	k.turn <- struct{}{}
-	defer func() { <-k.turn }()
-	return k.at
+	return k.value, k.at, err
 }
 
 // between reports whether now lies within span after since. A clock that was set back counts as outside, else a

@@ -2,7 +2,6 @@ package awsx
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,12 +14,11 @@ import (
 )
 
 const (
-	// detailLimit is how many accounts are looked up at a time, and detailEvery the least time between two of them once detailBurst
-	// were: two calls an account, so below 20 a second.
-	// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
-	detailLimit = 4
-	detailEvery = 100 * time.Millisecond
-	detailBurst = 20
+	// tagsLimit is how many accounts are asked for their tags at a time, and tagsEvery the least time between two of them once
+	// tagsBurst were: 20 a second, and fewer where AWS throttles.
+	tagsLimit = 4
+	tagsEvery = 50 * time.Millisecond
+	tagsBurst = 20
 )
 
 // organization reads the accounts of the organisation: those that are active and not excluded are its answer, all of them
@@ -40,8 +38,7 @@ func (f *Fleet) organization(ctx context.Context, h home) ([]member, error) {
 	if err != nil {
 		return nil, Class(err)
 	}
-	d := &details{f: f, client: client, units: map[string][]string{}}
-	if err := d.fill(ctx, found); err != nil {
+	if err := f.details(ctx, client, found); err != nil {
 		return nil, Class(err)
 	}
 	known := map[string]pipeline.Account{}
@@ -92,34 +89,105 @@ func active(a types.Account) bool {
 	return a.Status == types.AccountStatusActive
 }
 
-// details looks up where accounts are and their tags.
-type details struct {
-	f      *Fleet
-	client *organizations.Client
-
-	mu    sync.Mutex
-	units map[string][]string // the names from the root down to a unit, by its id
+// details fills in where the accounts are and their tags. What may not be read stays as it was known: routing can do
+// without it, and reading cannot wait for it.
+func (f *Fleet) details(ctx context.Context, client *organizations.Client, all []found) error {
+	paths, err := unitPaths(ctx, client)
+	for i := range all {
+		all[i].OU = paths[all[i].ID]
+	}
+	if err := f.leave(err, "organisational units", "organizations:ListRoots, organizations:ListOrganizationalUnitsForParent and organizations:ListAccountsForParent",
+		all, func(now *found, known pipeline.Account) { now.OU = known.OU }); err != nil {
+		return err
+	}
+	return f.leave(accountTags(ctx, client, all), "account tags", "organizations:ListTagsForResource",
+		all, func(now *found, known pipeline.Account) { now.Tags = known.Tags })
 }
 
-// fill looks the details of all accounts up, at a bounded rate.
-func (d *details) fill(ctx context.Context, all []found) error {
+// leave lets a refusal pass, said once, and puts what was known in the place of what was refused.
+func (f *Fleet) leave(err error, what, permission string, all []found, put func(now *found, known pipeline.Account)) error {
+	switch {
+	case err == nil:
+		f.forget("denied " + what)
+		return nil
+	case !Denied(err):
+		return err
+	case f.once("denied " + what):
+		f.o.Log.Warn("the "+what+" cannot be read, those known stay: allow "+permission, "err", Class(err))
+	}
+	for i := range all {
+		known, _ := f.Account(all[i].ID)
+		put(&all[i], known)
+	}
+	return nil
+}
+
+// unitPaths is the names of the units from the root down to each account, by account id; an account in the root has none. It goes
+// through the tree, which takes a call or two for each unit rather than one for each account.
+func unitPaths(ctx context.Context, client *organizations.Client) (map[string][]string, error) {
+	type unit struct {
+		id   string
+		path []string
+	}
+	var todo []unit
+	for pages := organizations.NewListRootsPaginator(client, &organizations.ListRootsInput{}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Roots {
+			todo = append(todo, unit{id: aws.ToString(r.Id)})
+		}
+	}
+	paths := map[string][]string{}
+	for len(todo) > 0 {
+		u := todo[0]
+		todo = todo[1:]
+		for pages := organizations.NewListAccountsForParentPaginator(client, &organizations.ListAccountsForParentInput{ParentId: &u.id}); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range page.Accounts {
+				paths[aws.ToString(a.Id)] = u.path
+			}
+		}
+		for pages := organizations.NewListOrganizationalUnitsForParentPaginator(client, &organizations.ListOrganizationalUnitsForParentInput{ParentId: &u.id}); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range page.OrganizationalUnits {
+				todo = append(todo, unit{aws.ToString(o.Id), append(slices.Clone(u.path), aws.ToString(o.Name))})
+			}
+		}
+	}
+	return paths, nil
+}
+
+// accountTags fills the tags of the active accounts in, at a bounded rate.
+func accountTags(ctx context.Context, client *organizations.Client, all []found) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan *found)
 	var group sync.WaitGroup
-	for range min(detailLimit, len(all)) {
+	for range min(tagsLimit, len(all)) {
 		group.Go(func() {
 			for a := range next {
-				if err := d.one(ctx, a); err != nil {
+				var err error
+				if a.Tags, err = tagsOf(ctx, client, a.ID); err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
-	pace := time.NewTicker(detailEvery)
+	pace := time.NewTicker(tagsEvery)
 	defer pace.Stop()
 	for i := range all {
-		if i >= detailBurst {
+		if !all[i].active {
+			continue // it is only named
+		}
+		if i >= tagsBurst {
 			select {
 			case <-pace.C:
 			case <-ctx.Done():
@@ -138,79 +206,9 @@ func (d *details) fill(ctx context.Context, all []found) error {
 	return nil
 }
 
-func (d *details) one(ctx context.Context, a *found) error {
-	if !a.active {
-		return nil // it is only named
-	}
-	ou, err := d.path(ctx, a.ID, 0)
-	if err := d.leave(err, "organisational units", "organizations:ListParents and organizations:DescribeOrganizationalUnit"); err != nil {
-		return err
-	}
-	a.OU = ou
-	tags, err := d.tags(ctx, a.ID)
-	if err := d.leave(err, "account tags", "organizations:ListTagsForResource"); err != nil {
-		return err
-	}
-	a.Tags = tags
-	return nil
-}
-
-// leave lets a refusal pass, said once: routing can do without what it is about, and reading cannot wait for it.
-func (d *details) leave(err error, what, permission string) error {
-	if err != nil && Denied(err) {
-		if d.f.once("denied " + what) {
-			d.f.o.Log.Warn("the "+what+" are not known to routing: allow "+permission, "err", Class(err))
-		}
-		return nil
-	}
-	return err
-}
-
-// maxDepth is more than the five levels of units that an organisation may have below its root.
-// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
-const maxDepth = 10
-
-// path is the names of the units above an account or unit, from the root down; the root itself has none.
-func (d *details) path(ctx context.Context, child string, depth int) ([]string, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("organisational unit %s lies deeper than AWS allows", child)
-	}
-	// An account or unit has exactly one parent, see the API reference of ListParents.
-	above, err := d.client.ListParents(ctx, &organizations.ListParentsInput{ChildId: aws.String(child)})
-	if err != nil {
-		return nil, err
-	}
-	if len(above.Parents) != 1 || above.Parents[0].Type != types.ParentTypeOrganizationalUnit {
-		return nil, nil
-	}
-	id := aws.ToString(above.Parents[0].Id)
-	d.mu.Lock()
-	names, known := d.units[id]
-	d.mu.Unlock()
-	if known {
-		return names, nil
-	}
-	unit, err := d.client.DescribeOrganizationalUnit(ctx, &organizations.DescribeOrganizationalUnitInput{OrganizationalUnitId: aws.String(id)})
-	if err != nil {
-		return nil, err
-	}
-	if unit.OrganizationalUnit == nil {
-		return nil, fmt.Errorf("organisational unit %s has no description", id)
-	}
-	higher, err := d.path(ctx, id, depth+1)
-	if err != nil {
-		return nil, err
-	}
-	names = append(slices.Clone(higher), aws.ToString(unit.OrganizationalUnit.Name))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.units[id] = names
-	return names, nil
-}
-
-func (d *details) tags(ctx context.Context, account string) (map[string]string, error) {
+func tagsOf(ctx context.Context, client *organizations.Client, account string) (map[string]string, error) {
 	tags := map[string]string{}
-	for pages := organizations.NewListTagsForResourcePaginator(d.client, &organizations.ListTagsForResourceInput{ResourceId: aws.String(account)}); pages.HasMorePages(); {
+	for pages := organizations.NewListTagsForResourcePaginator(client, &organizations.ListTagsForResourceInput{ResourceId: aws.String(account)}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err

@@ -86,7 +86,7 @@ func late(ctx context.Context, err error) error {
 // at is the config for a secret, in the region of its ARN, else of the environment.
 func (s *Secrets) at(ctx context.Context, service, name string) (aws.Config, error) {
 	base, _, err := s.cfg.get(ctx, func(ctx context.Context) (aws.Config, error) {
-		cfg, err := load(ctx, s.f.o.Load)
+		cfg, _, err := load(ctx, s.f.o.Log, s.f.o.Load)
 		if err != nil {
 			return cfg, err
 		}

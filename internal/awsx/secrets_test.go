@@ -61,7 +61,7 @@ func TestSecretsWithoutWayToAWS(t *testing.T) {
 		{"no region", map[string]string{"AWS_REGION": ""}, "AWS_REGION"},
 		{"no credentials", map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "AWS_PROFILE"},
 		{"no server", map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "connection refused"},
-		{"no such host", map[string]string{"AWS_ENDPOINT_URL": "http://nowhere.invalid"}, "no such host"},
+		{"no such host", map[string]string{"AWS_ENDPOINT_URL": "http://nowhere.invalid"}, "no host nowhere.invalid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

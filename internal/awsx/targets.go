@@ -1,6 +1,7 @@
 package awsx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,13 +28,13 @@ func (f *Fleet) Targets(ctx context.Context, ask Ask) ([]Target, []pipeline.Gap,
 	if err != nil {
 		return nil, nil, err
 	}
-	members, err := f.members(ctx, h)
-	if err != nil && len(members) == 0 {
+	members, at, err := f.members(ctx, h)
+	if err != nil && at.IsZero() {
 		return nil, nil, err
 	}
 	var gaps []pipeline.Gap
 	if err != nil {
-		gaps = append(gaps, pipeline.Gap{Reason: fmt.Sprintf("the list of accounts is that of %s: %v", f.list.since().UTC().Format(time.RFC3339), err)})
+		gaps = append(gaps, pipeline.Gap{Reason: fmt.Sprintf("the list of accounts is that of %s: %v", at.UTC().Format(time.RFC3339), err)})
 	}
 	type entry struct {
 		targets []Target
@@ -57,7 +58,7 @@ func (f *Fleet) Targets(ctx context.Context, ask Ask) ([]Target, []pipeline.Gap,
 	var first error
 	for i, e := range entries {
 		if e.err != nil {
-			first = cmpErr(first, e.err)
+			first = cmp.Or(first, e.err)
 			gaps = append(gaps, pipeline.Gap{Account: members[i].account.ID, Reason: e.err.Error()})
 		}
 		targets = append(targets, e.targets...)
@@ -69,14 +70,6 @@ func (f *Fleet) Targets(ctx context.Context, ask Ask) ([]Target, []pipeline.Gap,
 		return nil, gaps, fmt.Errorf("none of %d accounts can be read: %w", len(members), first)
 	}
 	return nil, gaps, errors.New("there is no account to read: each one of the organisation is excluded, suspended or closing")
-}
-
-// cmpErr is the first error that there is.
-func cmpErr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 // enter takes the role of an account and finds its regions.
@@ -121,11 +114,11 @@ func (f *Fleet) regionsOf(ctx context.Context, cfg aws.Config, m member, ask Ask
 		f.regions[m.account.ID] = k
 	}
 	f.mu.Unlock()
-	regions, known, err := k.get(ctx, func(ctx context.Context) ([]string, error) {
-		at := f.at(cfg, place{service: "account", account: m.account.ID, region: cfg.Region, role: m.role.arn})
-		return enabled(ctx, account.NewFromConfig(at))
+	regions, at, err := k.get(ctx, func(ctx context.Context) ([]string, error) {
+		here := f.at(cfg, place{service: "account", account: m.account.ID, region: cfg.Region, role: m.role.arn})
+		return enabled(ctx, account.NewFromConfig(here))
 	})
-	if known { // an hour-old list of regions is as good as today's
+	if !at.IsZero() { // an hour-old list of regions is as good as today's
 		return regions, nil
 	}
 	if Denied(err) {

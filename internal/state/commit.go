@@ -324,6 +324,11 @@ func (w *writer) purgeFinding(seq uint64) error {
 				return err
 			}
 		}
+		for _, scope := range r.Also {
+			if err := w.deletePrefix(bucketScopeReports, nameSeqKey(scope, seq)); err != nil {
+				return err
+			}
+		}
 		if err := w.bucket(bucketSuppressed).Delete(nameSeqKey(r.SuppressedBy, seq)); err != nil {
 			return err
 		}

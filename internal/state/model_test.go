@@ -301,6 +301,10 @@ func (w *world) answers(t *rapid.T, v triage.View) map[string]any {
 		var reports []triage.ScopeReport
 		v.ScopeReports(name, func(seq uint64, key [16]byte) bool {
 			reports = append(reports, triage.ScopeReport{Scope: name, Seq: seq, Key: key})
+			in, out := v.InScope(reports[len(reports)-1]), v.InScope(triage.ScopeReport{Scope: name, Seq: seq + 1_000_000, Key: key})
+			if !in || out {
+				t.Errorf("InScope(%s, %d) = %v, of a finding that is not there %v; want true, false", name, seq, in, out)
+			}
 			return len(reports) < 20
 		})
 		var held []uint64

@@ -325,6 +325,11 @@ func (p *Snapshot) ScopeReports(scope string, fn func(seq uint64, key [16]byte) 
 	})
 }
 
+// InScope implements triage.View.
+func (p *Snapshot) InScope(r triage.ScopeReport) bool {
+	return p.get(bucketScopeReports, scopeReportKey(r.Scope, r.Seq, r.Key)) != nil
+}
+
 // Seen implements triage.View.
 func (p *Snapshot) Seen(read, scope string) triage.Seen {
 	s := triage.Seen{Read: read, Scope: scope, Keys: map[triage.SeenKey]bool{}}

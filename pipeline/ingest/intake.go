@@ -35,19 +35,18 @@ type Options struct {
 	// Mask hides credentials in the text of a reject.
 	Mask        func([]byte) []byte
 	Publish     Publisher
-	MinSeverity pipeline.Severity // milder ones are not taken in
+	MinSeverity pipeline.Severity // milder ones are taken in as far as they are known already
 	Approved    bool              // by `docket apply`
 	Now         func() time.Time
 }
 
 // Intake takes in what one read of a source hands over. It is used by one goroutine.
 type Intake struct {
-	o       Options
-	read    string
-	broken  map[string]string // scope -> why its read can prove nothing
-	skipped map[string]int    // scope -> records below MinSeverity
-	counts  Counts
-	known   map[string]string // account id -> AccountText, of this read
+	o      Options
+	read   string
+	broken map[string]string // scope -> why its read can prove nothing
+	counts Counts
+	known  map[string]string // account id -> AccountText, of this read
 }
 
 // Counts is what an Intake took so far.
@@ -55,7 +54,7 @@ type Counts struct{ Accepted, Rejected, Skipped int }
 
 // New starts the intake of one read; read is unique to it.
 func New(read string, o Options) *Intake {
-	return &Intake{o: o, read: read, broken: map[string]string{}, skipped: map[string]int{}, known: map[string]string{}}
+	return &Intake{o: o, read: read, broken: map[string]string{}, known: map[string]string{}}
 }
 
 // Counts is what was taken so far.
@@ -78,7 +77,11 @@ func (in *Intake) Records(ctx context.Context, records []pipeline.Record) (pipel
 			size += len(reject.Data)
 		case it.Severity < in.o.MinSeverity:
 			in.counts.Skipped++
-			in.skipped[it.Scope]++
+			if it.Mild = true; it.Status != pipeline.StatusResolved {
+				it.Data = nil
+			}
+			e.Items = append(e.Items, it)
+			size += it.EncodedSize()
 		default:
 			e.Items = append(e.Items, it)
 			taken.Accepted++
@@ -118,7 +121,6 @@ func (in *Intake) Scan(ctx context.Context, s pipeline.Scan) error {
 	if s.Left {
 		s.Complete = false
 	}
-	s.Count -= in.skipped[s.Scope]
 	if in.o.MinSeverity > pipeline.SeverityUnknown {
 		s.Filter = "min_severity=" + in.o.MinSeverity.String() + " " + s.Filter
 	}

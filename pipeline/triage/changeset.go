@@ -256,6 +256,7 @@ func (empty) HeldTeams() []string                              { return nil }
 func (empty) Team(name string) TeamState                       { return TeamState{Name: name} }
 func (empty) Scope(name string) Scope                          { return Scope{Name: name} }
 func (empty) ScopeReports(string, func(uint64, [16]byte) bool) {}
+func (empty) InScope(ScopeReport) bool                         { return false }
 func (empty) Seen(read, scope string) Seen                     { return Seen{Read: read, Scope: scope} }
 func (empty) Suppressions() []Suppression                      { return nil }
 func (empty) SuppressedBy(string, func(uint64) bool)           {}

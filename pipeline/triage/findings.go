@@ -30,15 +30,18 @@ func instant(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 // item judges one report against what is known. The unchanged repeat ends
 // here, without decoding the record.
 func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
-	d.sum.Read++
 	h := d.l.hotOf(it.Print)
-	if h != nil && it.Scope != "" {
-		d.see(e.Scan, it.Scope, h.Seq, it.Key)
-	}
 	var known *HotReport
 	if h != nil {
 		known = h.Find(it.Key)
 	}
+	if it.Mild && (known == nil || it.Status != pipeline.StatusResolved && !older(it, known)) {
+		return d.mild(e, it, h, known)
+	}
+	if h != nil && it.Scope != "" {
+		d.see(e.Scan, it.Scope, h.Seq, it.Key)
+	}
+	d.sum.Read++
 	if known != nil {
 		switch {
 		case known.Hash != 0 && it.Hash == known.Hash && it.Status == known.Status && it.Severity == known.Severity:
@@ -83,11 +86,25 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 	return d.change(h, it, rep, fresh)
 }
 
+// mild judges a report that is milder than what its source takes in: an unknown one is none, a known one leaves
+// the filter, and is unwatched from then on unless another report stands for its finding.
+func (d *decider) mild(e *pipeline.Envelope, it *pipeline.Item, h *Hot, known *HotReport) error {
+	d.seeNothing(e.Scan, it.Scope)
+	if known == nil || known.Status == pipeline.StatusResolved || known.Hash == 0 {
+		return nil
+	}
+	d.sum.Read++
+	d.sum.Changed++
+	known.Hash = 0 // whatever comes next of it is news
+	d.l.putHot(h)
+	_, err := d.unwatch(it.Scope, []SeenKey{{h.Seq, it.Key}})
+	return err
+}
+
 // history reports that a newer whole scan of the scope did not report what this
-// record says. Where a person claims that a document is whole, its records keep times of their own, which
-// say nothing about the claim's.
+// record says. Where records keep times of their own these say nothing about the scan's.
 func (d *decider) history(it *pipeline.Item) bool {
-	if it.Scope == "" || pipeline.IsClaim(it.Scope) {
+	if it.Scope == "" || pipeline.KeepsTimes(it.Scope) {
 		return false
 	}
 	newest := d.l.Scope(it.Scope).Time
@@ -185,6 +202,7 @@ func (d *decider) putReport(rec *Record, rep pipeline.Report) {
 			if o := rec.Reports[i].FirstObserved; !o.IsZero() && (rep.FirstObserved.IsZero() || o.Before(rep.FirstObserved)) {
 				rep.FirstObserved = o
 			}
+			rec.also(rec.Reports[i].Scope, rep.Scope)
 			rec.Reports[i], rec.Raw[i] = rep, raw
 			d.l.putRecord(rec)
 			return

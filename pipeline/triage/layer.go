@@ -141,6 +141,7 @@ func (l *Layer) Record(seq uint64) (*Record, error) {
 	}
 	c := *r
 	c.Reports = slices.Clone(r.Reports)
+	c.Also = slices.Clone(r.Also)
 	c.Raw = slices.Clone(r.Raw)
 	return &c, nil
 }
@@ -401,6 +402,17 @@ func (l *Layer) ScopeReports(scope string, fn func(seq uint64, key [16]byte) boo
 			return
 		}
 	}
+}
+
+// InScope implements View.
+func (l *Layer) InScope(r ScopeReport) bool {
+	if l.purgedSeqs[r.Seq] {
+		return false
+	}
+	if put, ok := l.scopeReports[r]; ok {
+		return put
+	}
+	return l.base.InScope(r)
 }
 
 func compareScopeReports(a, b ScopeReport) int {

@@ -68,6 +68,37 @@ func scanned(ago time.Duration, resources ...string) func(w *world) []Input {
 	}
 }
 
+// milder is a scan of now in which the last resource is reported below what the source takes in.
+func milder(status pipeline.Status, resources ...string) func(w *world) []Input {
+	return func(w *world) []Input {
+		in := scanned(0, resources...)(w)
+		it := &in[0].Envelope.Items[len(resources)-1]
+		it.Mild, it.Severity = true, pipeline.Low
+		if it.Status = status; status == pipeline.StatusResolved {
+			says := word(status, resources[len(resources)-1])
+			says.severity, says.observed, says.first, says.scope = pipeline.Low, w.now, start, "target"
+			it.Data = w.filled(says).item().Data
+		} else {
+			it.Data = nil
+		}
+		return in
+	}
+}
+
+// asked is a whole read of an interface that gives each record the time of its last change.
+func asked(ago time.Duration, resources ...string) func(w *world) []Input {
+	return func(w *world) []Input {
+		in := w.scan("aws/hub/1/eu", w.now)
+		for _, r := range resources {
+			says := word(pipeline.StatusOpen, r)
+			says.scope, says.observed = "aws/hub/1/eu", w.now.Add(-ago)
+			in.Envelope.Items = append(in.Envelope.Items, w.filled(says).item())
+		}
+		in.Envelope.Scans[0].Count = len(resources)
+		return []Input{in}
+	}
+}
+
 // faulty is a scan of now whose marker is changed.
 func faulty(change func(*pipeline.Scan), resources ...string) func(w *world) []Input {
 	return func(w *world) []Input {
@@ -325,6 +356,27 @@ func scanRows() []situation {
 			{after: hour, inputs: faulty(func(s *pipeline.Scan) { s.Filter = "high only" }, "r1"), state: both},
 			{after: hour, inputs: scanned(0, "r1", "r2"), state: both},
 			{after: hour, inputs: scanned(0, "r1"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
+		}},
+		{"milder than the source takes in, then not", nil, []step{begin,
+			{after: hour, inputs: milder(pipeline.StatusOpen, "r1", "r2"), state: both},
+			{after: hour, inputs: milder(pipeline.StatusOpen, "r1", "r2"), state: both},
+			{after: hour, inputs: scanned(0, "r1"), state: both},
+			{after: hour, inputs: scanned(0, "r1", "r2"), state: both},
+			{after: hour, inputs: scanned(0, "r1"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
+		}},
+		{"milder and resolved is evidence", nil, []step{begin,
+			{after: hour, inputs: milder(pipeline.StatusResolved, "r1", "r2"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
+		}},
+		{"milder and unknown is nothing", nil, []step{begin,
+			{after: hour, inputs: milder(pipeline.StatusOpen, "r1", "r2", "r3"), state: both},
+			{after: hour, inputs: milder(pipeline.StatusResolved, "r1", "r2", "r3"), state: both},
+			{after: hour, inputs: scanned(0, "r1"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
+		}},
+		{"an older record behind a whole read of an interface is news", nil, []step{
+			{inputs: asked(time.Minute, "r1"), verbs: "create DK-1", state: "DK-1 open P3 r1:open"},
+			{after: hour, inputs: asked(2*hour, "r1", "r2"), verbs: "update DK-1", state: both},
+			{after: hour, inputs: asked(3*hour, "r1"), verbs: "update DK-1", state: "DK-1 open P3 r1:open r2:resolved"},
+			{after: hour, inputs: asked(4*hour, "r1", "r2"), verbs: "update DK-1", state: both},
 		}},
 		{"the place is read no more, then again", nil, []step{begin,
 			{after: hour, inputs: faulty(func(s *pipeline.Scan) { s.Complete, s.Left = false, true }), state: both},

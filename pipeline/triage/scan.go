@@ -115,6 +115,10 @@ func (d *decider) compare(s *pipeline.Scan, seen Seen) ([]SeenKey, error) {
 		}
 		return true
 	})
+	gone, err := d.onlyHere(s.Scope, gone)
+	if err != nil {
+		return nil, err
+	}
 	for k := range seen.Keys {
 		if err := d.watch(s.Scope, k); err != nil {
 			return nil, err
@@ -134,12 +138,61 @@ func (d *decider) watch(scope string, k SeenKey) error {
 	}
 	d.l.scopeReports[ScopeReport{scope, k.Seq, k.Key}] = true
 	rec, err := d.mustRecord(k.Seq)
-	if err != nil || !rec.Unwatched {
+	if err != nil {
 		return err
+	}
+	i := rec.report(k.Key)
+	if other := i >= 0 && rec.also(scope, rec.Reports[i].Scope); !rec.Unwatched && !other {
+		return nil
 	}
 	rec.Unwatched = false
 	d.l.putRecord(rec)
 	return nil
+}
+
+// report is the index of a report, -1 for none.
+func (r *Record) report(key [16]byte) int {
+	return slices.IndexFunc(r.Reports, func(x pipeline.Report) bool { return pipeline.ReportKey(x.Product, x.ID) == key })
+}
+
+// also remembers a scope beside the one that the report itself names, and reports whether that is news.
+func (r *Record) also(scope, own string) bool {
+	if scope == own || !pipeline.IsStanding(scope) || slices.Contains(r.Also, scope) {
+		return false
+	}
+	r.Also = append(r.Also, scope)
+	return true
+}
+
+// watchedIn reports whether a report stands in a scope of a standing source other than but.
+func (d *decider) watchedIn(rec *Record, i int, but string) bool {
+	rep := &rec.Reports[i]
+	key := pipeline.ReportKey(rep.Product, rep.ID)
+	in := func(scope string) bool {
+		return scope != but && pipeline.IsStanding(scope) && d.l.InScope(ScopeReport{scope, rec.Seq, key})
+	}
+	return in(rep.Scope) || slices.ContainsFunc(rec.Also, in)
+}
+
+// onlyHere leaves out the reports that stand in another scope, too: what one way does not show any more, while
+// another goes on to, is not gone. It leaves this scope.
+func (d *decider) onlyHere(scope string, gone []SeenKey) ([]SeenKey, error) {
+	if !pipeline.IsStanding(scope) {
+		return gone, nil
+	}
+	var only []SeenKey
+	for _, g := range gone {
+		rec, err := d.mustRecord(g.Seq)
+		if err != nil {
+			return nil, err
+		}
+		if i := rec.report(g.Key); i >= 0 && d.watchedIn(rec, i, scope) {
+			d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
+			continue
+		}
+		only = append(only, g)
+	}
+	return only, nil
 }
 
 // absent resolves what a complete scan did not report, unless that would
@@ -218,15 +271,14 @@ func (d *decider) gone(s *pipeline.Scan, g SeenKey) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(rec.Reports, func(r pipeline.Report) bool { return pipeline.ReportKey(r.Product, r.ID) == g.Key })
+	i := rec.report(g.Key)
 	if i < 0 {
 		return fmt.Errorf("finding number %d lost a report: run `docket state verify`", g.Seq)
 	}
 	hr.Status, hr.Hash = pipeline.StatusResolved, 0
 	rec.Reports[i].Status = pipeline.StatusResolved
-	if !pipeline.IsClaim(s.Scope) {
-		// Records of a claimed scope keep times of their own, which the claim's says nothing
-		// about: one that is listed again with its old time is back.
+	if !pipeline.KeepsTimes(s.Scope) {
+		// Where records keep times of their own, one that is listed again with its old time is back.
 		hr.Observed, rec.Reports[i].ObservedAt = s.Time.UnixMilli(), s.Time
 	}
 	rec.Reports[i].StatusReason = "absent from the scan of " + s.Scope
@@ -279,25 +331,25 @@ func (d *decider) abandon(sc Scope, s *pipeline.Scan) error {
 }
 
 // unwatch takes reports out of the proof of absence, and counts the findings that no
-// other report stands for.
+// other report stands for: one that is open, and that a standing source did not stop to read itself.
 func (d *decider) unwatch(scope string, gone []SeenKey) (int, error) {
+	for _, g := range gone {
+		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
+	}
 	leaving := make(map[SeenKey]bool, len(gone))
 	for _, g := range gone {
 		leaving[g] = true
 	}
 	n := 0
 	for _, g := range gone {
-		d.l.scopeReports[ScopeReport{scope, g.Seq, g.Key}] = false
-		if h := d.l.hotSeq(g.Seq); h == nil || slices.ContainsFunc(h.Reports, func(r HotReport) bool {
-			return r.Status == pipeline.StatusOpen && !leaving[SeenKey{g.Seq, r.Key}]
-		}) {
+		if d.l.hotSeq(g.Seq) == nil {
 			continue
 		}
 		rec, err := d.mustRecord(g.Seq)
 		if err != nil {
 			return n, err
 		}
-		if rec.Unwatched {
+		if rec.Unwatched || d.stands(rec, leaving) {
 			continue
 		}
 		rec.Unwatched = true
@@ -305,4 +357,23 @@ func (d *decider) unwatch(scope string, gone []SeenKey) (int, error) {
 		n++
 	}
 	return n, nil
+}
+
+// stands reports whether a finding has an open report that somebody still looks at, those that leave a scope now left out
+// unless another scope holds them.
+func (d *decider) stands(rec *Record, leaving map[SeenKey]bool) bool {
+	h := d.l.hotSeq(rec.Seq)
+	for i := range rec.Reports {
+		key := pipeline.ReportKey(rec.Reports[i].Product, rec.Reports[i].ID)
+		if hr := h.Find(key); hr == nil || hr.Status != pipeline.StatusOpen {
+			continue
+		}
+		if leaving[SeenKey{rec.Seq, key}] || pipeline.IsStanding(rec.Reports[i].Scope) {
+			if !d.watchedIn(rec, i, "") {
+				continue
+			}
+		}
+		return true
+	}
+	return false
 }

@@ -52,6 +52,9 @@ type Record struct {
 	Member       Status               `json:"member,omitempty"`
 	Explanation  pipeline.Explanation `json:"explanation"`
 	Unwatched    bool                 `json:"unwatched,omitempty"`
+	// Also lists further scopes of standing sources that a report was seen in, beside the Scope of each report: GuardDuty's
+	// findings come from GuardDuty and through Security Hub.
+	Also []string `json:"also,omitempty"`
 }
 
 // Finding is the merged view.

@@ -31,6 +31,8 @@ type View interface {
 	Scope(name string) Scope
 	// ScopeReports calls fn for every open report of the scope until fn returns false.
 	ScopeReports(scope string, fn func(seq uint64, key [16]byte) bool)
+	// InScope reports whether ScopeReports would name this one.
+	InScope(r ScopeReport) bool
 	// Seen is what one read of one scope has seen so far.
 	Seen(read, scope string) Seen
 	Suppressions() []Suppression

@@ -160,11 +160,13 @@ func (l *Lab) Config() string {
 data_dir: ./data
 
 aws:
-  organization: {role_name: ` + "docket-readonly" + `}
+  organization: {role_name: docket-readonly}
   regions: all
 
 sources:
-  - {name: hub, type: securityhub, region: ` + Region + `}
+  - {name: hub, type: securityhub, region: ` + Region + `}     # the organisation's Security Hub, every account and region of it
+  - {name: threats, type: guardduty}                      # each account's own
+  - {name: advisor, type: trustedadvisor}
 
 sinks:
   - {name: disk, type: file, path: ./tickets}

@@ -100,7 +100,7 @@ func write(dir string, l *lab.Lab) error {
 }
 
 const help = `  deny ACCOUNT        the account's role lets nobody in any more
-  off REGION          Security Hub and GuardDuty are switched off there, in every account
+  off REGION          the region is disabled in every account
   throttle SERVICE    every other call is refused: securityhub, guardduty, support, sqs, …
   slow SERVICE        the same with 503 SlowDown
   page SERVICE        answers with a page of HTML
