@@ -22,6 +22,10 @@ GOLANGCI_LINT_VERSION := v2.15.0
 # a checkout that belongs to somebody else.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
+# The race detector waits that long at the end of every program for reports of other
+# goroutines: a second if nobody says, which is most of what a short one takes.
+export GORACE ?= atexit_sleep_ms=50
+
 # -race needs cgo and a C compiler. RACE= switches it off.
 RACE ?= $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC | cut -d' ' -f1) >/dev/null 2>&1 && echo -race)
 
@@ -53,6 +57,17 @@ aws-lab: build ## start a stand-in for AWS, ten accounts full of findings, to tr
 .PHONY: test
 test: ## run all tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
+
+# What one goroutine does with large inputs. The race detector makes it ten times as slow and has nothing to find in it.
+LARGE := ^(TestSplitStreams|TestSplitStreamsSARIF|TestOneDamagedByteLosesOneRecord|TestSteadyTwins|TestBodiesAreWhatTheyCount|TestClientsShareNoFinding|TestShortCutsLoseNothing|TestSampleDataSurvives|TestMemoForgets|TestModel)$$
+
+.PHONY: test-race
+test-race: ## run all tests with the race detector, the suites that kill processes at full length, but what test-large runs
+	DOCKET_CRASH=1 CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) -skip '$(LARGE)' $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: test-large
+test-large: ## run the tests of large inputs, without the race detector
+	go test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) -run '$(LARGE)' ./connectors/format ./internal/bench ./internal/mask ./internal/state ./pipeline/ingest
 
 .PHONY: cover
 cover: ## run all tests and write coverage.out

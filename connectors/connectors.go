@@ -48,6 +48,8 @@ type Defaults struct {
 type Source struct {
 	Source   pipeline.Source
 	Defaults Defaults
+	// Interval and FullEvery are the type's own, where the user names none; zero is docket's.
+	Interval, FullEvery time.Duration
 }
 
 // Pusher is a source that is pushed to: a request hands it a body.

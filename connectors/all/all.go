@@ -7,6 +7,7 @@ import (
 	"github.com/docket-hub/docket/connectors/guardduty"
 	"github.com/docket-hub/docket/connectors/jira"
 	"github.com/docket-hub/docket/connectors/securityhub"
+	"github.com/docket-hub/docket/connectors/sqs"
 	"github.com/docket-hub/docket/connectors/trustedadvisor"
 	"github.com/docket-hub/docket/connectors/webhook"
 )
@@ -18,6 +19,7 @@ func Set() (connectors.Set, error) {
 		guardduty.Factory(),
 		jira.Factory(),
 		securityhub.Factory(),
+		sqs.Factory(),
 		trustedadvisor.Factory(),
 		webhook.Factory(),
 	)

@@ -13,6 +13,7 @@ import (
 	"github.com/docket-hub/docket/connectors/format/awshealth"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -22,8 +23,14 @@ type envelope struct {
 	ID         string         `json:"id"`
 	DetailType string         `json:"detail-type"`
 	Source     string         `json:"source"`
-	Time       instant.Time   `json:"time"`
+	Account    string         `json:"account"`
+	Stamp      string         `json:"time"`
 	Detail     jsontext.Value `json:"detail"`
+}
+
+// name is the event for people.
+func (e *envelope) name() string {
+	return fmt.Sprintf("the EventBridge event %.80q of %.80s (id %.80s)", e.DetailType, e.Source, e.ID)
 }
 
 // event takes the findings out of an EventBridge event. An event about
@@ -43,7 +50,7 @@ func (p *splitter) event(v *value) error {
 		}
 	}
 	if d.Findings.Kind() == '[' {
-		return p.within(bytes.NewReader(d.Findings), v.line, func() error {
+		return p.within(bytes.NewReader(d.Findings), v.line, e.name(), func() error {
 			if _, ok := p.s.next(); !ok {
 				return nil
 			}
@@ -53,23 +60,46 @@ func (p *splitter) event(v *value) error {
 	}
 	format, whole, why := e.native()
 	if why != "" {
-		p.note(fmt.Sprintf("skipped the EventBridge event %q of %s (id %s): %s", e.DetailType, e.Source, e.ID, why))
-		return nil
+		return p.skip(&e, why)
 	}
-	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: e.Time.Time}
-	if rec.Data = e.Detail; whole {
+	rec := pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Observed: instant.Parse(e.Stamp), Data: e.Detail}
+	switch {
+	case whole:
 		rec.Data = p.s.give(v)
+	case format == TrustedAdvisor:
+		var err error
+		if rec.Data, why, err = e.advisor(); err != nil {
+			return p.reject(v, "EventBridge event: "+Reason(err))
+		}
+		if why != "" {
+			return p.skip(&e, why)
+		}
 	}
 	return p.hand(rec)
 }
 
-// within reads on in another text and comes back to this one.
-func (p *splitter) within(text io.Reader, line int, read func() error) error {
-	outer := p.s
+// skip passes an event over.
+func (p *splitter) skip(e *envelope, why string) error {
+	p.note(fmt.Sprintf("skipped %s: %.200s", e.name(), why))
+	return nil
+}
+
+// within reads on in another text and comes back to this one. Of one that holds nothing there is a note.
+func (p *splitter) within(text io.Reader, line int, name string, read func() error) error {
+	outer, before := p.s, p.told()
 	defer func() { p.s, p.v.cut = outer, false }() // an inner text that was cut does not end this one
 	p.s = newScanner(text)
 	p.s.line = line
-	return read()
+	err := read()
+	if err == nil && p.told() == before {
+		p.note(name + " holds no records")
+	}
+	return err
+}
+
+// told is how much was said of the document so far.
+func (p *splitter) told() int {
+	return p.doc.Records + p.doc.Rejected + len(p.doc.Notes) + len(p.pending)
 }
 
 // native names the format of the one finding that an event is about, and whether
@@ -93,15 +123,12 @@ func (e *envelope) native() (format string, whole bool, why string) {
 	case "aws.health AWS Health Event":
 		format, whole, why = AWSHealth, true, awshealth.PassOver(e.Detail)
 	case "aws.trustedadvisor Trusted Advisor Check Item Refresh Notification":
-		format = TrustedAdvisor
+		format, whole, why = TrustedAdvisor, true, trustedadvisor.PassOver(e.Detail)
 	default:
 		return "", false, "it carries no findings"
 	}
 	if why == "" {
 		why = e.undetailed()
-	}
-	if why == "" && decoder(format) == nil {
-		why = "this docket does not read it"
 	}
 	return format, whole, why
 }
@@ -127,7 +154,7 @@ func (p *splitter) notification(v *value) error {
 		return p.reject(v, "SNS notification: "+p.explain(v, err))
 	}
 	if n.Type != "Notification" {
-		p.note(fmt.Sprintf("skipped the message %q of %s (id %s): it is no notification", n.Type, n.Topic, n.ID))
+		p.note(fmt.Sprintf("skipped the message %.80q of %.200s (id %.80s): it is no notification", n.Type, n.Topic, n.ID))
 		return nil
 	}
 	if p.wrapped {
@@ -135,5 +162,5 @@ func (p *splitter) notification(v *value) error {
 	}
 	p.wrapped = true
 	defer func() { p.wrapped = false }()
-	return p.within(strings.NewReader(n.Message), v.line, p.texts)
+	return p.within(strings.NewReader(n.Message), v.line, fmt.Sprintf("the notification of %.200s (id %.80s)", n.Topic, n.ID), p.texts)
 }

@@ -169,6 +169,59 @@ func TestEventStatus(t *testing.T) {
 	}
 }
 
+// TestAdvisorEvents: an event about a row is the report that the source trustedadvisor reads of the same row.
+func TestAdvisorEvents(t *testing.T) {
+	const detailType = "Trusted Advisor Check Item Refresh Notification"
+	tests := []struct {
+		name, detail, record string
+	}{
+		{"an open port", `{"check-name":"Security Groups - Specific Ports Unrestricted","check-item-detail":{"Status":"Red","Region":"eu-west-1","Security Group Name":"web","Security Group ID":"sg-0a1b2c3d4e5f60718 (vpc-1)","Protocol":"tcp","Ports":"22"},"status":"ERROR","resource_id":"","uuid":"u"}`,
+			`{"checkId":"HCP4007jGY","checkName":"Security Groups - Specific Ports Unrestricted","category":"security","account":"111122223333","timestamp":"2026-02-01T00:00:05Z","status":"error","region":"eu-west-1","metadata":{"Status":"Red","Region":"eu-west-1","Security Group Name":"web","Security Group ID":"sg-0a1b2c3d4e5f60718 (vpc-1)","Protocol":"tcp","Ports":"22"}}`},
+		{"a key in the open", `{"check-name":"Exposed Access Keys","check-item-detail":{"Case ID":"c","Usage (USD per Day)":"0","User Name (IAM or Root)":"deploy","Deadline":"1440453299248","Access Key ID":"AKIAIOSFODNN7EXAMPLE","Time Updated":"1440021299248","Fraud Type":"Exposed","Location":"www.example.com"},"status":"ERROR","resource_id":"","uuid":"u"}`,
+			`{"checkId":"12Fnkpl8Y5","checkName":"Exposed Access Keys","category":"security","account":"111122223333","timestamp":"2026-02-01T00:00:05Z","status":"error","metadata":{"Case ID":"c","Usage (USD per Day)":"0","User Name (IAM or Root)":"deploy","Deadline":"1440453299248","Access Key ID":"AKIAIOSFODNN7EXAMPLE","Time Updated":"1440021299248","Fraud Type":"Exposed","Location":"www.example.com"}}`},
+		{"yellow", `{"check-name":"IAM Use","check-item-detail":{},"status":"WARN","resource_id":"","uuid":""}`,
+			`{"checkId":"zXCkfM1nI3","checkName":"IAM Use","category":"security","account":"111122223333","timestamp":"2026-02-01T00:00:05Z","status":"warning","metadata":{}}`},
+		{"green", `{"check-name":"Amazon EBS Public Snapshots","check-item-detail":{"Status":"Green","Region":"eu-west-1","Snapshot ID":"snap-0a1b2c3d4e5f60718"},"status":"OK"}`,
+			`{"checkId":"ePs02jT06w","checkName":"Amazon EBS Public Snapshots","category":"security","account":"111122223333","timestamp":"2026-02-01T00:00:05Z","status":"ok","region":"eu-west-1","metadata":{"Status":"Green","Region":"eu-west-1","Snapshot ID":"snap-0a1b2c3d4e5f60718"}}`},
+	}
+	for _, tt := range tests {
+		got, want := reportOf(t, wrap("aws.trustedadvisor", detailType, tt.detail)), reportOf(t, tt.record)
+		got.Raw, want.Raw = nil, nil
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("report of %s (-record +event):\n%s", tt.name, d)
+		}
+	}
+	o := split(wrap("aws.trustedadvisor", detailType, `{"check-name":"Low Utilization Amazon EC2 Instances","status":"WARN"}`), format.Options{})
+	if len(o.Records) != 0 || o.Notes != 1 || o.Err != "" {
+		t.Errorf("Split(a check of costs) = %+v; want a note alone", o)
+	}
+}
+
+// TestSharedCheckNames: every security check that the recorded list names is known by its name.
+func TestSharedCheckNames(t *testing.T) {
+	var list struct {
+		Checks []struct{ ID, Name, Category string }
+	}
+	text := readFile(t, filepath.Join(formattest.Shared(t), "data/aws-api/describe_trusted_advisor_checks.full.json"))
+	if err := json.Unmarshal([]byte(text), &list, json.MatchCaseInsensitiveNames(true)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range list.Checks {
+		if c.Category != "security" {
+			continue
+		}
+		n++
+		o := split(wrap("aws.trustedadvisor", "Trusted Advisor Check Item Refresh Notification", fmt.Sprintf(`{"check-name":%q,"status":"ERROR"}`, c.Name)), format.Options{})
+		if len(o.Records) != 1 || !strings.Contains(o.Records[0], `"checkId":"`+c.ID+`"`) {
+			t.Errorf("Split(event of %s) = %+v; want the check %s", c.Name, o, c.ID)
+		}
+	}
+	if n < 17 {
+		t.Errorf("%d security checks are listed; want 17", n)
+	}
+}
+
 // TestExposedCredentials: what AWS Health says of an account's credentials is one problem with docket's own
 // check, on the account that the event names, and has the factor that makes it urgent.
 func TestExposedCredentials(t *testing.T) {
@@ -231,6 +284,8 @@ func TestNotifications(t *testing.T) {
 		{"two in a list, the first cut off", "[" + note("Notification", hubEv[:len(hubEv)-9]) + "," + note("Notification", asffB) + "]",
 			outcome{Format: "asff", Records: two[1:], Rejects: []string{"0:1:e2 the document ends inside this record"}}},
 		{"no findings", note("Notification", "Alarm: too warm"), outcome{Rejects: []string{`0:1: no known findings format: text that is no JSON object, "Alarm: too warm"`}}},
+		{"an empty one", note("Notification", ""), outcome{Notes: 1}},
+		{"an event with an empty list", note("Notification", `{"detail-type":"x","source":"y","detail":{"findings":[]}}`), outcome{Notes: 1}},
 		{"a subscription", note("SubscriptionConfirmation", "You have chosen"), outcome{Notes: 1}},
 		{"one in another", note("Notification", note("Notification", asffA)), outcome{Rejects: []string{"0:1: a notification in a notification"}}},
 	}

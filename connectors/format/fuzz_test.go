@@ -14,7 +14,7 @@ import (
 // another buffering gives the same records.
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{asffA, "[" + asffA + "," + asffB + "]", `{"Findings":[` + asffA + `],"NextToken":"x"}`, hubEv, health + "\n" + hubEv,
-		ocsfA + "\n" + dockA, run(repo + ended + results), run(results + `,"artifacts":[{"location":{"uri":"x"}}]`), "[[" + asffA + "]]",
+		native("a", "Recon:EC2/Portscan", "{}") + "\n" + ocsfA + "\n" + dockA, run(repo + ended + results), run(results + `,"artifacts":[{"location":{"uri":"x"}}]`), "[[" + asffA + "]]",
 		`{"Findings":[` + asffA + `,{"Id":"x,` + "\n" + `"ProductArn":1},` + asffB, "\xef\xbb\xbf[]", "nonsense\n{}", `{"runs":[{"results":[{}]`, "[1,2,\"]"} {
 		f.Add([]byte(s))
 	}

@@ -47,6 +47,9 @@ type Document struct {
 	Notes    []string        // one line each: what was skipped and why
 }
 
+// expected names what a document may hold, for people.
+const expected = "findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON"
+
 // ErrUnknown says that a document holds nothing that any decoder knows.
 var ErrUnknown = errors.New("no findings format that is known here")
 
@@ -109,7 +112,7 @@ func (p *splitter) document() error {
 		return err
 	}
 	if !p.known && p.odd != "" {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected %s", ErrUnknown, p.odd, expected)
 	}
 	if p.doc.Records+p.doc.Rejected+len(p.doc.Notes) == 0 && !p.known {
 		p.note("the document holds no records")
@@ -366,7 +369,7 @@ func (p *splitter) unknown(v *value, what string) error {
 	}
 	p.pending = append(p.pending, p.refusal(v, reason))
 	if len(p.pending) >= maxUnknown {
-		return fmt.Errorf("%w: %s; expected findings as ASFF, OCSF, SARIF 2.1.0, of an AWS service, of a scanner, or docket JSON", ErrUnknown, p.odd)
+		return fmt.Errorf("%w: %s; expected %s", ErrUnknown, p.odd, expected)
 	}
 	return nil
 }

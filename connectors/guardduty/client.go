@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -37,11 +38,21 @@ func (s *Source) list(ctx context.Context, c client, detector string, since int6
 	if n := s.lowest(); n > 0 {
 		criteria["severity"] = types.Condition{GreaterThanOrEqual: aws.Int64(n)}
 	}
-	return c.ListFindings(ctx, &guardduty.ListFindingsInput{
+	out, err := c.ListFindings(ctx, &guardduty.ListFindingsInput{
 		DetectorId: &detector, MaxResults: aws.Int32(pageSize), NextToken: token,
 		FindingCriteria: &types.FindingCriteria{Criterion: criteria},
 		SortCriteria:    &types.SortCriteria{AttributeName: aws.String("updatedAt"), OrderBy: types.OrderByAsc},
 	})
+	if err == nil && out.FindingIds == nil {
+		return nil, empty("ListFindings", "findingIds")
+	}
+	return out, err
+}
+
+// empty is the error of an answer without the list that it is about. It may come from a proxy; taken for an empty list it
+// would say that every finding is gone.
+func empty(operation, member string) error {
+	return &smithy.OperationError{ServiceID: guardduty.ServiceID, OperationName: operation, Err: fmt.Errorf("the answer has no %s", member)}
 }
 
 // lowest is the least severity that is read, on GuardDuty's scale.
@@ -65,6 +76,9 @@ func get(ctx context.Context, c client, detector string, ids []string) ([]json.R
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, fmt.Errorf("reading the answer of GetFindings: %w", err)
+	}
+	if answer.Findings == nil {
+		return nil, empty("GetFindings", "findings")
 	}
 	return answer.Findings, nil
 }

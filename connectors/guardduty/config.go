@@ -15,8 +15,10 @@ type Config struct {
 // DefaultConfig is what stands where the user wrote nothing.
 func DefaultConfig() Config { return Config{Samples: true} }
 
-// Validate reports everything that is wrong with the settings.
-func (c Config) Validate() error {
+// Validate reports everything that is wrong with the settings. Each error begins with its key.
+func (c Config) Validate() error { return errors.Join(c.problems()...) }
+
+func (c Config) problems() []error {
 	var errs []error
 	for i, r := range c.Regions {
 		switch {
@@ -26,5 +28,5 @@ func (c Config) Validate() error {
 			errs = append(errs, errors.New("regions: write either all or names of regions"))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }

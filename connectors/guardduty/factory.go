@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/docket-hub/docket/connectors"
@@ -19,9 +20,13 @@ func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, 
 	if err := block.Decode(&c); err != nil {
 		return connectors.Source{}, err
 	}
-	if err := c.Validate(); err != nil {
+	var errs []error
+	for _, err := range c.problems() {
 		key, text, _ := strings.Cut(err.Error(), ": ")
-		return connectors.Source{}, block.Errorf(key, "%s", text)
+		errs = append(errs, block.Errorf(key, "%s", text))
+	}
+	if len(errs) > 0 {
+		return connectors.Source{}, errors.Join(errs...)
 	}
 	return connectors.Source{Source: New(c, Options{Fleet: env.AWS, MinSeverity: env.MinSeverity, Now: env.Now})}, nil
 }

@@ -56,21 +56,29 @@ func (s *Source) sight(ctx context.Context, t awsx.Target, now time.Time) (sight
 	if age := now.Sub(x.at); ok && age >= 0 && age < sightLife {
 		return x, nil
 	}
-	c := s.dial(t.Config)
-	id, err := detectorIn(ctx, c)
+	fresh, err := ask(ctx, s.dial(t.Config))
 	if err != nil {
+		if ok && ctx.Err() == nil {
+			// The read itself will tell what is wrong. Without the list of members each of them would be read by itself meanwhile.
+			return x, nil
+		}
 		return sight{}, err
 	}
-	x = sight{detector: id, at: now}
-	if id != "" {
-		if x.members, err = membersOf(ctx, c, id); err != nil {
-			return sight{}, err
-		}
-	}
+	fresh.at = now
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known[key] = x
-	return x, nil
+	s.known[key] = fresh
+	return fresh, nil
+}
+
+// ask asks a place for its detector and members.
+func ask(ctx context.Context, c client) (sight, error) {
+	id, err := detectorIn(ctx, c)
+	if err != nil || id == "" {
+		return sight{}, err
+	}
+	members, err := membersOf(ctx, c, id)
+	return sight{detector: id, members: members}, err
 }
 
 // forget has a place looked at anew by the next poll.

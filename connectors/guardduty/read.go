@@ -7,8 +7,11 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty/types"
 
 	"github.com/docket-hub/docket/connectors/format"
@@ -29,6 +32,8 @@ type reading struct {
 	full   bool           // everything is read, or the rest of everything
 	partly string         // why what is read proves no absence; empty: it does
 	since  int64          // everything that was updated before was handed over by earlier polls
+	began  time.Time      // by docket's clock, or AWS's where that is behind; zero until AWS answered
+	look   time.Time      // what is read says how things were then: began less overlap
 	counts map[string]int // records handed over, by account
 	bad    int            // findings that could not be read
 }
@@ -71,7 +76,7 @@ func (p *poll) place(ctx context.Context, t awsx.Target) error {
 	if r.full {
 		point.Full = millis(p.started)
 	}
-	point.At, point.From = millis(p.started), 0
+	point.At, point.From = millis(r.began), 0
 	p.reached[key] = true
 	if !r.full {
 		return nil
@@ -82,7 +87,7 @@ func (p *poll) place(ctx context.Context, t awsx.Target) error {
 // end tells how the scopes of the place were read. The caller holds the lock.
 func (r *reading) end(ctx context.Context, pt *point) error {
 	if r.partly != "" {
-		return r.mark(ctx, r.partly)
+		return r.unproven(ctx, r.partly)
 	}
 	own, region := r.own(), r.region
 	accounts := map[string]int{own: 0}
@@ -94,7 +99,7 @@ func (r *reading) end(ctx context.Context, pt *point) error {
 		if !r.p.plan.takes(r.key, a, region) {
 			continue
 		}
-		s := pipeline.Scan{ID: r.p.scanID(a, region), Scope: scope(a, region), Filter: r.p.s.filter(), Count: accounts[a], Time: r.p.look, Complete: true}
+		s := pipeline.Scan{ID: r.p.scanID(a, region), Scope: scope(a, region), Filter: r.p.s.filter(), Count: accounts[a], Time: r.look, Complete: true}
 		if err := r.p.emit.Scan(ctx, s); err != nil {
 			return err
 		}
@@ -103,11 +108,14 @@ func (r *reading) end(ctx context.Context, pt *point) error {
 	return nil
 }
 
-// mark ends the scopes that records were handed over of, without a claim about the others. Its marker
-// has no time, so it says nothing to people. The caller holds the lock.
-func (r *reading) mark(ctx context.Context, why string) error {
+// unproven ends the scopes that records were handed over of, without a claim about the others. Only the
+// marker of what should have been a full read has a time, so that people are told. The caller holds the lock.
+func (r *reading) unproven(ctx context.Context, why string) error {
 	for _, a := range slices.Sorted(maps.Keys(r.counts)) {
 		s := pipeline.Scan{ID: r.p.scanID(a, r.region), Scope: scope(a, r.region), Filter: r.p.s.filter(), Count: r.counts[a], Why: why}
+		if r.full {
+			s.Time = r.look
+		}
 		if err := r.p.emit.Scan(ctx, s); err != nil {
 			return err
 		}
@@ -120,7 +128,7 @@ func (r *reading) abandon(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return r.mark(ctx, "the read did not reach its end")
+	return r.unproven(ctx, "the read did not reach its end")
 }
 
 func (r *reading) own() string { return r.key[:len(r.key)-len(r.region)-1] }
@@ -131,11 +139,10 @@ type found struct {
 	data []byte
 }
 
-// pages reads what was updated at begin or later, the longest ago first. It asks anew from the last time it saw rather than follow page tokens: a finding that is updated meanwhile moves to the
-// end, and with the place it leaves a page by number would pass one over. Only among the newest, which may still
-// change, and among those of one time, does it follow tokens.
+// pages reads what was updated at begin or later, the longest ago first. It asks anew from the last time
+// it saw rather than follow page tokens: a finding that is updated meanwhile moves to the end, and pages that are counted
+// would then pass one over. Only among the newest, which may still change, and among those of one time, does it follow tokens.
 func (r *reading) pages(ctx context.Context, begin int64) error {
-	settled := millis(r.p.look)
 	at, handed := begin, map[string]bool{}
 	var token *string
 	for restarts := 0; ; {
@@ -147,6 +154,7 @@ func (r *reading) pages(ctx context.Context, begin int64) error {
 		if err != nil {
 			return err
 		}
+		r.clock(out)
 		ids := slices.DeleteFunc(slices.Clone(out.FindingIds), func(id string) bool { return handed[id] })
 		batch, err := r.findings(ctx, ids)
 		if err != nil {
@@ -154,7 +162,7 @@ func (r *reading) pages(ctx context.Context, begin int64) error {
 		}
 		next := at
 		for _, f := range batch {
-			if u := millis(f.Updated); u <= settled {
+			if u := millis(f.Updated); u <= millis(r.look) {
 				next = max(next, u)
 			}
 		}
@@ -177,6 +185,20 @@ func (r *reading) pages(ctx context.Context, begin int64) error {
 	}
 }
 
+// clock takes the time of the first answer. Times of update are of AWS's clock: with one of docket's that is ahead, what
+// is updated in the time between would be asked for by no poll.
+func (r *reading) clock(out *guardduty.ListFindingsOutput) {
+	if !r.began.IsZero() {
+		return
+	}
+	r.began = r.p.started
+	// A difference that the overlap covers is left: AWS tells whole seconds.
+	if at, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok && r.began.Sub(at) > time.Minute {
+		r.began = at.UTC()
+	}
+	r.look = r.began.Add(-overlap)
+}
+
 // maxRestarts is how often the newest findings are listed from their beginning because a page token was refused.
 const maxRestarts = 3
 
@@ -187,6 +209,9 @@ func (r *reading) findings(ctx context.Context, ids []string) ([]found, error) {
 		list, err := get(ctx, r.client, r.detector, chunk)
 		if err != nil {
 			return nil, err
+		}
+		if len(list) < len(chunk) {
+			r.doubt("GuardDuty listed findings that it did not give")
 		}
 		for _, data := range list {
 			head, err := duty.ReadHead(data)
@@ -207,10 +232,17 @@ func (r *reading) findings(ctx context.Context, ids []string) ([]found, error) {
 func (r *reading) reject(ctx context.Context, data json.RawMessage, why error) error {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	r.partly = "a finding could not be read"
+	r.doubt("a finding could not be read")
 	r.p.result.Rejected++
 	r.bad++
 	return r.p.emit.Reject(ctx, pipeline.Reject{Origin: r.origin, Index: r.bad - 1, Reason: format.GuardDuty + ": " + format.Reason(why), Data: data})
+}
+
+// doubt has the read prove no absence.
+func (r *reading) doubt(why string) {
+	if r.partly == "" {
+		r.partly = why
+	}
 }
 
 // hand hands a page of findings over. A full read has then come to the time reached.
@@ -260,8 +292,8 @@ func (r *reading) hand(ctx context.Context, batch []found, reached int64) error 
 func (r *reading) record(f found) pipeline.Record {
 	rec := pipeline.Record{Format: format.GuardDuty, Data: f.data, Origin: r.origin + " " + f.ID, Scope: scope(f.Account, r.region)}
 	known := r.since > 0 && millis(f.Updated) <= r.since
-	if r.full && f.Updated.Before(r.p.look) && (known || f.Archived) {
-		rec.Format, rec.Observed = format.GuardDutyState, r.p.look
+	if r.full && f.Updated.Before(r.look) && (known || f.Archived) {
+		rec.Format, rec.Observed = format.GuardDutyState, r.look
 	}
 	return rec
 }

@@ -67,7 +67,7 @@ type poll struct {
 	s       *Source
 	full    bool
 	started time.Time
-	look    time.Time // what a read says of how things are counts from here: started less overlap
+	look    time.Time // started less overlap
 	plan    plan
 
 	mu      sync.Mutex // guards what follows; the emitter is one goroutine's at a time
@@ -181,7 +181,7 @@ func (p *poll) left(ctx context.Context) error {
 					p.mark.at(r).knows(map[string]int{account: 0})
 				}
 			default:
-				err := p.emit.Scan(ctx, pipeline.Scan{ID: p.scanID(account, region), Scope: scope(account, region), Filter: p.s.filter(), Time: p.started,
+				err := p.emit.Scan(ctx, pipeline.Scan{ID: p.scanID(account, region), Scope: scope(account, region), Filter: p.s.filter(), Time: p.look,
 					Left: true, Why: "the account or region is not read any more"})
 				if err != nil {
 					return err

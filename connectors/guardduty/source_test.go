@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +108,18 @@ func TestOccurrenceBetweenFullReads(t *testing.T) {
 	}
 }
 
+// TestClockAhead has a clock that is three hours ahead of AWS's: what is updated after a poll is read by the next.
+func TestClockAhead(t *testing.T) {
+	s := newSite(t, guardduty.DefaultConfig(), 0)
+	s.enableAll()
+	s.now = time.Now().Add(3 * time.Hour)
+	_, res := s.poll("", true)
+	s.put(pay, west, "f", 5, 3*time.Hour)
+	if g, _ := s.poll(res.Watermark, false); !slices.Equal(g.ids(), []string{"2/eu-west-1/f"}) {
+		t.Errorf("Poll() handed over %q; want the finding that was updated since", g.ids())
+	}
+}
+
 func TestNarrowed(t *testing.T) {
 	s := newSite(t, guardduty.Config{Samples: false, Regions: []string{west}}, pipeline.Medium)
 	s.enableAll()
@@ -154,6 +167,49 @@ func TestAdministratorWithoutMembersList(t *testing.T) {
 	g, _ := s.poll("", true)
 	if want := []string{"2/eu-west-1/p"}; !slices.Equal(g.ids(), want) {
 		t.Errorf("Poll() handed over %q; want %q", g.ids(), want)
+	}
+}
+
+// TestNewAdministrator puts an account above the others: what was read of them by themselves is read through it from then on.
+func TestNewAdministrator(t *testing.T) {
+	s := newSite(t, guardduty.DefaultConfig(), 0)
+	s.enableAll()
+	s.put(pay, west, "p", 5, time.Hour)
+	_, res := s.poll("", true)
+	s.duty.Administer(home, pay, west)
+	s.duty.Expire(pay, west, "p")
+	s.now = s.now.Add(time.Hour)
+	g, res := s.poll(res.Watermark, false)
+	if n := len(g.scopes(func(s pipeline.Scan) bool { return s.Left || s.Complete })); n != 0 {
+		t.Errorf("Poll() ended %d scopes; want none: each is still read", n)
+	}
+	s.now = s.now.Add(time.Hour)
+	// The list of members is asked for in vain: what was known of it holds.
+	s.server.Fault(awstest.Match{Service: "guardduty", Operation: "ListMembers"}, awstest.Page())
+	if g, _ = s.poll(res.Watermark, true); !slices.Contains(g.whole(), "2/eu-west-1=0") {
+		t.Errorf("Poll(full) read %q whole; want the member's region through its administrator", g.whole())
+	}
+	if n := s.server.Calls(awstest.Match{Service: "guardduty", Operation: "ListFindings", Account: pay, Region: west}); n != 1 {
+		t.Errorf("the member was listed %d times by itself; want once, before it was one", n)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for _, tt := range []struct {
+		regions []string
+		want    string
+	}{
+		{nil, ""},
+		{[]string{"all"}, ""},
+		{[]string{"eu-west-1", "us-east-1"}, ""},
+		{[]string{"EU-WEST-1"}, "regions[0]"},
+		{[]string{"eu-west-1", ""}, "regions[1]"},
+		{[]string{"eu-west-1", "all"}, "regions: write either"},
+	} {
+		err := guardduty.Config{Regions: tt.regions}.Validate()
+		if got := fmt.Sprint(err); (err == nil) != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("Validate(%q) = %v; want an error with %q", tt.regions, err, tt.want)
+		}
 	}
 }
 
@@ -340,6 +396,45 @@ func TestNotLeft(t *testing.T) {
 	}
 	if left := g.scopes(func(s pipeline.Scan) bool { return s.Left || s.Complete }); len(left) != 0 {
 		t.Errorf("Poll() scans = %q; want none left and none whole", left)
+	}
+}
+
+// TestOddAnswers gets answers that are none: the place is a gap, or at least not read whole.
+func TestOddAnswers(t *testing.T) {
+	body := func(text string) awstest.Fault {
+		return awstest.Fault{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: text}
+	}
+	for _, tt := range []struct {
+		name, operation string
+		fault           awstest.Fault
+		gap             bool
+	}{
+		{"a list without ids", "ListFindings", body("{}"), true},
+		{"no findings", "GetFindings", body("{}"), true},
+		{"not JSON", "GetFindings", body("{"), true},
+		{"a web page", "ListFindings", awstest.Page(), true},
+		{"fewer findings than were asked for", "GetFindings", body(`{"findings":[]}`), false},
+		{"a finding that cannot be read", "GetFindings", body(`{"findings":[{"id":"p"}]}`), false},
+		{"a slow-down that ends", "ListFindings", awstest.Fault{Status: 503, Code: "SlowDown", Times: 2}, false},
+		{"a throttling that ends", "GetFindings", awstest.Fault{Status: 429, Code: "ThrottlingException", Times: 2}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, guardduty.DefaultConfig(), 0)
+			s.duty.Enable(home, west)
+			s.put(pay, west, "p", 5, time.Hour)
+			s.server.Fault(awstest.Match{Service: "guardduty", Operation: tt.operation, Account: pay}, tt.fault)
+			g, res := s.poll("", true)
+			if got := slices.Contains(gaps(res), "2/eu-west-1"); got != tt.gap {
+				t.Errorf("Poll() gaps = %+v; want the place among them: %v", res.Gaps, tt.gap)
+			}
+			healed := tt.fault.Times > 0
+			if got := slices.Contains(g.whole(), "2/eu-west-1=1") || slices.Contains(g.whole(), "2/eu-west-1=0"); got != healed {
+				t.Errorf("Poll() read %q whole; want the place among them: %v", g.whole(), healed)
+			}
+			if !slices.Contains(g.whole(), "1/eu-west-1=0") {
+				t.Errorf("Poll() read %q whole; want the other account there", g.whole())
+			}
+		})
 	}
 }
 

@@ -26,7 +26,7 @@ type Config struct {
 	Accounts  []string `yaml:"accounts"`  // account ids
 	Regions   []string `yaml:"regions"`   // regions of the findings
 	Products  []string `yaml:"products"`  // as in the product's ARN: aws/guardduty, or guardduty for short
-	Standards []string `yaml:"standards"` // part of a standard's id: cis-aws-foundations-benchmark/v/3.0.0
+	Standards []string `yaml:"standards"` // how a standard's id begins: cis-aws-foundations-benchmark, or with /v/3.0.0
 	// Overlap is how far a poll reaches back behind the newest update that is known: providers set the
 	// time themselves, and findings take minutes to appear.
 	Overlap time.Duration `yaml:"overlap"`
@@ -90,10 +90,10 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// product is a product as the user may write it, in full.
+// product is a product as the user may write it, in full: GuardDuty is aws/guardduty.
 func product(name string) string {
 	if !strings.Contains(name, "/") {
-		return "aws/" + name
+		return "aws/" + strings.ToLower(name)
 	}
 	return name
 }

@@ -23,14 +23,17 @@ type filter struct {
 }
 
 func newFilter(c Config, severity pipeline.Severity) filter {
-	f := filter{api: c.API, accounts: slices.Clone(c.Accounts), regions: slices.Clone(c.Regions), standards: slices.Clone(c.Standards), severity: severity}
+	f := filter{api: c.API, accounts: slices.Clone(c.Accounts), regions: slices.Clone(c.Regions), severity: severity}
 	for _, p := range c.Products {
 		f.products = append(f.products, product(p))
+	}
+	for _, name := range c.Standards {
+		f.standards = append(f.standards, standard(name))
 	}
 	for _, list := range [][]string{f.accounts, f.regions, f.products, f.standards} {
 		slices.Sort(list)
 	}
-	f.products = slices.Compact(f.products)
+	f.products, f.standards = slices.Compact(f.products), slices.Compact(f.standards)
 	return f
 }
 
@@ -80,8 +83,45 @@ func (f filter) takes(r facts) bool {
 		(len(f.regions) == 0 || slices.Contains(f.regions, r.region)) &&
 		(len(f.products) == 0 || slices.Contains(f.products, r.product)) &&
 		(len(f.standards) == 0 || slices.ContainsFunc(r.standards, func(id string) bool {
-			return slices.ContainsFunc(f.standards, func(part string) bool { return strings.Contains(id, part) })
+			return slices.ContainsFunc(f.standards, func(name string) bool { return strings.HasPrefix(standard(id), name) })
 		}))
+}
+
+// standardKinds stand before a standard's name in its id, and in its ARN before that: standards/NAME/v/VERSION, and ruleset/ for
+// CIS 1.2.0 (user guide, "Standards reference").
+func standardKinds() []string { return []string{"standards/", "ruleset/"} }
+
+// standard is a standard's name and version without what stands before them.
+func standard(id string) string {
+	for _, kind := range standardKinds() {
+		if _, name, ok := strings.Cut(id, kind); ok {
+			return name
+		}
+	}
+	return id
+}
+
+// productARNs are the ARNs of the wanted products in the wanted regions. There are none where an ARN is not known before it is
+// seen: GetFindings compares whole texts or their beginnings (API reference, StringFilter: CONTAINS is for
+// automation rules), the ARN has the region in it, and that of another company's product an account that only AWS knows.
+func (f filter) productARNs(kind string) []string {
+	var arns []string
+	for _, region := range f.regions {
+		partition := "aws"
+		switch {
+		case strings.HasPrefix(region, "cn-"):
+			partition = "aws-cn"
+		case strings.HasPrefix(region, "us-gov-"):
+			partition = "aws-us-gov"
+		}
+		for _, p := range f.products {
+			if !strings.HasPrefix(p, "aws/") {
+				return nil
+			}
+			arns = append(arns, "arn:"+partition+":securityhub:"+region+"::"+kind+"/"+p)
+		}
+	}
+	return arns
 }
 
 // span is the updates that a question is about; both ends count, and a zero one is open.
@@ -144,8 +184,8 @@ func (f filter) v1(p part, s span) *types.AwsSecurityFindingFilters {
 	q := &types.AwsSecurityFindingFilters{
 		AwsAccountId:                    words(types.StringFilterComparisonEquals, f.accounts...),
 		Region:                          words(types.StringFilterComparisonEquals, f.regions...),
-		ProductArn:                      words(types.StringFilterComparisonContains, prefixed("product/", f.products)...),
-		ComplianceAssociatedStandardsId: words(types.StringFilterComparisonContains, f.standards...),
+		ProductArn:                      words(types.StringFilterComparisonEquals, f.productARNs("product")...),
+		ComplianceAssociatedStandardsId: words(types.StringFilterComparisonPrefix, f.standardIDs()...),
 	}
 	if d := s.date(); d != nil {
 		q.UpdatedAt = []types.DateFilter{*d}
@@ -160,15 +200,19 @@ func (f filter) v1(p part, s span) *types.AwsSecurityFindingFilters {
 	return q
 }
 
-func prefixed(prefix string, list []string) []string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = prefix + v
+// standardIDs are the beginnings of the wanted standards' ids.
+func (f filter) standardIDs() []string {
+	var ids []string
+	for _, name := range f.standards {
+		for _, kind := range standardKinds() {
+			ids = append(ids, kind+name)
+		}
 	}
-	return out
+	return ids
 }
 
-// v2 is the question to GetFindingsV2: each attribute is one composite filter, whose values are joined by OR.
+// v2 is the question to GetFindingsV2: each attribute is one composite filter, whose values are joined by OR. How
+// this generation writes a standard's id is not documented, so standards are chosen here alone.
 func (f filter) v2(p part, s span) *types.OcsfFindingFilters {
 	q := &types.OcsfFindingFilters{CompositeOperator: types.AllowedOperatorsAnd}
 	either := func(c types.CompositeFilter) {
@@ -184,22 +228,21 @@ func (f filter) v2(p part, s span) *types.OcsfFindingFilters {
 			either(c)
 		}
 	}
-	number := func(filter types.NumberFilter) {
-		either(types.CompositeFilter{NumberFilters: []types.OcsfNumberFilter{{FieldName: types.OcsfNumberFieldSeverityId, Filter: &filter}}})
+	number := func(field types.OcsfNumberField, filter types.NumberFilter) {
+		either(types.CompositeFilter{NumberFilters: []types.OcsfNumberFilter{{FieldName: field, Filter: &filter}}})
 	}
 	one(types.OcsfStringFieldCloudAccountUid, words(types.StringFilterComparisonEquals, f.accounts...))
 	one(types.OcsfStringFieldCloudRegion, words(types.StringFilterComparisonEquals, f.regions...))
-	one(types.OcsfStringFieldMetadataProductUid, words(types.StringFilterComparisonContains, prefixed("/", f.products)...))
-	one(types.OcsfStringFieldComplianceStandards, words(types.StringFilterComparisonContains, f.standards...))
+	one(types.OcsfStringFieldMetadataProductUid, words(types.StringFilterComparisonEquals, f.productARNs("productv2")...))
 	if d := s.date(); d != nil {
 		either(types.CompositeFilter{DateFilters: []types.OcsfDateFilter{{FieldName: types.OcsfDateFieldFindingInfoModifiedTimeDt, Filter: d}}})
 	}
 	switch at := aws.Float64(float64(f.severity)); p { // OCSF counts severities as docket does: 1 is Informational
 	case severe:
-		number(types.NumberFilter{Gte: at})
+		number(types.OcsfNumberFieldSeverityId, types.NumberFilter{Gte: at})
 	case mildPassed:
-		number(types.NumberFilter{Lt: at})
-		one(types.OcsfStringFieldComplianceStatus, words(types.StringFilterComparisonEquals, "Pass"))
+		number(types.OcsfNumberFieldSeverityId, types.NumberFilter{Lt: at})
+		number(types.OcsfNumberFieldComplianceStatusId, types.NumberFilter{Eq: aws.Float64(1)}) // Pass
 	}
 	if len(q.CompositeFilters) == 0 {
 		return nil

@@ -36,6 +36,7 @@ type point struct {
 type full struct {
 	From time.Time `json:"from"`        // when it began
 	At   time.Time `json:"at,omitzero"` // everything up to here was handed over; zero: nothing
+	N    int       `json:"n,omitempty"` // how many findings came before those of At
 }
 
 // packed is a list of scopes, sorted, in little room.

@@ -31,6 +31,7 @@ type reader struct {
 	// The findings come in the order of their updates. What was updated since the read began may
 	// stand anywhere: the service moves it, or shows it with its new time in its old place.
 	at        time.Time // everything of the present question up to here was handed over
+	before    int       // how many came before those of at
 	newest    time.Time
 	unordered bool
 }
@@ -38,15 +39,15 @@ type reader struct {
 // everything reads all findings of the place, or goes on where a former read was cut off.
 func (r *reader) everything(ctx context.Context) error {
 	pt := r.point
-	var since time.Time
+	var since, began time.Time
 	r.locked(func() {
 		if pt.Full == nil {
 			pt.Full = &full{From: r.began}
 		}
-		since = pt.Full.At
+		since, began, r.index = pt.Full.At, pt.Full.From, pt.Full.N
 	})
 	r.scoped = since.IsZero()
-	err := r.ask(ctx, everything, since, func() { pt.Full.At = r.at })
+	err := r.ask(ctx, everything, since, func() { pt.Full.At, pt.Full.N = r.at, r.before })
 	if err != nil {
 		if r.scoped && ctx.Err() == nil {
 			r.breakOff("the read was cut off: " + err.Error())
@@ -59,7 +60,7 @@ func (r *reader) everything(ctx context.Context) error {
 			return err
 		}
 	} else {
-		r.note("the full read went on where it was cut off: it proves nothing of what is gone, the next one will")
+		r.note(fmt.Sprintf("the full read of %s went on where it was cut off: it proves nothing of what is gone, the next one will", began.Format(time.RFC3339)))
 	}
 	r.locked(func() { pt.At, pt.Full = r.reached(r.began), nil })
 	return nil
@@ -110,7 +111,7 @@ const restarts = 3
 // reached, with the poll locked. A page token that is refused, for it expired, makes it go on at the last update that was handed over;
 // such a read proves nothing of what is gone.
 func (r *reader) ask(ctx context.Context, p part, since time.Time, reached func()) error {
-	r.at, r.unordered = since, false
+	r.at, r.before, r.unordered = since, r.index, false
 	from, token, stuck := since, "", 0
 	for {
 		if err := r.place.pace.wait(ctx); err != nil {
@@ -129,7 +130,7 @@ func (r *reader) ask(ctx context.Context, p part, since time.Time, reached func(
 			if stuck > restarts {
 				return fmt.Errorf("page tokens expire faster than pages are read: %w", awsx.Class(err))
 			}
-			from, token = r.at, ""
+			from, token, r.index = r.at, "", r.before
 			continue
 		default:
 			return err
@@ -237,8 +238,8 @@ func (r *reader) follow(updated time.Time) {
 			r.unordered = true
 			r.poll.s.o.Log.Warn("findings do not come in the order of their updates: a read that is cut off begins anew", "place", r.place.key)
 		}
-	case !r.unordered:
-		r.at = updated
+	case !r.unordered && updated.After(r.at):
+		r.at, r.before = updated, r.index
 	}
 }
 

@@ -74,22 +74,24 @@ func factsV2(data []byte) facts {
 		standards: f.Compliance.Standards, updated: instant(f.Info.Modified)}
 }
 
-// productOf is "aws/guardduty" of "arn:aws:securityhub:us-east-1::product/aws/guardduty", and of productv2.
+// productOf is "aws/guardduty" of "arn:aws:securityhub:us-east-1::product/aws/guardduty", and of productv2. The second generation names
+// some products by an id alone; it stands where a name of AWS's own does.
 func productOf(arn string) string {
 	for _, kind := range []string{":product/", ":productv2/"} {
 		if _, name, ok := strings.Cut(arn, kind); ok {
-			return name
+			return product(name)
 		}
 	}
 	return ""
 }
 
+// instant is a time in whole milliseconds, as a question can name it; some providers write finer ones.
 func instant(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return time.Time{}
 	}
-	return t.UTC()
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 // scope is what a whole read of proves absence in: the findings of one product in one account and region.

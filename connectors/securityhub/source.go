@@ -39,7 +39,7 @@ func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, 
 	if err := placed(block, c.Validate()); err != nil {
 		return connectors.Source{}, err
 	}
-	return connectors.Source{Source: NewSource(c, Options{Fleet: env.AWS, Log: env.Log, Now: env.Now})}, nil
+	return connectors.Source{Source: NewSource(c, Options{Fleet: env.AWS, MinSeverity: env.MinSeverity, Log: env.Log, Now: env.Now})}, nil
 }
 
 // Options are what a source takes from the process round it.
@@ -118,6 +118,7 @@ type poll struct {
 	emit   pipeline.Emitter // is called by one goroutine at a time
 	mark   *mark
 	told   time.Time // when progress was last told
+	size   int       // of its text
 	result pipeline.Result
 }
 
@@ -218,20 +219,24 @@ func (p *poll) id(scope string, at time.Time) string {
 	return scope + " " + at.UTC().Format(time.RFC3339Nano)
 }
 
-// progressEvery is how often a read tells how far it is; it costs a flush of the disk.
-const progressEvery = 250 * time.Millisecond
+// progressEvery and progressPerByte are how often a read tells how far it is. It costs a flush of the disk, and the
+// watermark of thousands of places is long: one of a megabyte is told every five seconds.
+const (
+	progressEvery   = 250 * time.Millisecond
+	progressPerByte = 5 * time.Microsecond
+)
 
 // progress keeps how far the places are. The caller holds mu.
 func (p *poll) progress(ctx context.Context) error {
 	now := time.Now()
-	if now.Sub(p.told) < progressEvery {
+	if now.Sub(p.told) < max(progressEvery, time.Duration(p.size)*progressPerByte) {
 		return nil
 	}
-	p.told = now
 	w, err := p.mark.text()
 	if err != nil {
 		return err
 	}
+	p.told, p.size = now, len(w)
 	if err := p.emit.Progress(ctx, w); err != nil {
 		return fmt.Errorf("keeping the progress: %w", err)
 	}

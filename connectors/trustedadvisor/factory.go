@@ -3,12 +3,16 @@ package trustedadvisor
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/docket-hub/docket/connectors"
 )
 
 // Type is the type's name in the configuration.
 const Type = "trustedadvisor"
+
+// interval is the time between polls where the user names none. Trusted Advisor itself looks a few times a day.
+const interval = 6 * time.Hour
 
 // Factory makes sources of type trustedadvisor.
 func Factory() connectors.Factory {
@@ -23,7 +27,7 @@ func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, 
 	if err := placed(block, c.Validate()); err != nil {
 		return connectors.Source{}, err
 	}
-	return connectors.Source{Source: New(c, env.AWS, Options{Log: env.Log, Now: env.Now})}, nil
+	return connectors.Source{Source: New(c, env.AWS, Options{Log: env.Log, Now: env.Now}), Interval: interval}, nil
 }
 
 // placed gives errors that start with a key ("pillars[0]: …") their place in the file.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/support"
 	"github.com/aws/smithy-go"
 
 	format "github.com/docket-hub/docket/connectors/format/trustedadvisor"
@@ -81,15 +82,16 @@ func pause(ctx context.Context, d time.Duration) error {
 // whole. The scope of a check in an account, aws/trustedadvisor/ACCOUNT/CHECK, ends in a full read once its result was read to the
 // end. An account that cannot be read is a gap, one without a support plan too.
 func (s *Source) Poll(ctx context.Context, req pipeline.Request, emit pipeline.Emitter) (pipeline.Result, error) {
-	p := &poll{s: s, emit: emit, start: s.o.Now().UTC(), read: map[string]map[string]bool{}}
+	p := &poll{s: s, emit: emit, start: s.o.Now().UTC(), members: map[string]*member{}, read: map[string]map[string]bool{},
+		// Without a watermark it is a plan, which changes nothing anywhere and has a person waiting, or the first read.
+		refreshing: s.c.Refresh && req.Since != ""}
 	p.res.Watermark = req.Since
 	targets, gaps, err := s.fleet.Targets(ctx, awsx.Ask{Service: s.c.API, Regions: []string{s.c.Region}})
 	p.res.Gaps = gaps
 	if err != nil {
 		return p.res, err
 	}
-	more, err := awsx.Each(ctx, targets, accountsAtATime, p.account)
-	p.res.Gaps = append(p.res.Gaps, more...)
+	err = p.all(ctx, targets)
 	slices.SortStableFunc(p.res.Gaps, func(a, b pipeline.Gap) int { return cmp.Compare(a.Account, b.Account) })
 	p.res.Accounts = len(p.read)
 	p.notes()
@@ -100,18 +102,85 @@ func (s *Source) Poll(ctx context.Context, req pipeline.Request, emit pipeline.E
 	return p.res, err
 }
 
+// all reads the accounts: first each is asked for a new look, then there is one wait for all of them, then each is read.
+func (p *poll) all(ctx context.Context, targets []awsx.Target) error {
+	gaps, err := awsx.Each(ctx, targets, accountsAtATime, p.begin)
+	p.res.Gaps = append(p.res.Gaps, gaps...)
+	if err != nil {
+		return err
+	}
+	if err := p.await(ctx); err != nil {
+		return err
+	}
+	gaps, err = awsx.Each(ctx, p.targets(func(*member) bool { return true }), accountsAtATime, p.account)
+	p.res.Gaps = append(p.res.Gaps, gaps...)
+	return err
+}
+
+// member is an account that lets itself be read.
+type member struct {
+	target  awsx.Target
+	client  *support.Client // with the Support API
+	checks  []check         // likewise
+	waiting []string        // checks whose refresh is under way
+}
+
+// targets are the members for which a condition holds, by account.
+func (p *poll) targets(is func(*member) bool) []awsx.Target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []awsx.Target
+	for _, id := range slices.Sorted(maps.Keys(p.members)) {
+		if is(p.members[id]) {
+			out = append(out, p.members[id].target)
+		}
+	}
+	return out
+}
+
+func (p *poll) member(t awsx.Target) *member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.members[t.Account.ID]
+}
+
+// begin makes an account a member, unless it has no support plan.
+func (p *poll) begin(ctx context.Context, t awsx.Target) error {
+	m := &member{target: t}
+	if p.s.c.API == APISupport {
+		if err := p.prepare(ctx, m); err != nil {
+			return p.unlessOff(t, err)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.members[t.Account.ID] = m
+	return nil
+}
+
+// unlessOff makes a gap of an account without a support plan, and leaves other errors as they are.
+func (p *poll) unlessOff(t awsx.Target, err error) error {
+	if !awsx.NotEnabled(err) {
+		return err
+	}
+	p.gap(t, "the account has no AWS support plan with this API (Business or higher): leave it out, or see https://aws.amazon.com/premiumsupport/plans/")
+	return nil
+}
+
 // poll is one read of all accounts. Its methods are called by several goroutines.
 type poll struct {
-	s     *Source
-	start time.Time
+	s          *Source
+	start      time.Time
+	refreshing bool // checks are to look again first
 
 	mu        sync.Mutex // the emitter is used by one goroutine at a time; it guards what follows, too
 	emit      pipeline.Emitter
 	res       pipeline.Result
+	members   map[string]*member
 	read      map[string]map[string]bool // account -> its checks, of accounts that were reached
 	unrefresh []string                   // accounts that do not let their checks be refreshed
 	late      int                        // checks whose refresh did not end in time
-	index     int
+	refused   error                      // of the emitter: nothing more is handed over after it
 }
 
 // check is a check of an account.
@@ -123,17 +192,10 @@ type check struct {
 
 // account reads one account. What does not come from AWS ends the whole poll.
 func (p *poll) account(ctx context.Context, t awsx.Target) error {
-	var err error
 	if p.s.c.API == APITrustedAdvisor {
-		err = p.recommendations(ctx, t)
-	} else {
-		err = p.support(ctx, t)
+		return p.unlessOff(t, p.recommendations(ctx, t))
 	}
-	if awsx.NotEnabled(err) {
-		p.gap(t, "the account has no AWS support plan with this API (Business or higher): leave it out, or see https://aws.amazon.com/premiumsupport/plans/")
-		return nil
-	}
-	return err
+	return p.unlessOff(t, p.results(ctx, p.member(t)))
 }
 
 func (p *poll) gap(t awsx.Target, reason string) {
@@ -215,11 +277,14 @@ func (l *listing) rows(ctx context.Context, rows []format.Record) error {
 			}
 			records = append(records, pipeline.Record{Format: formatName, Data: data, Origin: l.origin(), Index: l.count + len(records), Scope: l.scope()})
 		}
+		if l.p.refused != nil {
+			return l.p.refused
+		}
 		l.count += len(records)
 		taken, err := l.p.emit.Records(ctx, records)
-		l.p.res.Records += len(records)
+		l.p.res.Records += taken.Accepted + len(taken.Rejected)
 		l.p.res.Rejected += len(taken.Rejected)
-		if err != nil {
+		if l.p.refused = err; err != nil {
 			return err
 		}
 	}
@@ -233,10 +298,13 @@ const formatName = "trustedadvisor"
 func (l *listing) end(ctx context.Context, at time.Time) error {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	return l.p.emit.Scan(ctx, pipeline.Scan{
-		ID: l.scope() + " " + at.Format(time.RFC3339Nano), Scope: l.scope(), Filter: "api=" + l.p.s.c.API,
-		Count: l.count, Time: at, Complete: true,
-	})
+	if l.p.refused == nil {
+		l.p.refused = l.p.emit.Scan(ctx, pipeline.Scan{
+			ID: l.scope() + " " + at.Format(time.RFC3339Nano), Scope: l.scope(), Filter: "api=" + l.p.s.c.API,
+			Count: l.count, Time: at, Complete: true,
+		})
+	}
+	return l.p.refused
 }
 
 // whole is the one row of a check that lists none: what the check itself says is then said of the account. A green check

@@ -36,9 +36,9 @@ func TestPollReadsEveryAccount(t *testing.T) {
 		}
 		group := "arn:aws:ec2:eu-west-1:222233334444:security-group/"
 		want := []string{
-			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0 tcp 22 22 open CRITICAL eu-west-1 " + group + "sg-0123456789abcdef0",
-			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0 tcp 443 443 resolved INFORMATIONAL eu-west-1 " + group + "sg-0123456789abcdef0",
-			"HCP4007jGY/222233334444/eu-west-1/sg-0fedcba9876543210 tcp 8081 8081 open MEDIUM eu-west-1 " + group + "sg-0fedcba9876543210",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0/tcp/22/22 open CRITICAL eu-west-1 " + group + "sg-0123456789abcdef0",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0123456789abcdef0/tcp/443/443 resolved INFORMATIONAL eu-west-1 " + group + "sg-0123456789abcdef0",
+			"HCP4007jGY/222233334444/eu-west-1/sg-0fedcba9876543210/tcp/8081/8081 open MEDIUM eu-west-1 " + group + "sg-0fedcba9876543210",
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("reports of %s (-want +got):\n%s", portsCheck, d)
@@ -110,7 +110,11 @@ func TestPollRefreshes(t *testing.T) {
 	w.fill()
 	w.advisor.Next(payments, portsCheck, awstest.AdvisorResult{Time: noon, Status: "ok", Rows: []awstest.AdvisorRow{port("ok", "sg-0123456789abcdef0", "22")}})
 	s := w.source(nil)
-	e, res := poll(t, s, "")
+	_, first := poll(t, s, "")
+	if asked := w.server.Calls(awstest.Match{Service: "support", Operation: "RefreshTrustedAdvisorCheck"}); asked != 0 || w.paused != 0 {
+		t.Errorf("the first read asks for %d refreshes; want none, a plan reads so", asked)
+	}
+	e, res := poll(t, s, first.Watermark)
 	if got := e.find(payments, portsCheck); len(got) != 1 || got[0].Status != pipeline.StatusResolved || !got[0].ObservedAt.Equal(noon) {
 		t.Errorf("after a refresh %s = %+v; want one resolved report of %s", portsCheck, got, noon)
 	}
@@ -141,12 +145,12 @@ func TestPollRefreshes(t *testing.T) {
 func TestPollWaitsOnlySoLong(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
-	e, res := poll(t, w.source(func(c *trustedadvisor.Config) { c.RefreshWait = 10 * time.Second }), "")
+	e, res := poll(t, w.source(func(c *trustedadvisor.Config) { c.RefreshWait = 10 * time.Second }), "{}")
 	if got := e.find(payments, portsCheck); len(got) != 3 || !got[0].ObservedAt.Equal(morning) {
 		t.Errorf("%s = %+v; want the three reports of %s", portsCheck, got, morning)
 	}
-	if w.paused != 6 {
-		t.Errorf("%d pauses; want two of each account", w.paused)
+	if w.paused != 2 {
+		t.Errorf("%d pauses; want two for all accounts together", w.paused)
 	}
 	if len(res.Notes) != 1 || !strings.Contains(res.Notes[0], "6 refreshes did not end within 10s") {
 		t.Errorf("notes = %q; want one about 6 refreshes", res.Notes)
@@ -157,7 +161,7 @@ func TestPollWithoutRightToRefresh(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	w.server.Fault(awstest.Match{Service: "support", Operation: "RefreshTrustedAdvisorCheck"}, awstest.Denied())
-	e, res := poll(t, w.source(nil), "")
+	e, res := poll(t, w.source(nil), "{}")
 	if len(e.reports) != 12 || len(res.Gaps) != 0 || res.Accounts != 3 {
 		t.Errorf("Poll() = %d reports, %+v; want all 12, no gap", len(e.reports), res)
 	}
@@ -239,7 +243,7 @@ func TestPollThrottled(t *testing.T) {
 	both(t, func(t *testing.T, w *world, change func(*trustedadvisor.Config)) {
 		w.fill()
 		throttled := awstest.Throttled()
-		throttled.Times = 2
+		throttled.Times = 1
 		w.server.Fault(awstest.Match{Account: payments}, throttled)
 		e, res := poll(t, w.source(change), "")
 		if len(e.reports) != 12 || len(res.Gaps) != 0 {

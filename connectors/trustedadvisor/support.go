@@ -26,36 +26,40 @@ const (
 	refreshPause = 5 * time.Second
 )
 
-// support reads an account through the Support API.
-func (p *poll) support(ctx context.Context, t awsx.Target) error {
-	client := support.NewFromConfig(t.Config)
-	out, err := client.DescribeTrustedAdvisorChecks(ctx, &support.DescribeTrustedAdvisorChecksInput{Language: aws.String(language)})
+// prepare lists the wanted checks of an account, and asks those that may be refreshed now to look again.
+func (p *poll) prepare(ctx context.Context, m *member) error {
+	m.client = support.NewFromConfig(m.target.Config)
+	out, err := m.client.DescribeTrustedAdvisorChecks(ctx, &support.DescribeTrustedAdvisorChecksInput{Language: aws.String(language)})
 	if err != nil {
 		return err
 	}
-	var checks []check
 	for _, d := range out.Checks {
 		c := check{id: aws.ToString(d.Id), name: aws.ToString(d.Name), category: aws.ToString(d.Category), description: aws.ToString(d.Description)}
 		for _, column := range d.Metadata {
 			c.columns = append(c.columns, aws.ToString(column))
 		}
 		if c.id != "" && p.s.c.wanted(c.id, c.category) {
-			checks = append(checks, c)
+			m.checks = append(m.checks, c)
 		}
 	}
-	if err := p.refresh(ctx, client, t, checks); err != nil {
-		return err
+	if !p.refreshing {
+		return nil
 	}
-	err = p.each(ctx, t, checks, func(ctx context.Context, c check) error {
-		out, err := client.DescribeTrustedAdvisorCheckResult(ctx, &support.DescribeTrustedAdvisorCheckResultInput{
+	return p.refresh(ctx, m)
+}
+
+// results reads what each check found.
+func (p *poll) results(ctx context.Context, m *member) error {
+	err := p.each(ctx, m.target, m.checks, func(ctx context.Context, c check) error {
+		out, err := m.client.DescribeTrustedAdvisorCheckResult(ctx, &support.DescribeTrustedAdvisorCheckResultInput{
 			CheckId: aws.String(c.id), Language: aws.String(language)})
 		if err != nil {
 			return err
 		}
-		return p.result(ctx, t, c, out.Result)
+		return p.result(ctx, m.target, c, out.Result)
 	})
 	if err == nil {
-		p.reached(t, checks)
+		p.reached(m.target, m.checks)
 	}
 	return err
 }
@@ -110,23 +114,20 @@ func named(columns []string, row []*string) map[string]string {
 	return cells
 }
 
-// refresh asks Trusted Advisor to look again at what may be refreshed now, and waits a while for it. Most checks refresh
-// themselves and refuse, which is remembered. What does not end in time is read at the next poll.
-func (p *poll) refresh(ctx context.Context, client *support.Client, t awsx.Target, checks []check) error {
-	if !p.s.c.Refresh {
-		return nil
-	}
-	var waiting []string
-	for _, c := range checks {
-		if !p.s.refreshable(t.Account.ID, c.id) {
+// refresh asks Trusted Advisor to look again at what may be refreshed now. Most checks refresh themselves and refuse,
+// which is remembered.
+func (p *poll) refresh(ctx context.Context, m *member) error {
+	account := m.target.Account.ID
+	for _, c := range m.checks {
+		if !p.s.refreshable(account, c.id) {
 			continue
 		}
-		out, err := client.RefreshTrustedAdvisorCheck(ctx, &support.RefreshTrustedAdvisorCheckInput{CheckId: aws.String(c.id)})
+		out, err := m.client.RefreshTrustedAdvisorCheck(ctx, &support.RefreshTrustedAdvisorCheckInput{CheckId: aws.String(c.id)})
 		switch {
 		case err == nil && out.Status != nil:
-			p.s.refreshed(t.Account.ID, c.id, time.Duration(out.Status.MillisUntilNextRefreshable)*time.Millisecond)
+			p.s.refreshed(account, c.id, time.Duration(out.Status.MillisUntilNextRefreshable)*time.Millisecond)
 			if underWay(aws.ToString(out.Status.Status)) {
-				waiting = append(waiting, c.id)
+				m.waiting = append(m.waiting, c.id)
 			}
 		case err == nil:
 		case invalid(err):
@@ -137,43 +138,57 @@ func (p *poll) refresh(ctx context.Context, client *support.Client, t awsx.Targe
 			return err
 		default:
 			// The results are there all the same, only older.
-			p.s.o.Log.Debug("refresh refused", "account", t.Account.ID, "check", c.id, "err", awsx.Class(err))
+			p.s.o.Log.Debug("refresh refused", "account", account, "check", c.id, "err", awsx.Class(err))
 			p.mu.Lock()
-			p.unrefresh = append(p.unrefresh, t.Account.ID)
+			p.unrefresh = append(p.unrefresh, account)
 			p.mu.Unlock()
 			return nil
 		}
 	}
-	return p.await(ctx, client, waiting)
+	return nil
 }
 
-// await waits until refreshes ended, at most as long as the settings say.
-func (p *poll) await(ctx context.Context, client *support.Client, waiting []string) error {
-	for spent := time.Duration(0); len(waiting) > 0 && spent < p.s.c.RefreshWait; spent += refreshPause {
+// await waits until the refreshes of all accounts ended, at most as long as the settings say. What does not end in
+// time is read at the next poll.
+func (p *poll) await(ctx context.Context) error {
+	waits := func(m *member) bool { return len(m.waiting) > 0 }
+	left := p.targets(waits)
+	for spent := time.Duration(0); len(left) > 0 && spent < p.s.c.RefreshWait; spent += refreshPause {
 		if err := p.s.o.Pause(ctx, refreshPause); err != nil {
 			return err
 		}
-		var still []string
-		for part := range slices.Chunk(waiting, statusesAtATime) {
-			out, err := client.DescribeTrustedAdvisorCheckRefreshStatuses(ctx,
-				&support.DescribeTrustedAdvisorCheckRefreshStatusesInput{CheckIds: aws.StringSlice(part)})
-			switch {
-			case ctx.Err() != nil:
-				return context.Cause(ctx)
-			case err != nil:
-				return nil // reading the results shows what is wrong, if it is still
-			}
-			for _, st := range out.Statuses {
-				if underWay(aws.ToString(st.Status)) {
-					still = append(still, aws.ToString(st.CheckId))
-				}
+		if _, err := awsx.Each(ctx, left, accountsAtATime, func(ctx context.Context, t awsx.Target) error {
+			return p.look(ctx, p.member(t))
+		}); err != nil {
+			return err
+		}
+		left = p.targets(waits)
+	}
+	for _, t := range left {
+		p.late += len(p.member(t).waiting)
+	}
+	return nil
+}
+
+// look asks once how far the refreshes of an account are.
+func (p *poll) look(ctx context.Context, m *member) error {
+	var still []string
+	for part := range slices.Chunk(m.waiting, statusesAtATime) {
+		out, err := m.client.DescribeTrustedAdvisorCheckRefreshStatuses(ctx,
+			&support.DescribeTrustedAdvisorCheckRefreshStatusesInput{CheckIds: aws.StringSlice(part)})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			continue // reading the results shows what is wrong, if it is still
+		}
+		for _, st := range out.Statuses {
+			if underWay(aws.ToString(st.Status)) {
+				still = append(still, aws.ToString(st.CheckId))
 			}
 		}
-		waiting = still
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.late += len(waiting)
+	m.waiting = still
 	return nil
 }
 

@@ -181,8 +181,13 @@ type SourceRow struct {
 	LastError   string    `json:"last_error,omitempty"`
 	Records     int       `json:"records"`
 	Rejected    int       `json:"rejected"`
-	Notes       []string  `json:"notes,omitempty"`
-	Lost        bool      `json:"lost,omitempty"` // state knows it, the configuration does not
+	// Lag is how long ago the source was last read with success; 0 where it never was.
+	Lag      time.Duration  `json:"lag_ns,omitempty"`
+	Accounts int            `json:"accounts,omitempty"` // reached by the last run, of a source that reads several
+	Regions  int            `json:"regions,omitempty"`  // likewise
+	Gaps     []pipeline.Gap `json:"gaps,omitempty"`     // what the last run did not reach
+	Notes    []string       `json:"notes,omitempty"`
+	Lost     bool           `json:"lost,omitempty"` // state knows it, the configuration does not
 }
 
 // SinkRow is the state of a sink. What its delivery is doing (from LastError on)
@@ -349,7 +354,7 @@ type Service interface {
 	Explain(ctx context.Context, ref string) (Explained, error) // DK-1, a fingerprint, a source's own id
 	Suppressions(ctx context.Context) ([]SuppressionRow, error)
 	Sources(ctx context.Context) ([]SourceRow, error)
-	RunSource(ctx context.Context, name string, full bool) (Summary, error)
+	RunSource(ctx context.Context, name string, full bool, p Progress) (Summary, error)
 	ResetSource(ctx context.Context, name string) error
 	Sinks(ctx context.Context) ([]SinkRow, error)
 	DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error)

@@ -399,13 +399,13 @@ func (c *Client) Act(ctx context.Context, in pipeline.Interaction) (ActResult, e
 }
 
 // RunSource implements Service.
-func (c *Client) RunSource(ctx context.Context, name string, full bool) (Summary, error) {
-	p, err := location("sources", name, "run")
+func (c *Client) RunSource(ctx context.Context, name string, full bool, p Progress) (Summary, error) {
+	at, err := location("sources", name, "run")
 	if err != nil {
 		return Summary{}, err
 	}
 	q := url.Values{"full": {strconv.FormatBool(full)}}
-	return stream[Summary](ctx, c, call{method: http.MethodPost, path: p, query: q}, nil)
+	return stream[Summary](ctx, c, call{method: http.MethodPost, path: at, query: q}, p)
 }
 
 // ResetSource implements Service.

@@ -46,6 +46,7 @@ func TestDeadSinkBesideAnother(t *testing.T) {
 // The process dies between the commit of an action and its publication: the next one
 // publishes it, and there is one ticket. A row that was published and not removed is the same again.
 func TestSequence13CommittedButUnpublished(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, fileSite)
 	s.put("in/a.json", ndjson(t, samples(1, 3)...))
 	ctx := t.Context()

@@ -151,6 +151,7 @@ func permutations(n int) [][]int {
 // TestEveryRowOfTheMapFolds: every name of a row, each in the words of its own
 // source, in every order of arrival, is one finding in one case; one report resolving leaves it open, the last closes it.
 func TestEveryRowOfTheMapFolds(t *testing.T) {
+	t.Parallel()
 	g := benchGraph(t)
 	start := time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
 	rows := 0

@@ -2,6 +2,9 @@ package app
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -184,7 +187,7 @@ func (g *Graph) connectors(cfg *config.Config, o Outside) []error {
 		} else if back != nil {
 			backs = append(backs, *back)
 		}
-		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: s.Interval, Full: s.FullEvery, Min: s.MinSeverity, Source: made})
+		g.Sources = append(g.Sources, Source{Name: s.Name, Type: s.Type, Formerly: s.Formerly, Interval: cmp.Or(s.Interval, made.Interval), Full: cmp.Or(s.FullEvery, made.FullEvery), Min: s.MinSeverity, Source: made})
 	}
 	for i, s := range cfg.Sinks {
 		f := o.Set[s.Type]
@@ -303,7 +306,19 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 	}
 	identity.Identify(&rep)
 	risk.Derive(&rep)
+	rep.ID = g.reportID(rep.ID)
 	return rep, nil
+}
+
+// reportID is a report's own id without credentials. It names the report, in what travels and in what is stored, so it has to be
+// the same in both, and two that differ only in what is masked stay two.
+func (g *Graph) reportID(id string) string {
+	masked := g.mask.String(id)
+	if masked == id {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return masked + "#" + hex.EncodeToString(sum[:8])
 }
 
 // refusal is why a record is refused, without the credentials that it carries. A
@@ -364,7 +379,13 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 
 // intake is the emitter of one read of a source.
 func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() time.Time) *ingest.Intake {
+	return g.counted(s, read, to, now, nil)
+}
+
+// counted is an intake that tells seen where each record belongs; nil tells nobody.
+func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
 	return ingest.New(read, ingest.Options{
+		Seen:        seen,
 		Source:      s.Name,
 		Normalise:   func(rec *pipeline.Record) (pipeline.Report, error) { return g.Normalise(s.Name, rec) },
 		Account:     g.fleet.Account,

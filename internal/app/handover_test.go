@@ -27,6 +27,7 @@ func (k *keeper) PublishFindings(_ context.Context, payload []byte) error {
 // intake remembers and without. Items and reports must be the same: neither what the intake
 // remembers nor what it hands over may be told from what is decoded.
 func TestIntakeTwice(t *testing.T) {
+	t.Parallel()
 	g, other := benchGraph(t), benchGraph(t)
 	other.memo = nil
 	remembering, forgetting := &keeper{}, &keeper{}

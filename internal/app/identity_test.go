@@ -47,6 +47,7 @@ func imageReport(t testing.TB, digest string, n int, at time.Time) map[string]an
 
 // TestSameProblemAgain: what only moved is nothing new.
 func TestSameProblemAgain(t *testing.T) {
+	t.Parallel()
 	at := time.Now().Add(-48 * time.Hour)
 	for name, versions := range map[string][2]any{
 		"code moved by five lines":         {codeReport(40), codeReport(45)},

@@ -13,6 +13,7 @@ import (
 // TestInterruptedRuns cancels runs at random moments, with the findings changing
 // between them; the run that is left alone makes every ticket exact.
 func TestInterruptedRuns(t *testing.T) {
+	t.Parallel()
 	const interruptions, each = 10, 40
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -1,13 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docket-hub/docket/config"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/connectors/format"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
@@ -45,18 +48,19 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		byName[w.Name] = w
 	}
 	out := []api.SourceRow{}
+	now := r.now()
 	for _, s := range r.graph().Sources {
-		row := rowOf(byName[s.Name])
+		row := rowOf(byName[s.Name], now)
 		row.Name, row.Type = s.Name, s.Type
-		if s.Interval > 0 {
-			row.Interval = config.FormatDuration(s.Interval)
+		if _, pushed := s.Source.Source.(connectors.Pusher); !pushed {
+			row.Interval = config.FormatDuration(cmp.Or(s.Interval, defaultInterval))
 		}
 		delete(byName, s.Name)
 		out = append(out, row)
 	}
 	for _, w := range known {
 		if _, left := byName[w.Name]; left {
-			row := rowOf(w)
+			row := rowOf(w, now)
 			row.Name, row.Lost = w.Name, true
 			out = append(out, row)
 		}
@@ -64,11 +68,15 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 	return out, nil
 }
 
-func rowOf(w state.SourceState) api.SourceRow {
-	return api.SourceRow{
+func rowOf(w state.SourceState, now time.Time) api.SourceRow {
+	row := api.SourceRow{
 		Watermark: string(w.Watermark), LastRun: w.LastRun, LastSuccess: w.LastSuccess, LastError: w.LastError,
-		Records: w.Records, Rejected: w.Rejected,
+		Records: w.Records, Rejected: w.Rejected, Accounts: w.Accounts, Regions: w.Regions, Gaps: w.Gaps,
 	}
+	if !w.LastSuccess.IsZero() {
+		row.Lag = max(0, now.Sub(w.LastSuccess))
+	}
+	return row
 }
 
 // Sinks implements api.Service from state alone.
@@ -183,4 +191,4 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 func (r *reader) Verify(context.Context) ([]string, error) { return r.store.Check(), nil }
 
 // reader answers questions over this App.
-func (a *App) reader() *reader { return &reader{store: a.store, graph: a.Graph} }
+func (a *App) reader() *reader { return &reader{store: a.store, graph: a.Graph, now: a.now} }

@@ -260,6 +260,7 @@ func sourceRow(s *Source, got polled) api.SourceRow {
 		Name: s.Name, Type: s.Type, Watermark: string(got.state.Watermark), LastRun: got.state.LastRun,
 		LastSuccess: got.state.LastSuccess, LastError: got.state.LastError,
 		Records: got.state.Records, Rejected: got.state.Rejected, Notes: got.notes,
+		Accounts: got.state.Accounts, Regions: got.state.Regions, Gaps: got.state.Gaps,
 	}
 }
 

@@ -39,10 +39,12 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 		to = tee{pl, keep}
 	}
 	var notes []string
+	var read []plan.Read
 	var failed []error
 	for i := range g.Sources {
 		s := &g.Sources[i]
-		em := &counting{Intake: g.intake(s, readID(s.Name), to, now), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
+		seen := reads{}
+		em := &counting{Intake: g.counted(s, readID(s.Name), to, now, seen.add), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
 		res, err := locks.alone(s.Name, func() (pipeline.Result, error) {
 			return s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
 		})
@@ -51,6 +53,9 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 		}
 		for _, n := range g.notes(res.Notes) {
 			notes = append(notes, s.Name+": "+n)
+		}
+		if r := seen.of(g, s.Name, &res); r != nil {
+			read = append(read, *r)
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
@@ -61,7 +66,7 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	if err != nil {
 		return planned{}, err
 	}
-	out.Notes = append(notes, out.Notes...)
+	out.Notes, out.Read = append(notes, out.Notes...), read
 	for i := range out.Rejected {
 		out.Rejected[i].Data = nil
 	}

@@ -76,6 +76,7 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
 	c := in.Counts()
 	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
+	st.Accounts, st.Regions, st.Gaps = res.Accounts, res.Regions, g.gaps(res.Gaps)
 	if err == nil {
 		st.Watermark, st.LastSuccess, st.LastError = res.Watermark, a.now(), ""
 	} else {

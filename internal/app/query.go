@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
@@ -25,6 +26,7 @@ const (
 type reader struct {
 	store *state.Store
 	graph func() *Graph
+	now   func() time.Time
 }
 
 // view runs fn over one consistent moment.

@@ -111,6 +111,7 @@ func kinds(r api.Reconciliation) string {
 }
 
 func TestReconcileJira(t *testing.T) {
+	t.Parallel()
 	s := newJiraSite(t)
 	s.once()
 	s.wantOpen("after the first run", "SEC-1", "SEC-2")
@@ -169,6 +170,7 @@ func (s *reconcileSite) adopt(from string, confirm func(*api.Adoption) error) (a
 func yes(*api.Adoption) error { return nil }
 
 func TestAdoptJira(t *testing.T) {
+	t.Parallel()
 	s := newJiraSite(t)
 	s.once()
 	s.lose("data", "state.db", "claims.db", "stream", "installation")
@@ -224,6 +226,7 @@ func (s *reconcileSite) foreign(title, text string, labels ...string) {
 }
 
 func TestAdoptForeign(t *testing.T) {
+	t.Parallel()
 	s := newJiraSite(t)
 	s.putJSON("in/b.json", []any{finding(3)})
 	digest := fmt.Sprintf("aws-sec-%x", md5.Sum([]byte("prowler-finding-0001")))

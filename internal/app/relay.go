@@ -14,6 +14,10 @@ import (
 // settleAfter is how long published rows wait for a commit to remove them along with its own changes.
 const settleAfter = time.Second
 
+// publishAfter is how long actions that were handed over wait for their messages: nobody waits for these, and
+// one flush then serves many, while the disk is free for the claims.
+const publishAfter = 100 * time.Millisecond
+
 // relayRows is how many actions go out with one flush.
 const relayRows = 500
 
@@ -43,16 +47,25 @@ func (r *relay) run(ctx context.Context) error {
 	settle := time.NewTimer(settleAfter)
 	defer settle.Stop()
 	defer r.settle()
+	var publish <-chan time.Time // nil: nothing waits to be published
 	for {
 		select {
 		case <-r.kick:
 			settle.Reset(settleAfter)
+			if r.handOver() {
+				if publish == nil {
+					publish = time.After(publishAfter)
+				}
+				continue
+			}
+		case <-publish:
 		case <-settle.C:
 			r.settle()
 			continue
 		case <-ctx.Done():
 			return nil
 		}
+		publish = nil
 		for {
 			n, err := r.once(ctx)
 			if ctx.Err() != nil {
@@ -82,17 +95,34 @@ func (r *relay) settle() {
 	}
 }
 
-// once publishes the oldest rows. The next commit removes them.
-func (r *relay) once(ctx context.Context) (int, error) {
+// handOver gives the oldest rows to the sinks' loops; false when some are left that only their messages
+// bring there. The rows are on disk, so that the loops need not wait for the stream's flush as well: the
+// message follows as a second copy of the same action, and a row goes only when it is there.
+func (r *relay) handOver() bool {
+	messages, _, err := r.rows()
+	return err == nil && len(messages) < relayRows && r.stream.HandOver(messages)
+}
+
+// rows are the oldest rows of the outbox as messages, and their keys.
+func (r *relay) rows() ([]stream.ActionMessage, [][]byte, error) {
 	rows, err := r.store.Outbox(relayRows)
-	if err != nil || len(rows) == 0 {
-		return 0, err
+	if err != nil {
+		return nil, nil, err
 	}
 	messages := make([]stream.ActionMessage, len(rows))
 	keys := make([][]byte, len(rows))
 	for i, row := range rows {
 		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", row.Case, row.Sink, row.N, row.K), Data: row.Data}
 		keys[i] = row.Key
+	}
+	return messages, keys, nil
+}
+
+// once publishes the oldest rows. The next commit removes them.
+func (r *relay) once(ctx context.Context) (int, error) {
+	messages, keys, err := r.rows()
+	if err != nil || len(messages) == 0 {
+		return 0, err
 	}
 	failpoint.Hit("relay/publish")
 	if err := r.stream.PublishActions(ctx, messages); err != nil {
@@ -101,5 +131,5 @@ func (r *relay) once(ctx context.Context) (int, error) {
 	failpoint.Hit("relay/published")
 	r.store.Published(keys)
 	failpoint.Hit("relay/removed")
-	return len(rows), nil
+	return len(keys), nil
 }

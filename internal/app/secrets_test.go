@@ -325,6 +325,7 @@ func stored(t testing.TB, d dump, path string) {
 // TestSecretsStayInside plants secrets in the configuration and credentials in
 // findings, does everything at debug level, and looks for them in everything that came out.
 func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 3))
 	list := credentials(r)
 	ours := map[string]string{

@@ -155,7 +155,7 @@ func (a *App) RouteTree(ctx context.Context) (string, error) { return a.reader()
 func (a *App) Verify(ctx context.Context) ([]string, error) { return a.reader().Verify(ctx) }
 
 // RunSource implements api.Service: it polls one source now.
-func (a *App) RunSource(ctx context.Context, name string, full bool) (api.Summary, error) {
+func (a *App) RunSource(ctx context.Context, name string, full bool, p api.Progress) (api.Summary, error) {
 	s := a.Graph().Source(name)
 	if s == nil {
 		return api.Summary{}, noSource(a.Graph(), name)
@@ -166,19 +166,19 @@ func (a *App) RunSource(ctx context.Context, name string, full bool) (api.Summar
 	defer a.run.Store(false)
 	before := a.loop.summary()
 	began := time.Now()
-	got, err := a.polls.poll(ctx, s, full, nil)
+	p("reading "+name, 0, 0)
+	got, err := a.polls.poll(ctx, s, full, func(n int) { p("reading "+name, n, 0) })
 	if err != nil {
 		return api.Summary{}, err
 	}
 	out := api.Summary{Sources: []api.SourceRow{sourceRow(s, got)}, Rejects: got.rejects}
-	quiet := func(string, int, int) {}
-	if err := a.settle(ctx, quiet); err != nil {
+	if err := a.settle(ctx, p); err != nil {
 		return out, err
 	}
 	a.Release()
 	waited, cancel := context.WithTimeoutCause(ctx, time.Minute, errWaited)
 	defer cancel()
-	if err := a.quiet(waited, quiet); err != nil && !errors.Is(err, errWaited) {
+	if err := a.quiet(waited, p); err != nil && !errors.Is(err, errWaited) {
 		return out, err
 	}
 	a.sum(&out, before)
@@ -256,9 +256,10 @@ func (f *offline) build() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
-	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: now, Installation: InstallationOf(f.cfg)})
+	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
 }
+
+func (f *offline) now() time.Time { return time.Now().UTC().Add(f.o.Skew) }
 
 // read runs fn over the state, opened for reading only; over an empty one where there is none yet.
 func (f *offline) read(fn func(*reader) error) (err error) {
@@ -267,7 +268,7 @@ func (f *offline) read(fn func(*reader) error) (err error) {
 		return err
 	}
 	path := filepath.Join(DataDir(f.cfg), stateFile)
-	r := &reader{graph: func() *Graph { return g }}
+	r := &reader{graph: func() *Graph { return g }, now: f.now}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return fn(r)
 	}
@@ -452,10 +453,10 @@ func (f *offline) Apply(ctx context.Context, plan api.Plan, strict bool, p api.P
 	return out, err
 }
 
-func (f *offline) RunSource(ctx context.Context, name string, full bool) (out api.Summary, err error) {
+func (f *offline) RunSource(ctx context.Context, name string, full bool, p api.Progress) (out api.Summary, err error) {
 	err = with(ctx, f.cfg, f.o, func(a *App) error {
 		var err error
-		out, err = a.RunSource(ctx, name, full)
+		out, err = a.RunSource(ctx, name, full, p)
 		return err
 	})
 	return out, err

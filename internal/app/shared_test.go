@@ -35,6 +35,7 @@ func sharedSite(t testing.TB, files []formattest.Sample) *site {
 
 // TestSharedFilesCount reads every published sample file through a whole run.
 func TestSharedFilesCount(t *testing.T) {
+	t.Parallel()
 	files := published(t)
 	s := sharedSite(t, files)
 	sum := s.once()
@@ -57,6 +58,7 @@ func TestSharedFilesCount(t *testing.T) {
 
 // TestSharedIdentities counts the distinct reports of the ASFF files as state knows them.
 func TestSharedIdentities(t *testing.T) {
+	t.Parallel()
 	s := sharedSite(t, formattest.Samples(t, "asff", "asff-fsbp"))
 	if sum := s.once(); sum.Read != 70 {
 		t.Errorf("RunOnce() read %d; want 70", sum.Read)
@@ -80,6 +82,7 @@ func TestSharedIdentities(t *testing.T) {
 // TestSharedOrders reads the files in several orders, and one alone after the
 // other: the end is the same, and reading all again does nothing.
 func TestSharedOrders(t *testing.T) {
+	t.Parallel()
 	files := published(t)
 	s := sharedSite(t, files)
 	s.once()

@@ -42,6 +42,7 @@ sinks:
 // TestSinksTestNamesWhatIsBroken breaks one thing at a time, the settings or Jira: `sinks test` names the
 // check, the key and its line, what Jira has instead, and what to do.
 func TestSinksTestNamesWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	project := func(p jiratest.Project) jiratest.Options {
 		p.Key = "SEC"
 		return jiratest.Options{Projects: []jiratest.Project{p, {Key: "OPS"}}}

@@ -140,6 +140,7 @@ func (x *team) file(n int) string {
 
 // TestPeopleActInATracker: a webhook, a fresh read, and the case, its story and its other ticket follow.
 func TestPeopleActInATracker(t *testing.T) {
+	t.Parallel()
 	x := watched(t)
 	x.ingest(ndjson(t, samples(1, 7)...))
 	ids := x.issues(7)

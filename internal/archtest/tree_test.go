@@ -119,8 +119,14 @@ func TestNoTraces(t *testing.T) {
 		join(`registry\.npm`, `js`), join(`py`, `pi\.org`), join(`python`, `hosted\.org`), join(`ruby`, `gems\.org`),
 		join(`index\.cra`, `tes\.io`), join(`repo\.mav`, `en\.apache`), join(`deb\.deb`, `ian\.org`), join(`archive\.ubu`, `ntu\.com`),
 	}, "|"))
+	// The expression is slow, most of all under the race detector: it looks only where one of these stands.
+	words := [][]byte{}
+	for _, word := range []string{join(`/wo`, `rk/`), join(`/ro`, `ot/`), join(`gol`, `ang.org`), join(`npm`, `js`), join(`py`, `pi.org`), join(`python`, `hosted`),
+		join(`ruby`, `gems`), join(`index.cra`, `tes`), join(`repo.mav`, `en`), join(`deb.deb`, `ian`), join(`archive.ubu`, `ntu`)} {
+		words = append(words, []byte(word))
+	}
 	each(t, func(name string, data []byte) {
-		if bytes.IndexByte(data, 0) >= 0 {
+		if bytes.IndexByte(data, 0) >= 0 || !slices.ContainsFunc(words, func(w []byte) bool { return bytes.Contains(data, w) }) {
 			return
 		}
 		for i, line := range bytes.Split(data, []byte("\n")) {

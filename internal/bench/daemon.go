@@ -25,8 +25,9 @@ const token = "measured-on-loopback-only"
 // Build compiles docket from the module that holds dir into the folder into and returns its path.
 func Build(ctx context.Context, dir, into string) (string, error) {
 	binary := filepath.Join(into, "docket")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/docket-hub/docket/cmd/docket")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/docket-hub/docket/cmd/docket")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("build docket: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/app"
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/plan"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -90,6 +91,10 @@ func newFake() *fake {
 			{Verb: "reopen", Case: "DK-5", GroupKey: "g5", Sink: "jira", Team: "shop", Project: "SHOP", Priority: pipeline.P4, Why: "severity LOW +20", Title: "Log off", Change: "It came back."},
 		},
 			Waiting: []api.Waiting{{Reason: "tickets_from", Cases: 2}}, WouldMove: []string{"DK-9 would move: team shop"}, Notes: []string{"hub: a.json: skipped"},
+			Read: []plan.Read{{Source: "ta", Findings: 16, Accounts: []plan.Account{
+				{ID: "111122223333", Name: "payments", Findings: 12, Regions: map[string]int{"eu-west-1": 9, "us-east-1": 3}},
+				{ID: "222233334444", Findings: 4, Regions: map[string]int{"": 4}},
+			}, Gaps: []pipeline.Gap{{Account: "333344445555", Reason: "access denied"}}}},
 			Summary:  triage.Summary{Read: 9, New: 3, Changed: 1, Unchanged: 4, Resolved: 1, Rejected: 1},
 			Rejected: []pipeline.Reject{{Origin: "a.json", Index: 4, Line: 7, Reason: "title is missing\nid is missing"}},
 		},
@@ -178,14 +183,18 @@ func (f *fake) Suppressions(context.Context) ([]api.SuppressionRow, error) {
 
 func (f *fake) Sources(context.Context) ([]api.SourceRow, error) {
 	return []api.SourceRow{
-		{Name: "hub", Type: "file", Interval: "5m", LastRun: testTime, LastSuccess: testTime, Records: 12, Rejected: 1, Watermark: "w"},
+		{Name: "hub", Type: "file", Interval: "5m", LastRun: testTime, LastSuccess: testTime, Records: 12, Rejected: 1, Watermark: "w", Lag: 90 * time.Minute,
+			Accounts: 9, Regions: 3, Gaps: []pipeline.Gap{{Account: "222233334444", Reason: "access denied"}, {Account: "333344445555", Region: "eu-west-1", Reason: "not enabled"}}},
 		{Name: "ci", Type: "webhook"},
 		{Name: "old", LastRun: testTime, LastError: "refused", Lost: true},
 	}, f.err
 }
 
-func (f *fake) RunSource(context.Context, string, bool) (api.Summary, error) { return f.summary, f.err }
-func (f *fake) ResetSource(context.Context, string) error                    { return f.err }
+func (f *fake) RunSource(_ context.Context, name string, _ bool, p api.Progress) (api.Summary, error) {
+	p("reading "+name, 3, 0)
+	return f.summary, f.err
+}
+func (f *fake) ResetSource(context.Context, string) error { return f.err }
 
 func (f *fake) Sinks(context.Context) ([]api.SinkRow, error) {
 	return []api.SinkRow{{Name: "jira", Type: "jira", Waiting: 2, Dead: 1, Stopped: "401: the token is refused"}, {Name: "disk", Type: "file"}}, f.err

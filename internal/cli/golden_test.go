@@ -51,7 +51,7 @@ func TestOutput(t *testing.T) {
 		{"run_once_json", call{args: []string{"run", "--once", "-o", "json"}}},
 		{"sources_list", call{args: []string{"sources", "list"}}},
 		{"sources_run", call{args: []string{"sources", "run", "hub"}}},
-		{"sources_reset", call{args: []string{"sources", "reset", "hub"}}},
+		{"sources_reset", call{args: []string{"sources", "reset", "hub", "--yes"}}},
 		{"sinks_list", call{args: []string{"sinks", "list"}}},
 		{"sinks_test", call{args: []string{"sinks", "test"}}},
 		{"sinks_test_create", call{args: []string{"sinks", "test", "jira", "--create"}}},

@@ -54,6 +54,7 @@ func TestLife(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "life"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup:               func(e *testscript.Env) error { endAtOnce(e); return nil },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"stamp": lifeStamp, "at": lifeClock, "status": lifeStatus,
 			"tickets": lifeTickets, "ticket": lifeTicket, "history": lifeHistory,

@@ -247,7 +247,7 @@ func priorityCell(p pipeline.Priority) cell {
 
 func stateCell(state string) cell {
 	switch state {
-	case "open":
+	case "open", "partly":
 		return cell{state, yellow}
 	case "closed", "resolved", "ok":
 		return cell{state, green}

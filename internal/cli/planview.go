@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,6 +72,7 @@ func drawPlan(pg *page, pl *api.Plan, saved string) {
 	drawWaiting(pg, pl.Waiting)
 	s := &pl.Summary
 	pg.line("%s read: %d new, %d changed, %d unchanged, %d resolved", count(s.Read, "finding"), s.New, s.Changed, s.Unchanged, s.Resolved)
+	drawReads(pg, pl.Read)
 	for _, line := range pl.WouldMove {
 		pg.line("%s %s", cell{"move:", cyan}, line)
 	}
@@ -85,6 +87,45 @@ func drawPlan(pg *page, pl *api.Plan, saved string) {
 	default:
 		pg.line("\nSave it with `docket plan --out plan.json`, then carry it out with `docket apply plan.json`.")
 	}
+}
+
+// namedAccounts is how many accounts of a source are named one by one.
+const namedAccounts = 50
+
+// drawReads says what was read of the sources that read several accounts, and what was not.
+func drawReads(pg *page, reads []plan.Read) {
+	if len(reads) == 0 {
+		return
+	}
+	pg.head("Read")
+	t := newTable("SOURCE", "ACCOUNT", "NAME", "FINDINGS", "REGIONS")
+	t.indent = 2
+	for i := range reads {
+		r := &reads[i]
+		for _, a := range r.Accounts[:min(len(r.Accounts), namedAccounts)] {
+			t.row(r.Source, orDash(a.ID), orDash(a.Name), a.Findings, regionWords(a.Regions))
+		}
+		if more := len(r.Accounts) - namedAccounts; more > 0 {
+			t.row(r.Source, fmt.Sprintf("and %d more", more), "", "", "")
+		}
+		t.row(r.Source, count(len(r.Accounts), "account"), "", r.Findings, "")
+	}
+	pg.table(t)
+	for i := range reads {
+		drawGaps(pg, reads[i].Source, reads[i].Gaps)
+	}
+}
+
+// regionWords is "eu-west-1 12, us-east-1 4", the most findings first.
+func regionWords(regions map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(regions), func(a, b string) int {
+		return cmp.Or(cmp.Compare(regions[b], regions[a]), cmp.Compare(a, b))
+	})
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = fmt.Sprintf("%s %d", cmp.Or(name, "no region"), regions[name])
+	}
+	return strings.Join(words, ", ")
 }
 
 func drawAction(pg *page, a planned) {

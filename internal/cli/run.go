@@ -186,6 +186,7 @@ func drawSummary(pg *page, s *api.Summary) {
 		if src.LastError != "" {
 			pg.line("%s source %s: %s", cell{"failed:", red}, src.Name, src.LastError)
 		}
+		drawGaps(pg, src.Name, src.Gaps)
 		for _, n := range src.Notes {
 			pg.line("%s: %s", src.Name, n)
 		}

@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("ADDR", l.Addr().String())
+			endAtOnce(e)
 			e.Setenv("USER", "tester")
 			e.Values[receiverKey{}] = newReceiver()
 			return l.Close()
@@ -78,6 +79,9 @@ func TestScripts(t *testing.T) {
 		},
 	})
 }
+
+// endAtOnce spares each program of a script the second that the race detector waits at its end.
+func endAtOnce(e *testscript.Env) { e.Setenv("GORACE", "atexit_sleep_ms=20") }
 
 // writeConfig (config [FILE]) puts the script's address, and that of its receiver, into docket.yaml, where
 // "$ADDR" and "$HOOK" of a txtar file cannot be replaced otherwise.

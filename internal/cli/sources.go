@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,13 @@ func (p *program) sourcesList() *cobra.Command {
 	var o output
 	c := &cobra.Command{
 		Use: "list", Short: "List sources with their state and last error",
-		Long: "List shows each source, when it was last read and how far, and what is wrong with it.\n\n  docket sources list",
+		Long: `List shows each source: when it was last read with success and how long ago (LAG), what
+the last run read and refused, how far it came, and what is wrong with it. Of a source
+that reads several accounts it shows how many accounts and regions were reached, and
+each that was not, with the reason: "partly" is a source with such gaps.
+
+  docket sources list
+  docket sources list -o json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.check(c); err != nil {
@@ -45,7 +52,7 @@ func (p *program) sourcesList() *cobra.Command {
 }
 
 func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
-	t := newTable("NAME", "TYPE", "STATE", "EVERY", "LAST READ", "RECORDS", "REJECTED", "WATERMARK", "ERROR")
+	t := newTable("NAME", "TYPE", "STATE", "EVERY", "LAST SUCCESS", "LAG", "RECORDS", "REJECTED", "ACCOUNTS", "REGIONS", "GAPS", "WATERMARK", "ERROR")
 	for _, r := range rows {
 		state := "ok"
 		switch {
@@ -55,15 +62,18 @@ func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
 			state = "failed"
 		case r.LastRun.IsZero():
 			state = "not read yet"
+		case len(r.Gaps) > 0:
+			state = "partly"
 		}
-		t.row(r.Name, orDash(r.Type), stateCell(state), orDash(r.Interval), stamp(r.LastSuccess), r.Records, r.Rejected,
-			orDash(cut(clean(r.Watermark), longName)), r.LastError)
+		t.row(r.Name, orDash(r.Type), stateCell(state), orDash(r.Interval), stamp(r.LastSuccess), lag(r.Lag), r.Records, r.Rejected,
+			some(r.Accounts), some(r.Regions), some(len(r.Gaps)), orDash(cut(clean(r.Watermark), longName)), r.LastError)
 	}
 	pg.table(t)
 	for _, r := range rows {
 		if r.Lost {
 			pg.line("%s is known from earlier runs and not configured: give its successor `formerly: [%s]`, or keep it with `retired: true`", cell{r.Name, red}, r.Name)
 		}
+		drawGaps(pg, r.Name, r.Gaps)
 		for _, n := range r.Notes {
 			pg.line("%s: %s", r.Name, n)
 		}
@@ -75,19 +85,68 @@ func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
 	}
 }
 
+// namedGaps is how many places that were not reached are named one by one.
+const namedGaps = 10
+
+// drawGaps names what a source did not reach.
+func drawGaps(pg *page, source string, gaps []pipeline.Gap) {
+	for _, g := range gaps[:min(len(gaps), namedGaps)] {
+		place := g.Account
+		if g.Region != "" {
+			place = strings.TrimSpace(place + " " + g.Region)
+		}
+		if place != "" {
+			place += ": "
+		}
+		pg.line("%s: %s %s%s", source, cell{"not reached:", yellow}, place, g.Reason)
+	}
+	if more := len(gaps) - namedGaps; more > 0 {
+		pg.line("%s: %s and %s more: -o json lists them", source, cell{"not reached:", yellow}, fmt.Sprint(more))
+	}
+}
+
+// lag is how long ago in the largest unit that fits, as people say it; "-" for none.
+func lag(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "-"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// some is a number, "-" for none.
+func some(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
 func (p *program) sourcesRun() *cobra.Command {
 	var o output
 	var full bool
 	c := &cobra.Command{
 		Use: "run NAME", Short: "Poll one source now",
-		Long: "Run polls one source and carries what comes of it through.\n\n  docket sources run hub --full",
+		Long: `Run polls one source now, in the daemon when one runs, and carries what comes of it
+through to the tickets.
+
+  docket sources run hub
+  docket sources run hub --full`,
 		Args: arguments(1, 1, "the name of a source, as `docket sources list` shows it"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(c); err != nil {
 				return err
 			}
 			return p.ask(c, func(ctx context.Context, svc api.Service) error {
-				sum, err := svc.RunSource(ctx, args[0], full)
+				tell, end := p.progress()
+				sum, err := svc.RunSource(ctx, args[0], full, tell)
+				end()
 				if err != nil {
 					return err
 				}
@@ -104,14 +163,19 @@ func (p *program) sourcesRun() *cobra.Command {
 }
 
 func (p *program) sourcesReset() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	c := &cobra.Command{
 		Use: "reset NAME", Short: "Forget how far a source was read",
 		Long: `Reset forgets a source's watermark, so that its next poll reads everything. What is known
 already stays one finding each.
 
-  docket sources reset hub`,
+  docket sources reset hub
+  docket sources reset hub --yes`,
 		Args: arguments(1, 1, "the name of a source, as `docket sources list` shows it"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.yes(c, yes, "Read "+clean(args[0])+" from its beginning at its next poll", "it forgets a watermark"); err != nil {
+				return err
+			}
 			return p.ask(c, func(ctx context.Context, svc api.Service) error {
 				if err := svc.ResetSource(ctx, args[0]); err != nil {
 					return err
@@ -121,6 +185,8 @@ already stays one finding each.
 			})
 		},
 	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return c
 }
 
 func (p *program) rejectsCommand() *cobra.Command {

@@ -21,7 +21,8 @@ func binary(t *testing.T) string {
 		t.Skip("builds and kills the real binary")
 	}
 	path := filepath.Join(t.TempDir(), "docket")
-	build := exec.Command("go", "build", "-o", path, "github.com/docket-hub/docket/cmd/docket")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/docket-hub/docket/cmd/docket")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -47,7 +47,8 @@ func tagged(t testing.TB) string {
 			return
 		}
 		built = filepath.Join(dir, "docket")
-		build := exec.Command("go", "build", "-tags", tags, "-o", built, "github.com/docket-hub/docket/cmd/docket")
+		build := exec.Command("go", "build", "-trimpath", "-tags", tags, "-o", built, "github.com/docket-hub/docket/cmd/docket")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 		if out, err := build.CombinedOutput(); err != nil {
 			errMade = fmt.Errorf("go build: %w\n%s", err, out)
 		}

@@ -44,9 +44,9 @@ func TestClientIsTheService(t *testing.T) {
 			"Explain":      func(s api.Service) (any, error) { return s.Explain(ctx, "arn:aws:x/ü&a=b+c %") },
 			"Suppressions": func(s api.Service) (any, error) { return s.Suppressions(ctx) },
 			"Sources":      func(s api.Service) (any, error) { return s.Sources(ctx) },
-			"RunSource":    func(s api.Service) (any, error) { return s.RunSource(ctx, "hub", false) },
+			"RunSource":    func(s api.Service) (any, error) { return s.RunSource(ctx, "hub", false, quiet) },
 			"RunSource whole": func(s api.Service) (any, error) {
-				return s.RunSource(ctx, "hub", true)
+				return s.RunSource(ctx, "hub", true, quiet)
 			},
 			"ResetSource": func(s api.Service) (any, error) { return nil, s.ResetSource(ctx, "hub") },
 			"Sinks":       func(s api.Service) (any, error) { return s.Sinks(ctx) },
@@ -168,7 +168,7 @@ func TestClientErrors(t *testing.T) {
 			"Finding":   func(id string) error { _, err := c.Finding(t.Context(), id); return err },
 			"Explain":   func(id string) error { _, err := c.Explain(t.Context(), id); return err },
 			"Reset":     func(id string) error { return c.ResetSource(t.Context(), id) },
-			"RunSource": func(id string) error { _, err := c.RunSource(t.Context(), id, false); return err },
+			"RunSource": func(id string) error { _, err := c.RunSource(t.Context(), id, false, nil); return err },
 			"Apply": func(id string) error {
 				_, err := c.Apply(t.Context(), api.Plan{ID: id}, false, nil)
 				return err

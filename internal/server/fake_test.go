@@ -225,7 +225,8 @@ func (f *fake) RuleDiff(_ context.Context, r api.RuleDiffRequest) (api.RuleDiff,
 	return v, sentinelOf(r.Dir)
 }
 
-func (f *fake) RunSource(_ context.Context, name string, full bool) (api.Summary, error) {
+func (f *fake) RunSource(_ context.Context, name string, full bool, p api.Progress) (api.Summary, error) {
+	p("reading "+name, 3, 0)
 	v := one[api.Summary](f)
 	v.Read = 0
 	if full {

@@ -343,8 +343,8 @@ func (s *Server) runSource(x *exchange, r *http.Request) error {
 	if err := text(name); err != nil {
 		return err
 	}
-	return stream(s, x, r, func(ctx context.Context, _ api.Progress) (api.Summary, error) {
-		return s.o.Service.RunSource(ctx, name, full)
+	return stream(s, x, r, func(ctx context.Context, p api.Progress) (api.Summary, error) {
+		return s.o.Service.RunSource(ctx, name, full, p)
 	})
 }
 

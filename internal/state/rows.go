@@ -26,6 +26,9 @@ type SourceState struct {
 	LastError   string             `json:"last_error,omitempty"` // of the last run; "" when it went well
 	Records     int                `json:"records,omitempty"`    // of the last run
 	Rejected    int                `json:"rejected,omitempty"`   // of the last run
+	Accounts    int                `json:"accounts,omitempty"`   // reached by the last run, of a source that reads several
+	Regions     int                `json:"regions,omitempty"`    // likewise
+	Gaps        []pipeline.Gap     `json:"gaps,omitempty"`       // what the last run did not reach
 }
 
 // OutboxRow is an action that is to be published, as it lies in the file: DecodeAction reads it.

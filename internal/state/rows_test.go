@@ -19,21 +19,22 @@ import (
 
 func TestWatermark(t *testing.T) {
 	s := newStore(t)
-	if got, err := s.Watermark("securityhub"); err != nil || got != (SourceState{Name: "securityhub"}) {
+	if got, err := s.Watermark("securityhub"); err != nil || !cmp.Equal(got, SourceState{Name: "securityhub"}) {
 		t.Errorf("Watermark(never ran) = %+v, %v; want only the name", got, err)
 	}
-	want := SourceState{Name: "securityhub", Watermark: "2026-03-01T12:00:00Z", LastRun: start, LastSuccess: start, Records: 3, Rejected: 1}
+	want := SourceState{Name: "securityhub", Watermark: "2026-03-01T12:00:00Z", LastRun: start, LastSuccess: start, Records: 3, Rejected: 1,
+		Accounts: 2, Regions: 3, Gaps: []pipeline.Gap{{Account: "222233334444", Region: "eu-west-1", Reason: "denied"}}}
 	if err := s.SetWatermark(want); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SetWatermark(SourceState{Name: "files", LastError: "no such folder"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Watermark("securityhub"); err != nil || got != want {
+	if got, err := s.Watermark("securityhub"); err != nil || !cmp.Equal(got, want) {
 		t.Errorf("Watermark() = %+v, %v; want %+v", got, err, want)
 	}
 	all, err := s.Watermarks()
-	if err != nil || len(all) != 2 || all[0].Name != "files" || all[1] != want {
+	if err != nil || len(all) != 2 || all[0].Name != "files" || !cmp.Equal(all[1], want) {
 		t.Errorf("Watermarks() = %+v, %v; want files and securityhub", all, err)
 	}
 }

@@ -191,6 +191,7 @@ type Consumer struct {
 	sink  string
 	c     jetstream.Consumer
 	later *later
+	early *handOver
 
 	mu   sync.Mutex
 	open *pull // nil: none
@@ -230,12 +231,16 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 		s.later.Delete(sink) // the new consumer hands out what waits there
 	}
 	kept, _ := s.later.LoadOrStore(sink, &later{})
-	return &Consumer{s: s, sink: sink, c: c, later: kept.(*later)}, nil
+	// What was handed over to the workers before is theirs no more: its messages come to these.
+	early := newHandOver()
+	s.handed.Store(sink, early)
+	return &Consumer{s: s, sink: sink, c: c, later: kept.(*later), early: early}, nil
 }
 
 // Fetch returns at most n actions, oldest first. It waits for the first one for at most wait,
 // not at all for more, and returns none without an error when none came or ctx ended. What
-// comes at that very moment is handed out again later.
+// comes at that very moment is handed out again later. What was handed over comes after what the stream
+// has, so that no action waits for younger ones.
 func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
 	n = max(1, n)
 	for end := time.Now().Add(wait); ; {
@@ -246,16 +251,24 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 		if len(back) == n {
 			return back, nil
 		}
-		batch, err := c.c.FetchNoWait(n - len(back))
-		deliveries, err := c.collect(batch, err)
+		answered, err := c.answered()
+		back = append(back, answered...)
+		var deliveries []Delivery
+		if err == nil && len(back) < n {
+			var batch jetstream.MessageBatch
+			batch, err = c.c.FetchNoWait(n - len(back))
+			deliveries, err = c.collect(batch, err)
+		}
 		switch {
 		case len(back) > 0 && err != nil:
 			c.s.log.Warn("taking more actions", "component", "stream", "sink", c.sink, "err", err)
 			return back, nil
 		case err != nil:
 			return nil, err
-		case len(back)+len(deliveries) > 0:
-			return append(back, deliveries...), nil
+		}
+		out := append(back, deliveries...)
+		if out = append(out, c.early.take(c.s, n-len(out))...); len(out) > 0 {
+			return out, nil
 		}
 		if deliveries, err = c.first(ctx, next); err != nil || len(deliveries) > 0 || ctx.Err() != nil || !time.Now().Before(end) {
 			return deliveries, err
@@ -273,7 +286,25 @@ type pull struct {
 	stop  context.CancelFunc
 }
 
-// first waits for one action. A request that is not answered within wait stays open for the next call, until ctx ends.
+// answered is what the open request brought since the last call.
+func (c *Consumer) answered() ([]Delivery, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		return nil, nil
+	}
+	select {
+	case msg := <-c.open.batch.Messages(): // nil once it is closed
+		c.end()
+		if msg != nil {
+			return c.deliveries(msg)
+		}
+	default:
+	}
+	return nil, nil
+}
+
+// first waits for one action, or until one is handed over. A request that is not answered within wait stays open for the next call, until ctx ends.
 func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -298,6 +329,7 @@ func (c *Consumer) first(ctx context.Context, wait time.Duration) ([]Delivery, e
 		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 		}
+	case <-c.early.kick:
 	case <-timer.C:
 	case <-ctx.Done():
 		c.end()
@@ -335,7 +367,11 @@ func (c *Consumer) deliveries(msg jetstream.Msg) ([]Delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", c.sink, err)
 	}
-	return []Delivery{{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg, later: c.later}}, nil
+	d := Delivery{Data: msg.Data(), Deliveries: int(meta.NumDelivered), s: c.s, seq: meta.Sequence.Stream, msg: msg, later: c.later}
+	if c.early.met(d) {
+		return nil, nil
+	}
+	return []Delivery{d}, nil
 }
 
 // Waiting is how many actions of the sink are stored: not yet taken, or taken and not finished.
@@ -358,11 +394,18 @@ type Delivery struct {
 	later      *later
 	seq        uint64
 	msg        jetstream.Msg
+	early      *handed // it was handed over, and the rest of it is not set
 }
 
 // Done removes the action from the queue. It does not wait for the disk: after a crash
 // the actions that were done in the seconds before may come again, and their claims say so.
 func (d Delivery) Done() error {
+	if d.early != nil {
+		if m := d.early.done(); m != nil {
+			return m.Done()
+		}
+		return nil
+	}
 	if err := d.msg.Ack(); err != nil {
 		return fmt.Errorf("finish action: %w", err)
 	}
@@ -375,6 +418,12 @@ func (d Delivery) Done() error {
 
 // NakWithDelay gives the action back, to be handed out again after delay.
 func (d Delivery) NakWithDelay(delay time.Duration) error {
+	if d.early != nil {
+		if m := d.early.back(delay); m != nil {
+			return m.NakWithDelay(delay)
+		}
+		return nil
+	}
 	if d.later.keep(d, delay) {
 		return nil
 	}
@@ -382,4 +431,12 @@ func (d Delivery) NakWithDelay(delay time.Duration) error {
 }
 
 // InProgress starts the 60 seconds anew.
-func (d Delivery) InProgress() error { return d.msg.InProgress() }
+func (d Delivery) InProgress() error {
+	if d.early != nil {
+		if m := d.early.message(); m != nil {
+			return m.InProgress()
+		}
+		return nil // on no stream, nobody else is given it
+	}
+	return d.msg.InProgress()
+}

@@ -88,6 +88,7 @@ type Stream struct {
 	done     *doneActions // nil with an external server
 	free     *freer
 	later    sync.Map // *later by sink: what was given back outlives the consumer that took it
+	handed   sync.Map // *handOver by sink, of its newest consumer
 }
 
 // Open starts or connects to the server and makes the streams. The caller closes the Stream.

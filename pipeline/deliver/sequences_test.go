@@ -61,6 +61,38 @@ func TestSequence2RowPublishedAgain(t *testing.T) {
 	}
 }
 
+// An action comes straight from its outbox row, before it is on the stream: the worker's copy dies with the
+// process at each step, and the row is published only then. The action after it may have been decided meanwhile.
+func TestHandedOverBeforePublished(t *testing.T) {
+	for _, crash := range []string{"", "before swap 1", "after swap 1", "before apply 1", "after apply 1", "before swap 2", "after swap 2", "before publish 1", "after publish 1", "after done 1"} {
+		for _, later := range []bool{false, true} {
+			t.Run(fmt.Sprintf("crash %s, a later action %v", crash, later), func(t *testing.T) {
+				bubble(t, func(w *world) {
+					row := action(1, 1, pipeline.Ref{})
+					w.queue.publish(row)
+					p := w.start("p1", alone, crashing(crash))
+					time.Sleep(10 * time.Minute)
+					p.stop()
+					w.queue.clear() // it was in memory alone
+					rev := uint64(1)
+					if done := w.outcomes.list(); later && len(done) > 0 {
+						rev = 2
+						w.queue.publish(action(2, rev, done[0].Ref)) // decided on the outcome of the first
+					}
+					w.queue.publish(row)
+					p = w.start("p2", alone)
+					w.settled()
+					p.stop()
+					w.wantRecords(1, rev)
+					if c := w.claim(); !c.Done || c.N != rev {
+						t.Errorf("claim = %+v; want action %d done", c, rev)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestSequence3TwoMessagesTwoWorkers(t *testing.T) {
 	for _, c := range []struct{ name, second string }{{"two processes", "p2"}, {"one process", "p1"}} {
 		t.Run(c.name, func(t *testing.T) {

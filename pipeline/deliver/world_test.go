@@ -199,6 +199,13 @@ func (q *queue) publish(a pipeline.Action) {
 	q.items = append(q.items, &item{data: data})
 }
 
+// clear loses every message.
+func (q *queue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items = nil
+}
+
 func (q *queue) left() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

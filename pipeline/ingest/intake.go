@@ -28,6 +28,8 @@ type Options struct {
 	Normalise func(rec *pipeline.Record) (pipeline.Report, error)
 	// Account is what a directory knows of an account; nil for none.
 	Account func(id string) (pipeline.Account, bool)
+	// Seen is told where each record that is taken in belongs, for a count by account and region; nil for none.
+	Seen func(account, region string)
 	// Memo spares Normalise of what it knows; nil for none.
 	Memo *Memo
 	// Handover takes what was decoded; nil for none.
@@ -206,6 +208,7 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 		var own time.Time
 		if key, own, keyed = in.o.Memo.keyOf(in.o.Source, rec); keyed {
 			if x, ok := in.o.Memo.find(key); ok && in.accountText(x.account.Value()) == x.known.Value() {
+				in.tell(x.severity, x.account.Value(), x.region.Value())
 				return x.item(rec, observedAt(own, rec, in.o.Now())), nil
 			}
 		}
@@ -225,12 +228,20 @@ func (in *Intake) item(rec *pipeline.Record) (pipeline.Item, *pipeline.Reject) {
 		Occurred: rep.Occurred, Format: rec.Format, Scope: rec.Scope, Account: known, Data: rec.Data,
 	}
 	if keyed {
-		in.o.Memo.put(key, rep.Account.ID, &it)
+		in.o.Memo.put(key, rep.Account.ID, rep.Region, &it)
 	}
+	in.tell(it.Severity, rep.Account.ID, rep.Region)
 	if in.o.Handover != nil {
 		in.o.Handover.put(in.o.Source, &it, &rep)
 	}
 	return it, nil
+}
+
+// tell counts a record that is taken in.
+func (in *Intake) tell(severity pipeline.Severity, account, region string) {
+	if in.o.Seen != nil && severity >= in.o.MinSeverity {
+		in.o.Seen(account, region)
+	}
 }
 
 // Stamp gives a report its time and scope.

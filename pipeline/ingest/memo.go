@@ -34,6 +34,7 @@ type memory struct {
 	severity pipeline.Severity
 	occurred bool
 	account  unique.Handle[string] // the account's id
+	region   unique.Handle[string]
 	known    unique.Handle[string] // pipeline.Item.Account
 }
 
@@ -72,12 +73,12 @@ func (m *Memo) find(key sum) (memory, bool) {
 }
 
 // put remembers what a record with that key came to.
-func (m *Memo) put(key sum, account string, it *pipeline.Item) {
+func (m *Memo) put(key sum, account, region string, it *pipeline.Item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.add(key, memory{
 		print: it.Print, key: it.Key, idHash: it.IDHash, hash: it.Hash, status: it.Status, severity: it.Severity, occurred: it.Occurred,
-		account: unique.Make(account), known: unique.Make(it.Account),
+		account: unique.Make(account), region: unique.Make(region), known: unique.Make(it.Account),
 	})
 }
 

@@ -55,6 +55,22 @@ type Waiting struct {
 	Cases  int    `json:"cases"`
 }
 
+// Read is what a plan read of one source, by account and region.
+type Read struct {
+	Source   string         `json:"source"`
+	Findings int            `json:"findings"`
+	Accounts []Account      `json:"accounts,omitempty"` // by id
+	Gaps     []pipeline.Gap `json:"gaps,omitempty"`     // what it did not reach
+}
+
+// Account is what was read of one account.
+type Account struct {
+	ID       string         `json:"id"`
+	Name     string         `json:"name,omitempty"`
+	Findings int            `json:"findings"`
+	Regions  map[string]int `json:"regions"` // findings by region
+}
+
 // Plan is what would happen.
 type Plan struct {
 	Version   int               `json:"version"`
@@ -66,6 +82,7 @@ type Plan struct {
 	Waiting   []Waiting         `json:"waiting,omitempty"`
 	WouldMove []string          `json:"would_move,omitempty"`
 	Summary   triage.Summary    `json:"summary"`
+	Read      []Read            `json:"read,omitempty"` // of the sources that read several accounts
 	Notes     []string          `json:"notes,omitempty"`
 	Rejected  []pipeline.Reject `json:"rejected,omitempty"`
 }

@@ -38,11 +38,12 @@ type finding struct {
 	Service     service      `json:"service"`
 }
 
-// service leaves out count and eventLastSeen: Moves says that nothing depends on them.
 type service struct {
 	Archived   bool         `json:"archived"`
 	DetectorID string       `json:"detectorId"`
+	Count      number       `json:"count"`
 	FirstSeen  instant.Time `json:"eventFirstSeen"`
+	LastSeen   instant.Time `json:"eventLastSeen"`
 	Role       string       `json:"resourceRole"`
 	Additional sample       `json:"additionalInfo"`
 	Action     action       `json:"action"`
@@ -129,17 +130,13 @@ func IsEvent(source, detailType string) bool {
 	return source == "aws.guardduty" && detailType == "GuardDuty Finding"
 }
 
-// Moves says what the value of a member is to a report, as that of asff does. A
-// later occurrence moves updatedAt, eventLastSeen and count, and is nothing else that is new.
+// Moves says what the value of a member is to a report, as that of asff does.
 func Moves(outer, inner []byte) int {
 	var buf, buf2 [32]byte
 	name := string(fold(buf[:0], outer))
 	if inner != nil {
-		if name == "service" {
-			switch string(fold(buf2[:0], inner)) {
-			case "count", "eventlastseen", "eventfirstseen":
-				return -1
-			}
+		if name == "service" && string(fold(buf2[:0], inner)) == "eventfirstseen" {
+			return -1
 		}
 		return 0
 	}
@@ -286,7 +283,7 @@ func (f *finding) tags() []string {
 	return tags
 }
 
-// description is GuardDuty's own, and behind it who acted and what the resource's part was.
+// description is GuardDuty's own, and behind it who acted, what the resource's part was and how often it was seen.
 func (f *finding) description() string {
 	lines := []string{f.Description}
 	if actor := f.actor(); actor != "" {
@@ -294,6 +291,9 @@ func (f *finding) description() string {
 	}
 	if strings.EqualFold(f.Service.Role, "ACTOR") {
 		lines = append(lines, "The resource itself acted: it may be compromised.")
+	}
+	if n := f.Service.Count.value; n > 1 && !f.Service.LastSeen.IsZero() {
+		lines = append(lines, fmt.Sprintf("Seen %.0f times up to %s.", n, f.Service.LastSeen.Format("2006-01-02 15:04 UTC")))
 	}
 	lines = slices.DeleteFunc(lines, func(s string) bool { return s == "" })
 	return strings.Join(lines, "\n\n")

@@ -60,7 +60,7 @@ func TestDecodeWhole(t *testing.T) {
 		Resource: pipeline.Resource{ID: "i-1", Original: "i-1", Type: "AwsEc2Instance", Name: "i-1"},
 		Control:  "Recon:EC2/Portscan", Names: []string{"guardduty:Recon:EC2/Portscan"},
 		Tags:  []string{"Recon:EC2/Portscan", "purpose:Recon", "family:Portscan", "role:TARGET"},
-		Title: "t", Description: "d", Severity: pipeline.Medium, Status: pipeline.StatusOpen,
+		Title: "t", Description: "d\n\nSeen 3 times up to 2026-02-01 23:00 UTC.", Severity: pipeline.Medium, Status: pipeline.StatusOpen,
 		Links:         []string{"https://eu-west-1.console.aws.amazon.com/guardduty/home?region=eu-west-1#/findings?macros=current&fId=f1"},
 		ObservedAt:    time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC),
 		FirstObserved: time.Date(2026, 1, 31, 23, 0, 0, 0, time.UTC),
@@ -241,7 +241,7 @@ func TestMoves(t *testing.T) {
 		want         int
 	}{
 		{"updatedAt", "", 1}, {"UpdatedAt", "", 1}, {"updated_at", "", 1}, {"createdAt", "", 2}, {"title", "", 0},
-		{"service", "count", -1}, {"Service", "EventLastSeen", -1}, {"service", "archived", 0}, {"resource", "count", 0},
+		{"service", "eventFirstSeen", -1}, {"Service", "EventFirstSeen", -1}, {"service", "count", 0}, {"service", "archived", 0}, {"resource", "eventFirstSeen", 0},
 	}
 	for _, tt := range tests {
 		var inner []byte

@@ -130,10 +130,9 @@ func Decode(data []byte) (pipeline.Report, error) {
 	res := f.Resources[0]
 	r := pipeline.Report{
 		Product: Product, ID: f.ARN, Account: pipeline.Account{ID: f.AccountID},
-		Region: cmp.Or(res.Region, region(f.ARN)),
-		Resource: pipeline.Resource{ID: res.ID, Original: res.ID, Type: res.Type, Tags: res.Tags,
-			Name: cmp.Or(res.Tags["Name"], res.ID[strings.LastIndexAny(res.ID, "/:")+1:])},
-		Title: f.Title, Description: strings.TrimSpace(f.Description), Severity: sev,
+		Region:   cmp.Or(res.Region, region(f.ARN)),
+		Resource: pipeline.Resource{ID: res.ID, Original: res.ID, Type: res.Type, Tags: res.Tags, Name: cmp.Or(res.Tags["Name"], shortName(res.ID))},
+		Title:    f.Title, Description: strings.TrimSpace(f.Description), Severity: sev,
 		Remediation:   pipeline.Remediation{Text: f.Remediation.Recommendation.Text, URL: f.Remediation.Recommendation.URL},
 		ObservedAt:    instant.First(f.Updated.Time, f.LastObserved.Time),
 		FirstObserved: f.FirstObserved.Time,
@@ -160,6 +159,16 @@ func Moves(outer, inner []byte) int {
 		return -1
 	}
 	return 0
+}
+
+// shortName is what people call a resource: the last part of its id, of an image its repository, of a function no version.
+func shortName(id string) string {
+	id, _, image := strings.Cut(id, "/sha256:")
+	if _, repository, ok := strings.Cut(id, ":repository/"); ok && image {
+		return repository
+	}
+	id = strings.TrimSuffix(id, ":$LATEST")
+	return id[strings.LastIndexAny(id, "/:")+1:]
 }
 
 func region(arn string) string {
@@ -204,7 +213,8 @@ func (f *finding) kind(r *pipeline.Report) {
 		f.vulnerability(r)
 	case f.Code != nil && f.Code.Detector != "":
 		r.Kind = pipeline.KindControl
-		r.Control = strings.TrimSpace(f.Code.Detector + " " + f.Code.File.Path)
+		detector, _, _ := strings.Cut(f.Code.Detector, "@") // python/log-injection@v1.0
+		r.Control = strings.TrimSpace(detector + " " + f.Code.File.Path)
 	default:
 		r.Kind, r.Control = pipeline.KindControl, f.Title
 	}

@@ -77,10 +77,19 @@ const updatedColumn = "Last Updated Time"
 //
 // A red resource is open and HIGH, or CRITICAL where Security Hub's control for the same is; a yellow one open and MEDIUM; a
 // green one resolved. One that a person excluded is unproven unless it is green, and so is everything of a check that could not look.
+//
+// It reads the whole EventBridge event "Trusted Advisor Check Item Refresh Notification", too, as the record that it tells of.
 func Decode(data []byte) (pipeline.Report, error) {
-	var in Record
-	if err := json.Unmarshal(data, &in); err != nil {
+	var both struct {
+		Record
+		event
+	}
+	if err := json.Unmarshal(data, &both); err != nil {
 		return pipeline.Report{}, err
+	}
+	in := both.Record
+	if both.DetailType != "" {
+		in = both.record(both.Account)
 	}
 	if err := in.required(); err != nil {
 		return pipeline.Report{}, err
@@ -199,19 +208,19 @@ func (in *Record) place(r *pipeline.Report, c *check, cells cells) {
 // (IAM user guide, "Getting credential reports").
 const rootUser = "<root_account>"
 
-// reportID is the same for a row each time it is listed and by either API. Trusted Advisor's own id of a row is a
+// reportID holds no space, and is the same for a row each time it is listed and by either API. Trusted Advisor's own id of a row is a
 // hash over all its cells, times and reasons too, and serves only where they name no resource.
 func (in *Record) reportID(r *pipeline.Report, c *check, cells cells) string {
 	id := join("/", in.CheckID, in.Account, r.Region, r.Resource.ID)
 	if c.unknown && r.Resource.Type == typeAccount && in.ResourceID != "" {
-		return id + " " + in.ResourceID
+		return id + "/" + in.ResourceID
 	}
 	for _, column := range c.keys {
 		if v := cells[plain(column)]; v != "" {
-			id += " " + v
+			id += "/" + v
 		}
 	}
-	return id
+	return strings.ReplaceAll(id, " ", "_")
 }
 
 // facts are the row's cells, one a line, without those that change each time the check looks.

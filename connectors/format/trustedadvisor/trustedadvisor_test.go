@@ -38,17 +38,17 @@ func TestDecodeResource(t *testing.T) {
 		id, typ, region, resourceID string
 	}{
 		{"ports", "HCP4007jGY", map[string]string{"Region": "eu-west-2", "Security Group ID": "sg-0a (vpc-0b)", "Protocol": "tcp", "From Port": "22", "To Port": "22"},
-			"HCP4007jGY/111122223333/eu-west-2/sg-0a tcp 22 22", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
+			"HCP4007jGY/111122223333/eu-west-2/sg-0a/tcp/22/22", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
 		{"ports, older columns", "HCP4007jGY", map[string]string{"Region": "eu-west-2", "Security Group ID": "sg-0a", "Protocol": "tcp", "Ports": "22", "Status": "Red"},
-			"HCP4007jGY/111122223333/eu-west-2/sg-0a tcp 22", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
+			"HCP4007jGY/111122223333/eu-west-2/sg-0a/tcp/22", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
 		{"any port", "1iG5NDGVre", map[string]string{"Region": "eu-west-2", "Security Group ID": "sg-0a", "Protocol": "tcp", "Port": "0-65535", "IP Range": "0.0.0.0/0"},
-			"1iG5NDGVre/111122223333/eu-west-2/sg-0a tcp 0-65535 0.0.0.0/0", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
+			"1iG5NDGVre/111122223333/eu-west-2/sg-0a/tcp/0-65535/0.0.0.0/0", "AwsEc2SecurityGroup", "eu-west-2", "sg-0a"},
 		{"bucket", "Pfx0RwqBli", map[string]string{"Region Name": "EU (Ireland)", "Region API Parameter": "eu-west-1", "Bucket Name": "acme"},
 			"Pfx0RwqBli/111122223333/eu-west-1/acme", "AwsS3Bucket", "eu-west-1", "acme"},
 		{"access key", "DqdJqYeRm5", map[string]string{"IAM user": "ci", "Access Key": "Access Key 1", "Reason": "not rotated"},
-			"DqdJqYeRm5/111122223333/global/ci Access Key 1", "AwsIamUser", "global", "ci"},
+			"DqdJqYeRm5/111122223333/global/ci/Access_Key_1", "AwsIamUser", "global", "ci"},
 		{"access key of root", "DqdJqYeRm5", map[string]string{"IAM User": "<root_account>", "Access Key": "Access Key 1"},
-			"DqdJqYeRm5/111122223333/global/111122223333 Access Key 1", "AwsAccount", "global", "111122223333"},
+			"DqdJqYeRm5/111122223333/global/111122223333/Access_Key_1", "AwsAccount", "global", "111122223333"},
 		{"exposed key", "12Fnkpl8Y5", map[string]string{"Access Key ID": "EXAMPLEKEYID", "User Name (IAM or Root)": "ci", "Time Updated": "x"},
 			"12Fnkpl8Y5/111122223333/global/EXAMPLEKEYID", "AwsIamAccessKey", "global", "EXAMPLEKEYID"},
 		{"suspected without a key", "12Fnkpl8Y5", map[string]string{"Access Key ID": "-"},
@@ -57,7 +57,7 @@ func TestDecodeResource(t *testing.T) {
 		{"analyzer", "07602fcad6", map[string]string{"Region": "eu-north-1", "Account External Access Analyzer Arn": ""},
 			"07602fcad6/111122223333/eu-north-1/111122223333", "AwsAccount", "eu-north-1", "111122223333"},
 		{"zone", "c9D319e7sG", map[string]string{"Hosted Zone Name": "acme.test.", "Hosted Zone ID": "Z0A", "Resource Record Set Name": "mail.acme.test."},
-			"c9D319e7sG/111122223333/global/Z0A mail.acme.test.", "AwsRoute53HostedZone", "global", "Z0A"},
+			"c9D319e7sG/111122223333/global/Z0A/mail.acme.test.", "AwsRoute53HostedZone", "global", "Z0A"},
 		{"misspelt column", "c1qf5bt005", map[string]string{"Region": "eu-west-1", "Resouce": "main"},
 			"c1qf5bt005/111122223333/eu-west-1/main", "AwsRdsDbCluster", "eu-west-1", "main"},
 		{"unknown check with an ARN", "new1", map[string]string{"Region": "eu-west-1", "Resource": "arn:aws:sqs:eu-west-1:111122223333:jobs"},
@@ -65,7 +65,7 @@ func TestDecodeResource(t *testing.T) {
 		{"unknown check with a known column", "new1", map[string]string{"Region/AZ": "eu-west-1a", "Instance ID": "i-0a"},
 			"new1/111122223333/eu-west-1a/i-0a", "AwsEc2Instance", "eu-west-1a", "i-0a"},
 		{"unknown check about nothing known", "new1", map[string]string{"Region": "-", "Service": "IAM"},
-			"new1/111122223333/eu-west-1/111122223333 hash-1", "AwsAccount", "eu-west-1", "111122223333"},
+			"new1/111122223333/eu-west-1/111122223333/hash-1", "AwsAccount", "eu-west-1", "111122223333"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := decode(t, record(c.check, "warning", c.metadata))

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -132,8 +130,6 @@ func (h *SecurityHub) Handler() Handler {
 		"GetFindingAggregator":   on("GET /findingAggregator/get/{arn...}", (*SecurityHub).getAggregator),
 		"ListAggregatorsV2":      on("GET /aggregatorv2/list", (*SecurityHub).listAggregatorsV2),
 		"GetAggregatorV2":        on("GET /aggregatorv2/get/{arn...}", (*SecurityHub).getAggregatorV2),
-		"ListMembers":            on("GET /members", (*SecurityHub).listMembers),
-		"DescribeHub":            on("GET /accounts", (*SecurityHub).describeHub),
 	}}
 }
 
@@ -165,14 +161,6 @@ func (h *SecurityHub) visible(at hubPlace, account, region string) bool {
 	}
 	link, has := h.links[at.account]
 	return region == at.region || has && link.home == at.region && slices.Contains(link.regions, region)
-}
-
-func (h *SecurityHub) describeHub(at hubPlace, _ *Request) (any, error) {
-	return map[string]any{
-		"HubArn":             "arn:aws:securityhub:" + at.region + ":" + at.account + ":hub/default",
-		"SubscribedAt":       "2026-01-01T00:00:00.000Z",
-		"AutoEnableControls": true, "ControlFindingGenerator": "SECURITY_CONTROL",
-	}, nil
 }
 
 func hubAggregator(account string, l hubLink, v2 bool) string {
@@ -225,32 +213,4 @@ func hubDecode(body []byte, into any) error {
 		return &Error{Status: http.StatusBadRequest, Code: "SerializationException", Message: err.Error()}
 	}
 	return nil
-}
-
-// hubMembersPage is the most members on a page (API reference, ListMembers).
-const hubMembersPage = 50
-
-func (h *SecurityHub) listMembers(at hubPlace, r *Request) (any, error) {
-	ids := slices.Sorted(maps.Keys(h.members[at.account]))
-	size, from := hubMembersPage, 0
-	for name, into := range map[string]*int{"MaxResults": &size, "NextToken": &from} {
-		text := r.URL.Query().Get(name)
-		if text == "" {
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || name == "MaxResults" && (n < 1 || n > hubMembersPage) {
-			return nil, hubInvalid("Invalid parameter '%s'", name)
-		}
-		*into = n
-	}
-	members := []map[string]string{}
-	for _, id := range ids[min(from, len(ids)):min(from+size, len(ids))] {
-		members = append(members, map[string]string{"AccountId": id, "AdministratorId": at.account, "MemberStatus": "Enabled"})
-	}
-	answer := map[string]any{"Members": members}
-	if from+size < len(ids) {
-		answer["NextToken"] = strconv.Itoa(from + size)
-	}
-	return answer, nil
 }

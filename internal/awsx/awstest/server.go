@@ -123,6 +123,7 @@ type asking struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := s.read(w, r)
 	w.Header().Set("X-Amzn-Requestid", a.form.request)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	hit, struck := s.struck(a.call)
 	if struck && s.strike(w, r, a, hit) {
 		return
