@@ -73,23 +73,23 @@ func mergeNote(note, by, line string) (text, author string) {
 	}
 	theirs := strings.TrimRight(strings.Join(kept, "\n"), "\n")
 	if strings.TrimSpace(theirs) == "" {
-		return shorten(line, noteLength), author0
+		return shorten(line, noteLength), ownAuthor
 	}
 	room := noteLength - utf8.RuneCountInString(theirs) - 1
 	if room < min(leastNote, utf8.RuneCountInString(line)) {
 		return note, by
 	}
-	if by == "" || by == author0 {
-		return theirs + "\n" + shorten(line, room), author0
+	if by == "" || by == ownAuthor {
+		return theirs + "\n" + shorten(line, room), ownAuthor
 	}
-	if !strings.HasSuffix(by, ", "+author0) {
-		by += ", " + author0
+	if !strings.HasSuffix(by, ", "+ownAuthor) {
+		by += ", " + ownAuthor
 	}
 	return theirs + "\n" + shorten(line, room), by
 }
 
-// author0 is whom a note names that is docket's alone.
-const author0 = "docket"
+// ownAuthor is whom a note names that is docket's alone.
+const ownAuthor = "docket"
 
 // shorten cuts a text to n characters; a status in brackets at its end stays.
 func shorten(s string, n int) string {

@@ -71,15 +71,15 @@ func statusesV2() map[pipeline.MarkStatus]int {
 }
 
 func (b bookV2) read(ctx context.Context, marks []pipeline.Mark) (map[string]held, error) {
-	any := types.CompositeFilter{Operator: types.AllowedOperatorsOr}
+	either := types.CompositeFilter{Operator: types.AllowedOperatorsOr}
 	for i := range marks {
-		any.StringFilters = append(any.StringFilters, types.OcsfStringFilter{
+		either.StringFilters = append(either.StringFilters, types.OcsfStringFilter{
 			FieldName: types.OcsfStringFieldMetadataUid,
 			Filter:    &types.StringFilter{Comparison: types.StringFilterComparisonEquals, Value: &marks[i].ID},
 		})
 	}
 	in := &securityhub.GetFindingsV2Input{
-		Filters:    &types.OcsfFindingFilters{CompositeFilters: []types.CompositeFilter{any}, CompositeOperator: types.AllowedOperatorsAnd},
+		Filters:    &types.OcsfFindingFilters{CompositeFilters: []types.CompositeFilter{either}, CompositeOperator: types.AllowedOperatorsAnd},
 		MaxResults: aws.Int32(100),
 	}
 	out := map[string]held{}
@@ -101,7 +101,7 @@ func (b bookV2) read(ctx context.Context, marks []pipeline.Mark) (map[string]hel
 				return nil, err
 			}
 			out[key(&pipeline.Mark{ID: e.Metadata.UID})] = held{
-				handle: e.Metadata.UID, note: e.Comment, by: author0, status: e.standing(), own: pipeline.MarkStatus(ocsf.OwnStatus(e.Comment)),
+				handle: e.Metadata.UID, note: e.Comment, by: ownAuthor, status: e.standing(), own: pipeline.MarkStatus(ocsf.OwnStatus(e.Comment)),
 			}
 		}
 	}
