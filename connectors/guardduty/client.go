@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
@@ -88,7 +89,7 @@ func keepBody(into *[]byte) func(*guardduty.Options) {
 	keep := middleware.DeserializeMiddlewareFunc("docket/body", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, meta, err := next.HandleDeserialize(ctx, in)
 		r, ok := out.RawResponse.(*smithyhttp.Response)
-		if err != nil || !ok || r.StatusCode != 200 {
+		if err != nil || !ok || r.StatusCode != http.StatusOK {
 			return out, meta, err
 		}
 		text, err := io.ReadAll(r.Body)

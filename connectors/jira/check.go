@@ -105,7 +105,7 @@ func (x *checking) server(ctx context.Context) bool {
 		x.refused(err)
 		return false
 	case errors.As(err, &answer) && errors.Is(err, pipeline.ErrGone):
-		err = fmt.Errorf("there is no Jira at this address: %s", answer) // not wrapped: no record is gone
+		err = fmt.Errorf("there is no Jira at this address: %s", answer) //nolint:errorlint // not wrapped: no record is gone
 	}
 	if err != nil {
 		x.failed("server", "url", err, "", "write the address at which people open Jira, or that of the gateway for OAuth and scoped tokens")

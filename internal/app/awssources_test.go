@@ -57,9 +57,7 @@ func (s *awsSite) run() (api.Summary, error) {
 	return RunOnce(s.t.Context(), s.config(), s.options(), time.Minute, quiet)
 }
 
-// open lists the open findings, in one line each.
-func (s *awsSite) open() []string { return s.in("open") }
-
+// in lists the findings in a state, in one line each.
 func (s *awsSite) in(state string) []string {
 	s.t.Helper()
 	var out []string

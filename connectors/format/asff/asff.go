@@ -78,6 +78,7 @@ type compliance struct {
 // hundred, so the others are stepped over without making strings of them.
 type fields struct {
 	ControlID, RuleID, StandardsControlARN string
+	ConfigRule, ResourceOwner              string
 	ProductName                            string
 	InspectorStatus, InspectorScore        string
 	RecommendationURL                      string
@@ -143,6 +144,10 @@ func (f *fields) member(name []byte) *string {
 		return &f.StandardsControlARN
 	case "RecommendationUrl":
 		return &f.RecommendationURL
+	case "ResourceOwnerAccount":
+		return &f.ResourceOwner
+	case "aws/config/ConfigRuleName":
+		return &f.ConfigRule
 	case "aws/securityhub/ProductName":
 		return &f.ProductName
 	case "aws/inspector/FindingStatus":
@@ -205,6 +210,10 @@ func Decode(data []byte) (pipeline.Report, error) {
 		Remediation:   pipeline.Remediation{Text: f.Remediation.Recommendation.Text, URL: first(f.Remediation.Recommendation.URL, f.Fields.RecommendationURL)},
 		ObservedAt:    instant.First(f.Updated.Time, f.LastObserved.Time, f.Created.Time),
 		FirstObserved: instant.First(f.FirstObserved.Time, f.Created.Time),
+	}
+	if owner := f.Fields.ResourceOwner; product == accessAnalyzer && owner != "" && owner != f.AccountID {
+		// An organisation's analyzer is the administrator's; what it found is another account's.
+		r.Account = pipeline.Account{ID: owner}
 	}
 	if f.SourceURL != "" {
 		r.Links = append(r.Links, f.SourceURL)

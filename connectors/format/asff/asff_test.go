@@ -132,6 +132,7 @@ func TestControlAndNames(t *testing.T) {
 		{"Macie", m{"GeneratorId": "aws/macie", "Types": []string{"Sensitive Data Identifications/PII/SensitiveData:S3Object-Personal"}}, "SensitiveData:S3Object-Personal", nil},
 		{"Access Analyzer", m{"GeneratorId": "aws/access-analyzer", "Types": []string{"Effects/Data Exposure/External Access Granted"}}, "External Access Granted", nil},
 		{"reachable port", m{"GeneratorId": "AWSInspector", "Title": "Port 22 is reachable", "Types": []string{"Software and Configuration Checks/AWS Security Best Practices/Network Reachability"}}, "Port 22 is reachable", nil},
+		{"Config", m{"GeneratorId": "arn:aws:config:eu-west-1:1:config-rule/config-rule-abc", "Types": []string{"Software and Configuration Checks"}, "ProductFields": m{"aws/config/ConfigRuleName": "encrypted-volumes"}}, "encrypted-volumes", nil},
 		{"own generator", m{"GeneratorId": "ebs-finding"}, "ebs-finding", nil},
 		{"title only", m{"GeneratorId": nil, "Title": "IAM.4 No root keys"}, "IAM.4", nil},
 	}
@@ -139,6 +140,18 @@ func TestControlAndNames(t *testing.T) {
 		if r := decode(t, tt.over); r.Control != tt.control || !slices.Equal(r.Names, tt.names) || r.Kind != pipeline.KindControl {
 			t.Errorf("control of %s = %s %q %q; want %q %q", tt.name, r.Kind, r.Control, r.Names, tt.control, tt.names)
 		}
+	}
+}
+
+// An organisation's analyzer is the administrator's, what it found another account's.
+func TestAnalyzerOfAnOrganisation(t *testing.T) {
+	owner := m{"ResourceOwnerAccount": "444455556666"}
+	got := decode(t, m{"ProductArn": "arn:aws:securityhub:eu-west-1::product/aws/access-analyzer", "ProductFields": owner})
+	if got.Account.ID != "444455556666" {
+		t.Errorf("account of an analyzer's finding = %s; want the resource's", got.Account.ID)
+	}
+	if other := decode(t, m{"ProductFields": owner}); other.Account.ID == "444455556666" {
+		t.Errorf("account of another product's finding = %s; want the finding's own", other.Account.ID)
 	}
 }
 

@@ -90,7 +90,7 @@ func (f *finding) control(r *pipeline.Report) {
 
 // looseControl names the control of a product that follows no standard.
 func (f *finding) looseControl() string {
-	if id := first(f.Fields.ControlID, f.Fields.RuleID); id != "" {
+	if id := first(f.Fields.ControlID, f.Fields.RuleID, f.Fields.ConfigRule); id != "" {
 		return id
 	}
 	if head, _, _ := strings.Cut(f.Title, " "); serviceControl.MatchString(head) {

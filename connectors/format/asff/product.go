@@ -2,6 +2,9 @@ package asff
 
 import "strings"
 
+// accessAnalyzer is the product's name of IAM Access Analyzer.
+const accessAnalyzer = "IAM Access Analyzer"
+
 // product is who made the finding, in one spelling whether ProductName, the
 // product field of old findings or only the ARN says it.
 func (f *finding) product() string {
@@ -43,7 +46,7 @@ func awsProduct(part string) string {
 	case "macie":
 		return "Macie"
 	case "access-analyzer", "iamaccessanalyzer":
-		return "IAM Access Analyzer"
+		return accessAnalyzer
 	case "config":
 		return "Config"
 	case "detective":

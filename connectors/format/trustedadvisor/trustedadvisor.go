@@ -50,13 +50,13 @@ type Record struct {
 }
 
 // Encode is the record as Decode reads it, its members in a fixed order.
-func (r *Record) Encode() ([]byte, error) {
-	if r.Metadata == nil {
-		c := *r
+func (in *Record) Encode() ([]byte, error) {
+	if in.Metadata == nil {
+		c := *in
 		c.Metadata = map[string]string{}
-		r = &c
+		in = &c
 	}
-	return json.Marshal(r, json.Deterministic(true))
+	return json.Marshal(in, json.Deterministic(true))
 }
 
 // Moves says what the value of a member is to a report, as that of asff does.

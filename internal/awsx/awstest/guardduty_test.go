@@ -137,7 +137,7 @@ func TestGuardDutyRefuses(t *testing.T) {
 		{"an unknown order", list(guardduty.ListFindingsInput{SortCriteria: &types.SortCriteria{AttributeName: aws.String("UpdatedAt")}}), "sortCriteria"},
 		{"an unknown criterion", list(where("UpdatedAt", types.Condition{GreaterThanOrEqual: aws.Int64(1)})), "UpdatedAt"},
 		{"a time by equality", list(where("updatedAt", types.Condition{Equals: []string{"1"}})), "takes a range"},
-		{"a deprecated condition", list(where("severity", types.Condition{Gte: aws.Int32(4)})), "unknown field"},
+		{"a deprecated condition", list(where("severity", types.Condition{Gte: aws.Int32(4)})), "unknown field"}, //nolint:staticcheck // deprecated, as the name says
 		{"a range of words", list(where("type", types.Condition{LessThan: aws.Int64(4)})), "takes no range"},
 		{"too many findings", func() error {
 			_, err := c.GetFindings(ctx, &guardduty.GetFindingsInput{DetectorId: &id, FindingIds: make([]string, 51)})

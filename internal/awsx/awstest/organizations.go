@@ -28,9 +28,9 @@ func (s *Server) organizations() Handler {
 }
 
 type orgAccount struct {
-	ID              string  `json:"Id"`
-	ARN             string  `json:"Arn"`
-	Email, Name     string  //nolint:govet // the members of the answer, in its order
+	ID              string `json:"Id"`
+	ARN             string `json:"Arn"`
+	Email, Name     string
 	Status, State   string  // State is the newer name of Status
 	JoinedMethod    string  // INVITED or CREATED
 	JoinedTimestamp float64 // seconds since 1970
