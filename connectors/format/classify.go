@@ -1,6 +1,11 @@
 package format
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/docket-hub/docket/connectors/format/gitleaks"
+	"github.com/docket-hub/docket/connectors/format/prowler"
+)
 
 // The formats, as Options.Format and Record.Format spell them.
 const (
@@ -55,6 +60,9 @@ const (
 	hasTopicARN
 	hasMessage
 	hasCheckID
+	hasFindingUID
+	hasRuleID
+	hasSecret
 )
 
 func keyBit(name []byte) keySet {
@@ -103,6 +111,12 @@ func keyBit(name []byte) keySet {
 		return hasMessage
 	case "checkId":
 		return hasCheckID
+	case "FindingUniqueId":
+		return hasFindingUID
+	case "RuleID":
+		return hasRuleID
+	case "Secret":
+		return hasSecret
 	}
 	return 0
 }
@@ -137,6 +151,10 @@ func classify(k keySet) string {
 		return GuardDuty
 	case all(hasCheckID | hasMetadata), all(hasCheckID | hasAccount):
 		return TrustedAdvisor
+	case all(hasFindingUID):
+		return prowler.Name
+	case all(hasRuleID | hasSecret):
+		return gitleaks.Name
 	case all(hasProduct), all(hasAccount | hasResource):
 		return Docket
 	}

@@ -14,17 +14,21 @@ import (
 	"github.com/docket-hub/docket/connectors/format/awshealth"
 	"github.com/docket-hub/docket/connectors/format/checkov"
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/gitleaks"
 	"github.com/docket-hub/docket/connectors/format/grype"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/connectors/format/inspector2"
 	"github.com/docket-hub/docket/connectors/format/kics"
 	"github.com/docket-hub/docket/connectors/format/macie"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
+	"github.com/docket-hub/docket/connectors/format/prowler"
 	"github.com/docket-hub/docket/connectors/format/sarif"
 	"github.com/docket-hub/docket/connectors/format/semgrep"
 	"github.com/docket-hub/docket/connectors/format/snyk"
 	"github.com/docket-hub/docket/connectors/format/trivy"
 	"github.com/docket-hub/docket/connectors/format/trustedadvisor"
+	"github.com/docket-hub/docket/connectors/format/wiz"
+	"github.com/docket-hub/docket/connectors/format/zap"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -75,6 +79,14 @@ func decoder(format string) func([]byte) (pipeline.Report, error) {
 		return macie.Decode
 	case TrustedAdvisor:
 		return trustedadvisor.Decode
+	case prowler.Name:
+		return prowler.Decode
+	case wiz.Name:
+		return wiz.Decode
+	case gitleaks.Name:
+		return gitleaks.Decode
+	case zap.Name:
+		return zap.Decode
 	case trivy.Name:
 		return trivy.Decode
 	case grype.Name:

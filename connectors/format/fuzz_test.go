@@ -18,8 +18,9 @@ func FuzzSplit(f *testing.F) {
 		`{"Findings":[` + asffA + `,{"Id":"x,` + "\n" + `"ProductArn":1},` + asffB, "\xef\xbb\xbf[]", "nonsense\n{}", `{"runs":[{"results":[{}]`, "[1,2,\"]"} {
 		f.Add([]byte(s))
 	}
-	for _, name := range []string{"trivy", "trivy-cluster", "trivy-config", "grype", "checkov", "kics", "semgrep", "snyk"} {
-		b, err := os.ReadFile("testdata/" + name + ".json")
+	for _, name := range []string{"trivy.json", "trivy-cluster.json", "trivy-config.json", "grype.json", "checkov.json", "kics.json", "semgrep.json", "snyk.json",
+		"zap.json", "gitleaks.json", "prowler.json", "prowler.csv", "prowler2.csv", "wiz.csv"} {
+		b, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)
 		}

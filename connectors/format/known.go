@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/docket-hub/docket/connectors/format/gitleaks"
+	"github.com/docket-hub/docket/connectors/format/prowler"
+	"github.com/docket-hub/docket/connectors/format/wiz"
 )
 
 // auto is what a user writes for finding the format by content.
@@ -12,7 +16,7 @@ const auto = "auto"
 // Names lists what a user may write as a format. What only EventBridge events carry
 // is found in them by itself.
 func Names() []string {
-	names := []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, TrustedAdvisor, Docket}
+	names := []string{auto, ASFF, OCSF, SARIF, GuardDuty, Inspector2, Macie, TrustedAdvisor, Docket, prowler.Name, wiz.Name, gitleaks.Name}
 	for _, k := range reportKinds() {
 		names = append(names, k.Name)
 	}

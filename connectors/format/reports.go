@@ -19,12 +19,13 @@ import (
 	"github.com/docket-hub/docket/connectors/format/semgrep"
 	"github.com/docket-hub/docket/connectors/format/snyk"
 	"github.com/docket-hub/docket/connectors/format/trivy"
+	"github.com/docket-hub/docket/connectors/format/zap"
 	"github.com/docket-hub/docket/pipeline"
 )
 
 // reportKinds are the scanners' reports, in the order in which they are tried.
 func reportKinds() []report.Kind {
-	return []report.Kind{trivy.Kind(), grype.Kind(), checkov.Kind(), kics.Kind(), semgrep.Kind(), snyk.Kind()}
+	return []report.Kind{trivy.Kind(), grype.Kind(), checkov.Kind(), kics.Kind(), semgrep.Kind(), snyk.Kind(), zap.Kind()}
 }
 
 // maxReport is how large a scanner's report may be, in bytes: one list element, and what stands beside the

@@ -14,7 +14,7 @@ func TestSharedReports(t *testing.T) {
 	distinct := map[string]int{
 		"grype/dd-check_all_fields.json": 5, "kics/dd-many_findings.json": 15,
 	}
-	for _, s := range formattest.Samples(t, "trivy", "grype", "checkov", "kics", "semgrep", "snyk") {
+	for _, s := range formattest.Samples(t, "trivy", "grype", "checkov", "kics", "semgrep", "snyk", "prowler-json", "csv") {
 		t.Run(s.Name, func(t *testing.T) {
 			doc, reports, rejects := read(t, s.Path)
 			if len(reports) != s.Findings || doc.Records != s.Findings || len(rejects) != 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/docket-hub/docket/connectors/format/gitleaks"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -78,6 +79,8 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	read := p.document
 	if k, is := reportOf(opt.Format, text); is {
 		read = func() error { return p.report(k, text) }
+	} else if name, comma, is := tableOf(opt.Format, text); is {
+		read = func() error { return p.table(name, comma, text) }
 	}
 	if err := read(); err != nil {
 		p.doc.Scans = nil
@@ -292,6 +295,15 @@ func (p *splitter) emit(v *value, format string) error {
 		}
 	}
 	rec.Data = p.s.give(v)
+	if format == gitleaks.Name {
+		clean, err := gitleaks.Redact(rec.Data)
+		if err != nil {
+			v.data = v.data[:0] // nothing of it is kept: it may hold the secret
+			return p.reject(v, Reason(err))
+		}
+		rec.Data = clean
+	}
+	p.scoped(&rec)
 	return p.hand(rec)
 }
 

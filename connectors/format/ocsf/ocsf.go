@@ -212,8 +212,11 @@ func Scope(part func(string) []byte) (scope string, at time.Time, err error) {
 			UID string `json:"uid"`
 		} `json:"account"`
 	}
-	if err := member(part, "cloud", &c); err != nil || c.Account.UID == "" || strings.HasPrefix(c.Account.UID, "<") {
+	if err := member(part, "cloud", &c); err != nil {
 		return "", time.Time{}, err
+	}
+	if scope = ProwlerScope(c.Provider, c.Account.UID); scope == "" {
+		return "", time.Time{}, nil
 	}
 	for _, key := range []string{"time_dt", "time", "event_time"} {
 		var t instant.Time
@@ -224,7 +227,16 @@ func Scope(part func(string) []byte) (scope string, at time.Time, err error) {
 			break
 		}
 	}
-	return "ocsf Prowler " + first(strings.ToLower(c.Provider), "cloud") + " " + c.Account.UID, at, nil
+	return scope, at, nil
+}
+
+// ProwlerScope names Prowler's read of an account, the same for each of its formats; "" where the account is missing
+// or blanked out.
+func ProwlerScope(provider, account string) string {
+	if account == "" || strings.HasPrefix(account, "<") {
+		return ""
+	}
+	return "ocsf Prowler " + first(strings.ToLower(provider), "cloud") + " " + account
 }
 
 func member(part func(string) []byte, key string, into any) error {
