@@ -75,9 +75,11 @@ type Pushed struct {
 
 // Factory makes the sources and sinks of one type. A nil function: this type has none.
 type Factory struct {
-	Type   string
-	Source func(Env, Block) (Source, error)
-	Sink   func(Env, Block) (pipeline.Sink, error)
+	Type string
+	// SourceConfig and SinkConfig are zero values of the structs that the block is decoded into, for the schema of the configuration.
+	SourceConfig, SinkConfig any
+	Source                   func(Env, Block) (Source, error)
+	Sink                     func(Env, Block) (pipeline.Sink, error)
 	// WriteBack makes, from the block of a source with `write_back: true`, the sink that tells its product what
 	// became of the findings. Env.Name is the source's; the sink is called NAME/write-back.
 	WriteBack func(Env, Block) (pipeline.WriteBack, error)

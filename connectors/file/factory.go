@@ -16,7 +16,7 @@ const Type = "file"
 
 // Factory makes sources and sinks of type file.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: makeSource, Sink: makeSink}
+	return connectors.Factory{Type: Type, SourceConfig: SourceConfig{}, SinkConfig: SinkConfig{}, Source: makeSource, Sink: makeSink}
 }
 
 func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, error) {

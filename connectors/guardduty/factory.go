@@ -12,7 +12,7 @@ const Type = "guardduty"
 
 // Factory makes sources of type guardduty.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: makeSource, WriteBack: makeWriteBack}
+	return connectors.Factory{Type: Type, SourceConfig: Config{}, Source: makeSource, WriteBack: makeWriteBack}
 }
 
 func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, error) {

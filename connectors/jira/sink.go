@@ -47,7 +47,9 @@ var (
 )
 
 // Factory makes sinks of type jira.
-func Factory() connectors.Factory { return connectors.Factory{Type: Type, Sink: makeSink} }
+func Factory() connectors.Factory {
+	return connectors.Factory{Type: Type, SinkConfig: Config{}, Sink: makeSink}
+}
 
 func makeSink(env connectors.Env, block connectors.Block) (pipeline.Sink, error) {
 	c := DefaultConfig()

@@ -28,7 +28,7 @@ const placesAtATime = 16
 
 // Factory makes sources of type securityhub.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: makeSource, WriteBack: makeWriteBack}
+	return connectors.Factory{Type: Type, SourceConfig: Config{}, Source: makeSource, WriteBack: makeWriteBack}
 }
 
 func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, error) {

@@ -22,7 +22,7 @@ type Config struct {
 
 // Factory makes sources of type sqs.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
+	return connectors.Factory{Type: Type, SourceConfig: Config{}, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
 		var c Config
 		if err := block.Decode(&c); err != nil {
 			return connectors.Source{}, err

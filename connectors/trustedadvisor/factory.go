@@ -16,7 +16,7 @@ const interval = 6 * time.Hour
 
 // Factory makes sources of type trustedadvisor.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Source: makeSource}
+	return connectors.Factory{Type: Type, SourceConfig: Config{}, Source: makeSource}
 }
 
 func makeSource(env connectors.Env, block connectors.Block) (connectors.Source, error) {

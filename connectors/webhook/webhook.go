@@ -38,7 +38,7 @@ var (
 
 // Factory makes sources and sinks of type webhook.
 func Factory() connectors.Factory {
-	return connectors.Factory{Type: Type, Sink: makeSink, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
+	return connectors.Factory{Type: Type, SourceConfig: Config{}, SinkConfig: SinkConfig{}, Sink: makeSink, Source: func(env connectors.Env, block connectors.Block) (connectors.Source, error) {
 		c := Config{Format: "auto"}
 		if err := block.Decode(&c); err != nil {
 			return connectors.Source{}, err

@@ -15,7 +15,7 @@ import (
 func (p *program) configCommand() *cobra.Command {
 	return group("config", "Check and show the configuration",
 		"The configuration is one YAML file or a folder of them.\n\n  docket config check\n  docket config show",
-		p.configCheck(), p.configShow())
+		p.configCheck(), p.configShow(), p.configSchema())
 }
 
 func (p *program) configCheck() *cobra.Command {
@@ -72,6 +72,28 @@ func (p *program) configShow() *cobra.Command {
 				return err
 			}
 			return cfg.Show(p.out)
+		},
+	}
+}
+
+func (p *program) configSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of the configuration, for editors",
+		Long: `Schema prints what editors complete and check a configuration by. Write it to a file and name that in
+the first line of the configuration:
+
+  docket config schema > docket.schema.json
+  # yaml-language-server: $schema=docket.schema.json
+
+What refers to another place of the file is not in it: config check says the rest.`,
+		Args: arguments(0, 0, ""),
+		RunE: func(_ *cobra.Command, _ []string) error {
+			text, err := p.schema()
+			if err != nil {
+				return err
+			}
+			_, err = p.out.Write(text)
+			return err
 		},
 	}
 }

@@ -356,6 +356,7 @@ func do(t *testing.T, c call) result {
 			return c.svc.summary, c.svc.err
 		},
 		offline:      func(*config.Config, app.RunOptions) api.Service { return c.svc },
+		schema:       app.Schema,
 		installation: func(*config.Config) string { return "inst" },
 		warnings:     func(*config.Config) config.Warnings { return nil },
 		lost:         func(*config.Config) ([]string, error) { return c.svc.lost, c.svc.err },

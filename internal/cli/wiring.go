@@ -19,6 +19,7 @@ type wiring struct {
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
 	adopt        func(context.Context, *config.Config, app.RunOptions, api.AdoptRequest, func(*api.Adoption) error, api.Progress) (api.Adoption, error)
 	offline      func(*config.Config, app.RunOptions) api.Service
+	schema       func() ([]byte, error)
 	installation func(*config.Config) string
 	warnings     func(*config.Config) config.Warnings
 	lost         func(*config.Config) ([]string, error)
@@ -37,7 +38,7 @@ type client interface {
 func product() wiring {
 	return wiring{
 		load: app.Load, blind: app.LoadBlind, testRules: app.TestRules, daemon: app.Run, once: app.RunOnce, adopt: app.Adopt,
-		offline: app.Offline, installation: app.InstallationOf,
+		offline: app.Offline, schema: app.Schema, installation: app.InstallationOf,
 		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
 		user:   systemUser,
