@@ -84,6 +84,18 @@ func appendName(key []byte, name string) []byte {
 	return append(append(key, byte(len(name))), name...)
 }
 
+// firstName is how many bytes the name takes that a key begins with.
+func firstName(key []byte) (int, bool) {
+	if len(key) == 0 {
+		return 0, false
+	}
+	n := 1 + int(key[0])
+	if key[0] == 0xff {
+		n = 1 + sha256.Size
+	}
+	return n, n <= len(key)
+}
+
 func nameKey(name string) []byte { return appendName(nil, name) }
 
 func nameSeqKey(name string, seq uint64) []byte {
