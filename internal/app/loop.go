@@ -56,8 +56,8 @@ type loop struct {
 	sweeping bool
 	full     bool // the last issue reached its bound: more is due
 	// left are reads that an earlier process did not end; nothing of them comes behind leftTo.
-	left   state.Reads
-	leftTo uint64
+	left     state.Reads
+	leftTo   uint64
 	position struct {
 		sync.Mutex
 		findings, inputs uint64
