@@ -80,7 +80,11 @@ func (p *splitter) report(k report.Kind, text io.Reader) error {
 	if doc.size > maxReport {
 		return p.refuseText(tooLarge(maxReport))
 	}
-	return p.reportValue(k, doc.open, true)
+	err = p.reportValue(k, doc.open, true)
+	if err == nil && p.doc.Records+p.doc.Rejected == 0 {
+		p.note("the " + k.Name + " report holds no findings")
+	}
+	return err
 }
 
 // unpacked is what is wrong with compressed text; "" where the error is one of reading.

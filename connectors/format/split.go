@@ -298,7 +298,6 @@ func (p *splitter) emit(v *value, format string) error {
 	if format == gitleaks.Name {
 		clean, err := gitleaks.Redact(rec.Data)
 		if err != nil {
-			v.data = v.data[:0] // nothing of it is kept: it may hold the secret
 			return p.reject(v, Reason(err))
 		}
 		rec.Data = clean
@@ -353,6 +352,9 @@ func (p *splitter) reject(v *value, reason string) error {
 func (p *splitter) refusal(v *value, reason string) pipeline.Reject {
 	r := pipeline.Reject{Origin: p.opt.Origin, Index: p.index, Line: v.line, ID: string(v.id), Reason: reason,
 		Data: bytes.Clone(v.data[:min(len(v.data), pipeline.RejectBytes)])}
+	if classify(v.keys) == gitleaks.Name {
+		r.Data = nil // it holds the secret that was found, and nobody could take it out
+	}
 	p.index++
 	return r
 }

@@ -26,6 +26,8 @@ const (
 	// credentialsWithin bounds the look for credentials. The chain ends at the instance metadata service, which nobody
 	// answers for outside of AWS; SSO and web identity need a call or two.
 	credentialsWithin = 10 * time.Second
+	// firstTries is how often the first call is tried: about ten seconds with the waits between.
+	firstTries = 5
 	// fallbackRegion is asked for what has one endpoint for all regions where nothing names a region.
 	fallbackRegion = "us-east-1"
 	// sessionLife is the longest that a role taken from a role may last, and every role allows it.
@@ -66,8 +68,10 @@ func (f *Fleet) findHome(ctx context.Context) (home, error) {
 	if err := findCredentials(ctx, cfg.Credentials); err != nil {
 		return home{}, err
 	}
-	// GetCallerIdentity needs no permission.
-	who, err := sts.NewFromConfig(f.at(cfg, place{service: "sts", region: cfg.Region})).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	// GetCallerIdentity needs no permission. It is the first of all calls: where nobody answers somebody waits to be told so, and
+	// nothing is lost by giving up early.
+	who, err := sts.NewFromConfig(f.at(cfg, place{service: "sts", region: cfg.Region})).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{},
+		func(o *sts.Options) { o.RetryMaxAttempts = firstTries })
 	if err != nil {
 		hint := ""
 		if guessed {
