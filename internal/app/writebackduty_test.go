@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,10 @@ import (
 // What GuardDuty says is archived because docket archived it for an exception is no evidence: at the end of the exception the
 // finding is taken back and its case reopens.
 func TestWriteBackToGuardDuty(t *testing.T) {
-	server, err := awstest.New(awstest.Options{Org: awstest.Org{Accounts: []awstest.Account{{ID: foldAccount}}}})
+	// AWS's clock goes along with docket's: it tells reads of one second apart by nothing else.
+	var ahead atomic.Int64
+	server, err := awstest.New(awstest.Options{Org: awstest.Org{Accounts: []awstest.Account{{ID: foldAccount}}},
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +52,13 @@ func TestWriteBackToGuardDuty(t *testing.T) {
 			t.Fatalf("%s: archived = %v; want %v", what, got, want)
 		}
 	}
+	later := func(d time.Duration) {
+		s.skew += d
+		ahead.Store(int64(s.skew))
+	}
 	s.once()
 	archived("with an open ticket", false)
-	s.skew += time.Hour
+	later(time.Hour)
 	in := pipeline.Interaction{Verb: pipeline.VerbSuppress, By: "ann", Suppression: &pipeline.Suppression{
 		Name: "scan", When: "true", Reason: "our own scanner", By: "ann", Until: time.Now().Add(s.skew + 10*24*time.Hour),
 	}}
@@ -60,25 +68,26 @@ func TestWriteBackToGuardDuty(t *testing.T) {
 	s.once()
 	archived("while the exception lasts", true)
 	for range 2 {
-		s.skew += time.Hour
+		later(time.Hour)
 		s.once()
 	}
 	if f := allFindings(t, s.offline()); len(f) != 1 || f[0].State != "suppressed" {
 		t.Fatalf("findings = %+v; want one, suppressed", f)
 	}
-	s.skew += 11 * 24 * time.Hour
+	later(11 * 24 * time.Hour)
 	s.once()
 	archived("once the exception is over", false)
 	if f := s.only(); f.State != "open" {
 		t.Errorf("the exception is over: the ticket is %s; want it reopened", f.State)
 	}
 	for range 2 {
-		s.skew += time.Hour
+		later(time.Hour)
 		s.once()
 	}
 	if f := s.only(); f.State != "open" {
 		t.Errorf("taken back: the ticket is %s; want it open", f.State)
 	}
+	later(time.Hour)
 	s.still()
 	s.clean()
 }

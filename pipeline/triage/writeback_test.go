@@ -271,6 +271,9 @@ func (w *life) untold(c *Case) []string {
 	if e == nil || e.St != Idle || e.GivenUp != "" || w.config.back == "" {
 		return nil
 	}
+	if e.Back.Off && !c.Open {
+		return nil // it closed while the write-back was off, and nothing looks at a closed case when that is on again
+	}
 	var out []string
 	d := &decider{r: w.config.rules(), l: NewLayer(w.state), now: w.now}
 	err := d.l.Members(c.Number, func(m Member) bool {
