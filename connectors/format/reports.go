@@ -72,8 +72,8 @@ func (p *splitter) report(k report.Kind, text io.Reader) error {
 	doc, err := put(text)
 	defer doc.close()
 	if err != nil {
-		if damage := p.unpacked(err); damage != "" {
-			return p.refuseText(damage)
+		if why := unpacking(err); why != "" {
+			return p.refuseText(why)
 		}
 		return err
 	}
@@ -85,21 +85,6 @@ func (p *splitter) report(k report.Kind, text io.Reader) error {
 		p.note("the " + k.Name + " report holds no findings")
 	}
 	return err
-}
-
-// unpacked is what is wrong with compressed text; "" where the error is one of reading.
-func (p *splitter) unpacked(err error) string {
-	p.s.err = err
-	var r *pipeline.Reject
-	keep := p.opt.Reject
-	p.opt.Reject = func(x pipeline.Reject) error { r = &x; return nil }
-	failed := p.damage()
-	p.opt.Reject = keep
-	if failed != nil || r == nil {
-		return ""
-	}
-	p.doc.Rejected--
-	return r.Reason
 }
 
 func (p *splitter) refuseText(why string) error {

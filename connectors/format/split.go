@@ -141,17 +141,25 @@ func (p *splitter) texts() error {
 
 // damage turns the end of the text into an error or a reject unless it was a clean one.
 func (p *splitter) damage() error {
-	err := p.s.err
-	var corrupt flate.CorruptInputError
-	switch {
-	case err == nil || err == io.EOF:
+	if p.s.err == nil || p.s.err == io.EOF {
 		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &corrupt):
-		p.known = true
-		p.v.reset(p.s.line)
-		return p.reject(&p.v, "the compressed data is damaged or cut off: "+err.Error())
 	}
-	return err
+	why := unpacking(p.s.err)
+	if why == "" {
+		return p.s.err
+	}
+	p.known = true
+	p.v.reset(p.s.line)
+	return p.reject(&p.v, why)
+}
+
+// unpacking is what is wrong with compressed text; "" where the error is one of reading it.
+func unpacking(err error) string {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &corrupt) {
+		return "the compressed data is damaged or cut off: " + err.Error()
+	}
+	return ""
 }
 
 // value reads the value that begins with c: an object, an array of values, or something unreadable.

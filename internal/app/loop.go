@@ -55,9 +55,7 @@ type loop struct {
 	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
 	sweeping bool
 	full     bool // the last issue reached its bound: more is due
-	// left are reads that an earlier process did not end; nothing of them comes behind leftTo.
-	left     state.Reads
-	leftTo   uint64
+	left     leftReads
 	position struct {
 		sync.Mutex
 		findings, inputs uint64
@@ -90,13 +88,8 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
-	if a.Graph().Config.NATS == nil { // else another process may be in the middle of one
-		if l.left, err = a.store.Reads(); err != nil {
-			return nil, err
-		}
-		if l.leftTo, err = a.stream.FindingsLastSeq(a.ctx); err != nil {
-			return nil, err
-		}
+	if l.left, err = findLeftReads(a); err != nil {
+		return nil, err
 	}
 	if l.findings, err = a.stream.Findings(meta.Findings + 1); err != nil {
 		return nil, err
@@ -322,19 +315,6 @@ func (l *loop) tick() error {
 		l.log.Warn("the clock jumped: acks, suppressions and waits end when a second look confirms it", "now", now)
 	}
 	return l.decide(inputs, true)
-}
-
-// forget drops what reads saw that an earlier process began, once all that it stored of them was read.
-func (l *loop) forget() error {
-	l.position.Lock()
-	done := l.position.findings >= l.leftTo
-	l.position.Unlock()
-	if !done {
-		return nil
-	}
-	left := l.left
-	l.left = state.Reads{}
-	return l.store.Forget(left)
 }
 
 // decide runs one batch through triage and commits it. A batch that fails is

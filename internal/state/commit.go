@@ -182,8 +182,9 @@ func (w *writer) putChanged(name, key, value []byte) error {
 func versioned(b []byte) []byte { return append([]byte{valueVersion}, b...) }
 
 // deletePrefix deletes every key that begins with prefix.
-func (w *writer) deletePrefix(name, prefix []byte) error {
-	b := w.bucket(name)
+func (w *writer) deletePrefix(name, prefix []byte) error { return deletePrefix(w.bucket(name), prefix) }
+
+func deletePrefix(b *bolt.Bucket, prefix []byte) error {
 	var keys [][]byte
 	c := b.Cursor()
 	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {

@@ -40,17 +40,9 @@ func (s *Store) Forget(r Reads) error {
 		return nil
 	}
 	return s.update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketSeen)
 		for _, prefix := range r.prefixes {
-			var keys [][]byte
-			c := b.Cursor()
-			for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-				keys = append(keys, slices.Clone(k))
-			}
-			for _, k := range keys {
-				if err := b.Delete(k); err != nil {
-					return err
-				}
+			if err := deletePrefix(tx.Bucket(bucketSeen), prefix); err != nil {
+				return err
 			}
 		}
 		return nil

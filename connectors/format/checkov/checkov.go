@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -167,11 +166,8 @@ func Decode(data []byte) (pipeline.Report, error) {
 func (c *check) text() string {
 	var b strings.Builder
 	for _, pair := range c.Code {
-		if len(pair) == 2 && pair[1].Kind() == '"' {
-			line, err := strconv.Unquote(string(pair[1]))
-			if err != nil {
-				_ = json.Unmarshal(pair[1], &line) // an escape that Go does not have; a text by its first byte
-			}
+		var line string
+		if len(pair) == 2 && json.Unmarshal(pair[1], &line) == nil {
 			b.WriteString(line)
 		}
 	}

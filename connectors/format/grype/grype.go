@@ -65,7 +65,9 @@ func open(head []byte) (report.Report, error) {
 	d.source.Type = d.Source.Type
 	switch d.Source.Target.Kind() {
 	case '"':
-		_ = json.Unmarshal(d.Source.Target, &d.source.Target) // a text by its first byte
+		if err := json.Unmarshal(d.Source.Target, &d.source.Target); err != nil {
+			return nil, err
+		}
 	case '{':
 		var image struct {
 			UserInput string `json:"userInput"`
