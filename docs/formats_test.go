@@ -222,3 +222,51 @@ func (e *edit) check(before *read, after read) error {
 	}
 	return nil
 }
+
+// TestFolds puts the words of formats/README.md into the first samples of the pages and wants one finding of them.
+func TestFolds(t *testing.T) {
+	type fold struct {
+		What    string `yaml:"what"`
+		Samples []struct {
+			Page string            `yaml:"page"`
+			Put  map[string]string `yaml:"put"`
+		} `yaml:"samples"`
+	}
+	n := 0
+	for _, b := range blocks(t, "formats/README.md") {
+		if b.mark() != "folds" {
+			continue
+		}
+		var folds []fold
+		if err := yaml.Unmarshal([]byte(b.text), &folds); err != nil {
+			t.Fatalf("%s: %v; want a list", b.at(), err)
+		}
+		for _, f := range folds {
+			var print pipeline.Fingerprint
+			for _, s := range f.Samples {
+				all := blocks(t, "formats/"+s.Page)
+				text := all[slices.IndexFunc(all, func(b block) bool { return b.mark() == "sample" })].text
+				for from, to := range s.Put {
+					if !strings.Contains(text, from) {
+						t.Errorf("%s: the sample of %s has no %q", b.at(), s.Page, from)
+					}
+					text = strings.ReplaceAll(text, from, to)
+				}
+				got := decode(t, s.Page, text, &reads{})
+				switch {
+				case len(got.reports) != 1:
+					t.Errorf("%s: %s of %s comes to %d findings, refused: %v; want one", b.at(), f.What, s.Page, len(got.reports), got.rejected)
+				case print.IsZero():
+					print = got.reports[0].Print
+				case got.reports[0].Print != print:
+					r := got.reports[0]
+					t.Errorf("%s: %s of %s is %s of %s in %s %s; want the same finding as of %s", b.at(), f.What, s.Page, r.Problem, r.Resource.ID, r.Account.ID, r.Region, f.Samples[0].Page)
+				}
+				n++
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("formats/README.md folds %d samples; want those that are there found", n)
+	}
+}
