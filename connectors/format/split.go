@@ -77,7 +77,9 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	}
 	p := &splitter{s: newScanner(text), opt: opt, each: each}
 	read := p.document
-	if k, is := reportOf(opt.Format, text); is {
+	if zapXML(opt.Format, text) {
+		read = func() error { return p.zapXML(text) }
+	} else if k, is := reportOf(opt.Format, text); is {
 		read = func() error { return p.report(k, text) }
 	} else if name, comma, is := tableOf(opt.Format, text); is {
 		read = func() error { return p.table(name, comma, text) }
