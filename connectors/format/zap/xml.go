@@ -23,6 +23,8 @@ const (
 	deepest = 32
 	// maxTag is the longest start tag in bytes: each attribute takes far more memory than text.
 	maxTag = 64 << 10
+	// maxDamage is at how many places a report may be damaged until the rest of it is left.
+	maxDamage = 1000
 )
 
 // IsXML reports whether a document that begins so is ZAP's XML report.
@@ -74,7 +76,7 @@ func (x *XML) Time() time.Time { return x.at }
 // Each hands on the records of all alerts, and what cannot be read; a damaged alert is
 // refused by itself. An error is one of reading, of each or of refuse.
 func (x *XML) Each(each func([]byte) error, refuse func(Refused) error) error {
-	for {
+	for damage := 1; ; {
 		err := x.next(each, refuse)
 		var theirs handed
 		switch {
@@ -87,13 +89,18 @@ func (x *XML) Each(each func([]byte) error, refuse func(Refused) error) error {
 		case x.guard.err != nil:
 			return x.guard.err // the text could not be read: what is damaged is not the report
 		}
-		if err := refuse(Refused{Line: x.guard.line, Reason: "the report is malformed: " + wrong(err)}); err != nil {
+		reason := "the report is malformed: " + wrong(err)
+		if damage == maxDamage {
+			reason += fmt.Sprintf("; so are %d places before, and the rest is skipped", damage-1)
+		}
+		if err := refuse(Refused{Line: x.guard.line, Reason: reason}); err != nil {
 			return err
 		}
 		var limit limitError
-		if errors.As(err, &limit) && limit.final || !x.salvage(err) {
+		if errors.As(err, &limit) && limit.final || damage == maxDamage || !x.salvage(err) {
 			return x.guard.err
 		}
+		damage++
 	}
 }
 
