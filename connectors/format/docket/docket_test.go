@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -90,7 +91,9 @@ func FuzzDocket(f *testing.F) {
 	f.Add([]byte(least))
 	f.Add([]byte(`{"product":"P","id":"1","repository":"r","vulnerability":{"id":"CVE-1"},"title":"t","severity":"HIGH","status":"resolved","observed_at":"1772337906"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := docket.Decode(data)
+		var r pipeline.Report
+		var err error
+		formattest.Bounded(t, len(data), func() { r, err = docket.Decode(data) })
 		if err == nil && (r.Product == "" || r.ID == "" || r.Title == "" || r.Severity == 0 || r.Status == 0 || r.Kind == "" || r.Resource.ID == "") {
 			t.Errorf("Decode(%q) = %+v; want every required member, or an error", data, r)
 		}

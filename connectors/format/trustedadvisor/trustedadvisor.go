@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -84,7 +85,7 @@ func Decode(data []byte) (pipeline.Report, error) {
 		Record
 		event
 	}
-	if err := json.Unmarshal(data, &both); err != nil {
+	if err := json.Unmarshal(data, &both, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	in := both.Record
