@@ -69,6 +69,7 @@ type FindingDetail struct {
 	FindingRow
 	Finding     pipeline.Finding     `json:"finding"`
 	Explanation pipeline.Explanation `json:"explanation"`
+	FeedNotes   []string             `json:"feed_notes,omitempty"` // which feeds of the decision are old, and what they say now
 }
 
 // TicketRow is a case in one sink.
@@ -187,7 +188,8 @@ type SourceRow struct {
 	Regions  int            `json:"regions,omitempty"`  // likewise
 	Gaps     []pipeline.Gap `json:"gaps,omitempty"`     // what the last run did not reach
 	Notes    []string       `json:"notes,omitempty"`
-	Lost     bool           `json:"lost,omitempty"` // state knows it, the configuration does not
+	Stale    bool           `json:"stale,omitempty"` // a feed whose copy is older than it should be
+	Lost     bool           `json:"lost,omitempty"`  // state knows it, the configuration does not
 }
 
 // SinkRow is the state of a sink. What its delivery is doing (from LastError on)

@@ -80,6 +80,7 @@ type App struct {
 	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
+	swapping      sync.Mutex         // of those who put a graph into force
 	sourcesCancel context.CancelFunc // nil while none runs
 	sourcesDone   sync.WaitGroup
 	onReload      func(*config.Config) // set before anything can ask for a reload
@@ -129,6 +130,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
+	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err
@@ -271,6 +273,9 @@ func (a *App) Close(ctx context.Context) error {
 		}
 		failpoint.Hit("stop/drained")
 		var errs []error
+		if g := a.Graph(); g != nil {
+			g.feeds.close()
+		}
 		if a.loop != nil {
 			a.loop.close()
 		}

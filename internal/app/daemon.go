@@ -190,6 +190,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.sourcesDone.Go(func() { a.watchFeeds(ctx, g.feeds) })
 	a.startWatches(ctx, g)
 }
 
@@ -259,10 +260,14 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	old.feeds.close()
 	failpoint.Hit("reload/stopped")
+	a.swapping.Lock()
 	a.graph.Store(g)
+	a.swapping.Unlock()
 	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.carryOver(ctx, g), a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""), a.issueRenamed(ctx, g))
 	a.startSources()

@@ -59,6 +59,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		delete(byName, s.Name)
 		out = append(out, row)
 	}
+	out = append(out, feedRows(r.graph().feeds)...)
 	for _, w := range known {
 		if _, left := byName[w.Name]; left {
 			row := rowOf(w, now)

@@ -256,7 +256,11 @@ func (f *offline) build() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
+	g, err := Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
+	if err != nil {
+		return nil, err
+	}
+	return g.readFeeds(context.Background(), opts.Log, feedsKept), nil
 }
 
 func (f *offline) now() time.Time { return time.Now().UTC().Add(f.o.Skew) }
@@ -386,7 +390,13 @@ func (f *offline) RouteTest(ctx context.Context, body io.Reader, origin string) 
 
 func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
-	return one(f.read, func(r *reader) (api.Plan, error) { return PlanOffline(ctx, r.graph(), r.store, now, p) })
+	opts, err := f.o.options()
+	if err != nil {
+		return api.Plan{}, err
+	}
+	return one(f.read, func(r *reader) (api.Plan, error) {
+		return PlanOffline(ctx, r.graph().readFeeds(ctx, opts.Log, feedsDue), r.store, now, p)
+	})
 }
 
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {
