@@ -189,9 +189,6 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 	return out, g.notRead(err)
 }
 
-// Verify implements api.Service.
-func (r *reader) Verify(context.Context) ([]string, error) { return r.store.Check(), nil }
-
 // reader answers questions over this App.
 func (a *App) reader() *reader { return &reader{store: a.store, graph: a.Graph, now: a.now} }
 
