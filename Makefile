@@ -103,7 +103,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s); FUZZ=regexp chooses by "packa
 	  echo "== $$total targets, $$(grep -c . "$$work/failed" || true) failed"; sed 's/^/   /' "$$work/failed"; test ! -s "$$work/failed"
 
 .PHONY: bench
-bench: ## measure the real program against the bare limits (BENCH_SIZE=smoke or standard)
+bench: ## measure the real program against the bare limits (BENCH_SIZE=smoke, standard or growth)
 	go run ./internal/bench/cmd/bench -size $(BENCH_SIZE) $(BENCH_FLAGS)
 
 .PHONY: bench-document

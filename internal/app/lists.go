@@ -59,6 +59,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		delete(byName, s.Name)
 		out = append(out, row)
 	}
+	out = append(out, feedRows(r.graph().feeds)...)
 	for _, w := range known {
 		if _, left := byName[w.Name]; left {
 			row := rowOf(w, now)
@@ -187,9 +188,6 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 	})
 	return out, g.notRead(err)
 }
-
-// Verify implements api.Service.
-func (r *reader) Verify(context.Context) ([]string, error) { return r.store.Check(), nil }
 
 // reader answers questions over this App.
 func (a *App) reader() *reader { return &reader{store: a.store, graph: a.Graph, now: a.now} }

@@ -24,21 +24,21 @@ func TestDecodeLeast(t *testing.T) {
 	}
 }
 
-// TestExample reads the example of the README, which stands between two lines of fences.
+// TestExample reads the example of the format's page, which stands between two lines of fences.
 func TestExample(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../../../docs/formats/docket.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(text), "```json\n")
+	_, rest, ok := strings.Cut(string(text), "```json sample\n")
 	example, _, ok2 := strings.Cut(rest, "```")
 	if !ok || !ok2 {
-		t.Fatal("README.md has no example in a json fence")
+		t.Fatal("docs/formats/docket.md has no sample in a json fence")
 	}
 	r, err := docket.Decode([]byte(example))
 	if err != nil || r.Product != "Trusted Advisor" || r.Control != "HCP4007jGY" || len(r.Names) != 1 || r.Names[0] != "trustedadvisor:HCP4007jGY" ||
 		!r.ObservedAt.Equal(time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)) || r.Severity != pipeline.High || r.Resource.Tags["team"] != "payments" {
-		t.Errorf("Decode(the README's example) = %+v, %v; want a Trusted Advisor report", r, err)
+		t.Errorf("Decode(the page's sample) = %+v, %v; want a Trusted Advisor report", r, err)
 	}
 }
 
