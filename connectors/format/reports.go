@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -42,7 +43,7 @@ func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
 	if format != "" {
 		for _, k := range kinds {
 			if k.Name == format {
-				return k, true
+				return k, !snykCode(format, text)
 			}
 		}
 		return report.Kind{}, false
@@ -64,6 +65,12 @@ func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
 		}
 	}
 	return report.Kind{}, false
+}
+
+// snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
+func snykCode(format string, text *bufio.Reader) bool {
+	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
+	return format == snyk.Name && report.KeysOf(begin)["runs"]
 }
 
 // report reads a document that is one scanner's report, or an array of them.
@@ -229,15 +236,7 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 			return err
 		}
 		err = rep.Split(list, v, func(data []byte) error {
-			rec := pipeline.Record{Format: k.Name, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data}
-			if len(data) > p.opt.MaxRecord {
-				p.v.reset(0)
-				return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
-			}
-			if scope != "" {
-				p.scans.add(scope, run, 1, at)
-			}
-			if err := p.hand(rec); err != nil {
+			if err := p.offer(k.Name, scope, run, at, data); err != nil {
 				return handed{err}
 			}
 			return nil
@@ -261,6 +260,18 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 		return p.malformed(err)
 	}
 	return nil
+}
+
+// offer hands one record of a report on, or refuses it for its size.
+func (p *splitter) offer(format, scope, run string, at time.Time, data []byte) error {
+	if len(data) > p.opt.MaxRecord {
+		p.v.reset(0)
+		return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
+	}
+	if scope != "" {
+		p.scans.add(scope, run, 1, at)
+	}
+	return p.hand(pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data})
 }
 
 // stored is a document that can be read several times, in memory while it is small, else in a

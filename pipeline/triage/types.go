@@ -434,6 +434,8 @@ type Meta struct {
 	Map       string    `json:"map,omitempty"`
 	Migration Migration `json:"migration,omitzero"`
 	Brake     Brake     `json:"brake,omitzero"`
+	// Feeds names the copies of the feeds that every finding which counts was compared with (Rules.Feeds).
+	Feeds string `json:"feeds,omitempty"`
 }
 
 // Brake says whether outside writes may start. The zero Brake lets them.
