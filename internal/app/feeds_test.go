@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
@@ -336,5 +337,154 @@ func TestFeedOverHTTP(t *testing.T) {
 	}
 	if len(stale) != 1 || !strings.Contains(stale[0], "risk.feeds.kev: CISA KEV of "+today(-8)+" is ") || !strings.Contains(stale[0], "docket.yaml:") {
 		t.Errorf("Warnings() = %q; want the stale feed at its place", stale)
+	}
+}
+
+// TestRuleTestsFixFeeds runs the example of docs/rules.md, with feeds configured that say otherwise.
+func TestRuleTestsFixFeeds(t *testing.T) {
+	s := newSite(t, feedSite)
+	s.put("kev.json", kevCopy(today(0), "CVE-2023-1111"))
+	s.put("epss.csv", epssCopy(today(0), "CVE-2024-3094,0.9"))
+	s.put("rules.yaml", []byte(`
+feeds: {date: 2026-11-20, kev: [CVE-2024-3094], epss: {CVE-2023-1111: 0.93}}
+tests:
+  - name: what is exploited goes first
+    finding: &one {severity: MEDIUM, control: CVE-2024-3094, account: {id: "111122223333"}, resource: {id: "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"}, vulnerability: {id: CVE-2024-3094, package: xz}}
+    want: {priority: P2, risk_factors: [known_exploited]}
+  - name: what is likely
+    finding: {severity: HIGH, control: CVE-2023-1111, account: {id: "111122223333"}, resource: {id: "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"}, vulnerability: {id: CVE-2023-1111, package: xz}}
+    want: {priority: P2, risk_factors: [likely_exploited]}
+  - name: without a word of any feed
+    feeds: {date: 2026-11-20}
+    finding: *one
+    want: {priority: P3}
+`))
+	tests, err := config.LoadRuleTests(filepath.Join(s.dir, "rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := TestRules(s.config(), tests, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range report.Tests {
+		if !got.OK {
+			t.Errorf("%s: %v", got.Name, got.Failures)
+		}
+	}
+}
+
+// TestRuleDiffAsksTheSameCopies: another line of what is likely is a difference, another day is none.
+func TestRuleDiffAsksTheSameCopies(t *testing.T) {
+	s := newSite(t, feedSite)
+	s.putJSON("in/vulns.json", vulns("CVE-2024-0001", "CVE-2024-0002"))
+	s.put("kev.json", kevCopy(today(0), "CVE-2023-1111"))
+	s.put("epss.csv", epssCopy(today(0), "CVE-2024-0001,0.6", "CVE-2024-0002,0.9"))
+	s.once()
+	diff := func(yaml string) api.RuleDiff {
+		got, err := s.offline().RuleDiff(t.Context(), api.RuleDiffRequest{Dir: s.dir, Files: []api.RuleFile{{Name: "other.yaml", Data: yaml}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := diff(feedSite); got.Same != 2 {
+		t.Errorf("RuleDiff(the same) = %+v; want both the same", got)
+	}
+	other := strings.Replace(feedSite, "epss: {file: epss.csv}", "epss: {file: elsewhere.csv, likely: 0.8}", 1)
+	other = strings.Replace(other, "risk: {", "risk: {weights: {likely_exploited: 30}, ", 1)
+	got := diff(other)
+	if got.Same != 1 || len(got.Changes) != 1 || got.Changes[0].To != "P2" || got.Changes[0].Examples[0].Title != "CVE-2024-0002 in openssl" {
+		t.Errorf("RuleDiff() = %+v; want CVE-2024-0002 alone at P2", got)
+	}
+}
+
+// TestPlanAndApplyFollowFeeds: a plan shows what a new copy changes, and apply makes exactly that.
+func TestPlanAndApplyFollowFeeds(t *testing.T) {
+	s := newSite(t, feedSite)
+	s.putJSON("in/vulns.json", vulns("CVE-2024-0001", "CVE-2024-0002"))
+	s.put("kev.json", kevCopy(today(-1), "CVE-2023-1111"))
+	s.put("epss.csv", epssCopy(today(0), "CVE-2024-0001,0.1"))
+	s.once()
+	s.put("kev.json", kevCopy(today(0), "CVE-2023-1111", "CVE-2024-0002"))
+	planned, err := s.offline().Plan(t.Context(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(planned.Actions) != 1 || planned.Actions[0].Priority != pipeline.P2 || planned.Actions[0].Verb != "update" {
+		t.Fatalf("Plan() = %+v; want one update to P2", planned.Actions)
+	}
+	if got := s.priorities()["CVE-2024-0002"]; got != "P3 " {
+		t.Errorf("after the plan: %q; want P3, nothing changed", got)
+	}
+	done, err := s.offline().Apply(t.Context(), planned, true, quiet)
+	if err != nil || done.Summary.TicketsUpdated != 1 {
+		t.Errorf("Apply() = %+v, %v; want one ticket updated", done, err)
+	}
+	s.still()
+}
+
+// TestNewCopyWhileItRuns swaps the copies of an open docket.
+func TestNewCopyWhileItRuns(t *testing.T) {
+	s := newSite(t, feedSite)
+	s.putJSON("in/vulns.json", vulns("CVE-2024-0001"))
+	s.put("kev.json", kevCopy(today(-1), "CVE-2023-1111"))
+	s.put("epss.csv", epssCopy(today(0), "CVE-2024-0001,0.1"))
+	s.once()
+	opts, err := s.options().options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(t.Context(), s.config(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	a.startSources()
+	s.put("kev.json", kevCopy(today(0), "CVE-2023-1111", "CVE-2024-0001"))
+	set := a.Graph().feeds
+	if changed, err := set.list[0].Refresh(t.Context()); !changed || err != nil {
+		t.Fatalf("Refresh() = %v, %v; want a new copy", changed, err)
+	}
+	a.useFeeds(set)
+	if err := a.followFeeds(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.reader().Explain(t.Context(), "CVE-2024-0001")
+	if err != nil || got.Finding.Priority != pipeline.P2 || got.Case.Priority != pipeline.P2 {
+		t.Errorf("Explain() = %+v, %v; want P2", got.Finding, err)
+	}
+	metrics, err := a.o.Metrics.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]float64{}
+	for _, family := range metrics {
+		for _, m := range family.GetMetric() {
+			if strings.HasPrefix(family.GetName(), "docket_feed_") && m.GetLabel()[0].GetValue() == "kev" {
+				seen[family.GetName()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if seen["docket_feed_entries"] != 2 || seen["docket_feed_stale"] != 0 || seen["docket_feed_failing"] != 0 || seen["docket_feed_age_seconds"] > 86400 {
+		t.Errorf("metrics = %v; want 2 entries, fresh", seen)
+	}
+	// A reload without feeds takes their word away again, by the sweep that every change of the configuration is followed by.
+	s.configure(fileSite)
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.settle(t.Context(), quiet); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.reader().Explain(t.Context(), "CVE-2024-0001"); err != nil || got.Finding.Priority != pipeline.P3 || len(got.Finding.Explanation.Feeds) != 0 {
+		t.Errorf("Explain() without feeds = %+v, %v; want P3", got.Finding, err)
+	}
+	if err := a.stopSources(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
