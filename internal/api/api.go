@@ -377,7 +377,11 @@ type Service interface {
 	Plan(ctx context.Context, p Progress) (Plan, error)
 	Apply(ctx context.Context, plan Plan, strict bool, p Progress) (Applied, error)
 	Ingest(ctx context.Context, r IngestRequest) (IngestResult, error)
-	Verify(ctx context.Context) ([]string, error) // each problem a line; none is a clean state
+	Verify(ctx context.Context) (Verification, error)
+	// Backup writes one moment of the state. open is called once, before the first byte, with what the backup says of itself.
+	Backup(ctx context.Context, open func(Backup) (io.Writer, error)) (Backup, error)
+	// Export writes what state holds as lines of JSON; docs/operations.md has their kinds. The last one says that it is whole.
+	Export(ctx context.Context, w io.Writer) error
 	Reload(ctx context.Context) error
 	Ready(ctx context.Context) error // nil, or what is not ready
 }

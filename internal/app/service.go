@@ -152,9 +152,6 @@ func (a *App) RuleDiff(ctx context.Context, q api.RuleDiffRequest) (api.RuleDiff
 // RouteTree implements api.Service.
 func (a *App) RouteTree(ctx context.Context) (string, error) { return a.reader().RouteTree(ctx) }
 
-// Verify implements api.Service.
-func (a *App) Verify(ctx context.Context) ([]string, error) { return a.reader().Verify(ctx) }
-
 // RunSource implements api.Service: it polls one source now.
 func (a *App) RunSource(ctx context.Context, name string, full bool, p api.Progress) (api.Summary, error) {
 	s := a.Graph().Source(name)
@@ -368,10 +365,6 @@ func (f *offline) Scopes(ctx context.Context) ([]api.ScopeRow, error) {
 
 func (f *offline) Rejects(ctx context.Context, limit int) ([]pipeline.Reject, error) {
 	return one(f.known, func(r *reader) ([]pipeline.Reject, error) { return r.Rejects(ctx, limit) })
-}
-
-func (f *offline) Verify(ctx context.Context) ([]string, error) {
-	return one(f.known, func(r *reader) ([]string, error) { return r.Verify(ctx) })
 }
 
 func (f *offline) RouteTree(ctx context.Context) (string, error) {

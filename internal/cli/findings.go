@@ -46,7 +46,7 @@ values take any of them; several flags take what fits all.
 			})
 		},
 	}
-	f.flags(c, "open, resolved, unproven, suppressed, unwatched")
+	f.flags(c, strings.Join(findingStates(), ", "))
 	f.paging(c)
 	o.flag(c)
 	return c
