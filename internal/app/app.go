@@ -108,6 +108,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	}
 	ask := a.statuses
 	a.o.Metrics.delivery.status.Store(&ask)
+	feedsNow := a.feedStatuses
+	a.o.Metrics.feeds.status.Store(&feedsNow)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -133,7 +135,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
-	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
+	g = g.readFeeds(ctx, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err

@@ -263,7 +263,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
+	g = g.readFeeds(ctx, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
 	old.feeds.close()
