@@ -106,19 +106,20 @@ func (r *ruleRun) findings(t *config.RuleTest, res *api.RuleTestResult) error {
 			return err
 		}
 		res.Findings++
+		which := ""
+		if len(records) > 1 {
+			which = fmt.Sprintf("record %d: ", records[i].Index)
+		}
 		if len(wrong.differ)+len(wrong.other) > 0 && len(res.Because) == 0 {
 			res.Because = wrong.because
 		}
 		for _, x := range wrong.differ {
 			x.Record = records[i].Index
 			res.Differences = append(res.Differences, x)
-			wrong.other = append(wrong.other, fmt.Sprintf("%s:%d: %s = %s; want %s", t.Position.File, x.Line, x.What, x.Got, x.Want))
+			res.Failures = append(res.Failures, fmt.Sprintf("%s:%d: %s%s = %s; want %s", t.Position.File, x.Line, which, x.What, x.Got, x.Want))
 		}
 		for _, w := range wrong.other {
-			if len(records) > 1 {
-				w = fmt.Sprintf("record %d: %s", records[i].Index, w)
-			}
-			res.Failures = append(res.Failures, w)
+			res.Failures = append(res.Failures, fmt.Sprintf("%s:%d: %s%s", t.Position.File, t.Position.Line, which, w))
 		}
 	}
 	return nil
@@ -234,8 +235,8 @@ func (r *ruleRun) because(got *api.RouteResult) []string {
 		return ""
 	}
 	route := got.Route + at(got.Route)
-	for _, w := range got.Why {
-		route += fmt.Sprintf("; %s: %s", w.What, w.Why)
+	if len(got.Why) > 0 {
+		route += ": " + got.Why[len(got.Why)-1].Why // of the deepest route that matched
 	}
 	out := []string{route}
 	if rule := got.Explanation.Rule; rule != "" {

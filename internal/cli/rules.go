@@ -126,7 +126,7 @@ func drawRuleReport(pg *page, rep *api.RuleReport) {
 			pg.line("        … and %d more, -o json shows all", more)
 		}
 		for _, b := range t.Because {
-			pg.line("        decided by %s", b)
+			pg.line("        because of %s", b)
 		}
 	}
 	hit, all := covered(rep)
@@ -190,7 +190,7 @@ func writeJUnit(path string, rep *api.RuleReport, least int) error {
 		if !t.OK {
 			text := fmt.Sprintf("%s:%d\n%s", t.File, t.Line, strings.Join(t.Failures, "\n"))
 			for _, b := range t.Because {
-				text += "\ndecided by " + b
+				text += "\nbecause of " + b
 			}
 			one.Failure = &junitFailure{Message: t.Failures[0], Text: text}
 		}
