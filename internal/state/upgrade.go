@@ -12,11 +12,12 @@ import (
 )
 
 // The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the compact forms
-// of values (an older docket cannot read them, this one reads both: nothing is rewritten).
+// of values (an older docket cannot read them, this one reads both: nothing is rewritten); 4 added the bucket aliases.
 const (
 	schemaFirst   = 1
 	schemaBusy    = 2
-	schemaVersion = 3 // the layout that this version writes and reads
+	schemaAliases = 4
+	schemaVersion = 4 // the layout that this version writes and reads
 )
 
 // checkSchema makes the layout of a new file, brings that of an older docket up to date
@@ -38,8 +39,11 @@ func (s *Store) checkSchema() error {
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		var err error
+		if layout > 0 && layout < schemaAliases {
+			_, err = tx.CreateBucketIfNotExists(bucketAliases)
+		}
 		switch {
-		case layout == 0:
+		case err != nil || layout == 0:
 		case layout < schemaBusy:
 			err = s.indexCases(tx)
 		default:
