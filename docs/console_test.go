@@ -43,7 +43,7 @@ func TestGettingStarted(t *testing.T) {
 	address := freeAddress(t)
 	here := strings.NewReplacer(pageAddress, address)
 	var script strings.Builder
-	script.WriteString("exec 2>&1\n")
+	script.WriteString("exec 2>&1\ntrap '[ -z \"$daemon\" ] || kill $daemon; exit 1' INT\n")
 	var typed []command
 	for _, b := range blocks(t, "getting-started.md") {
 		switch file, isFile := strings.CutPrefix(b.mark(), "file "); {
@@ -86,6 +86,8 @@ func typeIn(t *testing.T, script string) (out []byte, dir string) {
 	sh := exec.CommandContext(ctx, "sh", "-c", script)
 	sh.Dir = t.TempDir()
 	sh.Env = append(os.Environ(), "HOME="+sh.Dir, "USER=you", "NO_COLOR=1", "DOCKET_CONFIG=", "DOCKET_TOKEN=", "GORACE=atexit_sleep_ms=20")
+	// Told to stop, the shell ends the daemon that it started, which would outlive it.
+	sh.Cancel = func() error { return sh.Process.Signal(os.Interrupt) }
 	sh.WaitDelay = 5 * time.Second
 	out, err := sh.CombinedOutput()
 	if err != nil {
