@@ -44,6 +44,7 @@ type Graph struct {
 	memo  *ingest.Memo
 	hand  *ingest.Handover
 	fleet *awsx.Fleet
+	feeds *feedSet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -105,6 +106,9 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		errs = append(errs, placed(cfg, err))
 	}
 	errs = append(errs, g.suppressions(cfg)...)
+	if g.feeds, err = newFeedSet(cfg, o); err != nil {
+		errs = append(errs, err)
+	}
 	errs = append(errs, g.connectors(cfg, o)...)
 	if err := config.Join(errs...); err != nil {
 		return nil, err
