@@ -253,7 +253,7 @@ func (f *offline) build() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
+	g, err := Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg), Map: opts.Map})
 	if err != nil {
 		return nil, err
 	}
