@@ -202,7 +202,10 @@ func (l *loop) run(ctx context.Context) error {
 				issue.after(n, time.Now())
 			}
 		case <-issue.timer.C:
-			l.holding = issue.due(time.Now())
+			var now bool
+			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd); !now {
+				continue
+			}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
