@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -23,10 +24,10 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// reportKinds are the scanners' reports, in the order in which they are tried.
-func reportKinds() []report.Kind {
+// reportKinds are the scanners' reports, in the order in which they are tried. They are the same for every document.
+var reportKinds = sync.OnceValue(func() []report.Kind {
 	return []report.Kind{trivy.Kind(), grype.Kind(), checkov.Kind(), kics.Kind(), semgrep.Kind(), snyk.Kind(), zap.Kind()}
-}
+})
 
 // maxReport is how large a scanner's report may be, in bytes: one list element, and what stands beside the
 // lists, are held in memory.

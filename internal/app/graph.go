@@ -19,6 +19,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
+	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
 	"github.com/docket-hub/docket/pipeline/expr"
@@ -43,6 +44,7 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	room  ingest.Buffers
 	fleet *awsx.Fleet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
@@ -384,6 +386,10 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 
 // counted is an intake that tells seen where each record belongs; nil tells nobody.
 func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
+	var room *ingest.Buffers
+	if _, ok := to.(*stream.Stream); ok {
+		room = &g.room // a planner keeps what it is given
+	}
 	return ingest.New(read, ingest.Options{
 		Seen:        seen,
 		Source:      s.Name,
@@ -391,6 +397,7 @@ func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() 
 		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
+		Buffers:     room,
 		Mask:        g.mask.Bytes,
 		Publish:     to,
 		MinSeverity: s.Min,
