@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/docket-hub/docket/connectors/format"
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -19,7 +20,7 @@ func FuzzSplit(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	for _, name := range []string{"trivy.json", "trivy-cluster.json", "trivy-config.json", "grype.json", "checkov.json", "kics.json", "semgrep.json", "snyk.json",
-		"zap.json", "gitleaks.json", "prowler.json", "prowler.csv", "prowler2.csv", "wiz.csv"} {
+		"zap.json", "zap.xml", "snyk-code.json", "gitleaks.json", "prowler.json", "prowler.csv", "prowler2.csv", "wiz.csv"} {
 		b, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)
@@ -29,13 +30,18 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var whole, bytewise [][]byte
 		opt := format.Options{MaxRecord: 1 << 16}
-		doc, err := format.Split(bytes.NewReader(data), opt, func(r pipeline.Record) error {
-			whole = append(whole, r.Data)
-			if len(r.Data) == 0 || r.Data[0] != '{' {
-				t.Errorf("record %d = %q; want an object", r.Index, r.Data)
-			}
-			_, _ = format.Decode(r)
-			return nil
+		var doc format.Document
+		var err error
+		formattest.Bounded(t, len(data), func() {
+			whole = nil
+			doc, err = format.Split(bytes.NewReader(data), opt, func(r pipeline.Record) error {
+				whole = append(whole, r.Data)
+				if len(r.Data) == 0 || r.Data[0] != '{' {
+					t.Errorf("record %d = %q; want an object", r.Index, r.Data)
+				}
+				_, _ = format.Decode(r)
+				return nil
+			})
 		})
 		if doc.Records != len(whole) {
 			t.Errorf("Split counts %d records, handed over %d", doc.Records, len(whole))

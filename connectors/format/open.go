@@ -54,34 +54,51 @@ func (m *memory) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// counter counts the bytes of a document, unpacked.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // packed reports whether a text that begins so is gzip.
 func packed(head []byte) bool { return len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b }
 
 // open unpacks gzip, skips a UTF-8 byte order mark and refuses UTF-16, which
 // PowerShell's > writes.
-func open(r io.Reader) (opened, error) {
+func open(r io.Reader) (opened, *counter, error) {
 	if w, ok := r.(Whole); ok {
 		if b := w.Whole(); b != nil && !packed(b) {
-			return text(&memory{b})
+			t, err := text(&memory{b})
+			return t, &counter{n: int64(len(b))}, err
 		}
 	}
-	b := bufio.NewReaderSize(r, peekBytes)
+	count := &counter{r: r}
+	b := bufio.NewReaderSize(count, peekBytes)
 	for range 2 { // a document may be packed once; twice is somebody's mistake
 		head, err := b.Peek(2)
 		if !packed(head) {
 			if len(head) < 2 && err != nil && err != io.EOF {
-				return nil, err
+				return nil, nil, err
 			}
-			return text(b)
+			break
 		}
 		// gzip asks for small pieces, so it gets a buffer that saves calls of r.
 		z, err := gzip.NewReader(bufio.NewReaderSize(b, 64<<10))
 		if err != nil {
-			return nil, fmt.Errorf("unpacking gzip: %w", err)
+			return nil, nil, fmt.Errorf("unpacking gzip: %w", err)
 		}
-		b = bufio.NewReaderSize(z, peekBytes)
+		count = &counter{r: z}
+		b = bufio.NewReaderSize(count, peekBytes)
 	}
-	return text(b)
+	t, err := text(b)
+	return t, count, err
 }
 
 func text(b opened) (opened, error) {

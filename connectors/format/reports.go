@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -43,7 +44,7 @@ func reportOf(format string, text opened) (report.Kind, bool) {
 	if format != "" {
 		for _, k := range kinds {
 			if k.Name == format {
-				return k, true
+				return k, !snykCode(format, text)
 			}
 		}
 		return report.Kind{}, false
@@ -89,6 +90,12 @@ func marked(begin []byte, kinds []report.Kind) bool {
 		}
 		begin = begin[n+1:]
 	}
+}
+
+// snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
+func snykCode(format string, text opened) bool {
+	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
+	return format == snyk.Name && report.KeysOf(begin)["runs"]
 }
 
 // report reads a document that is one scanner's report, or an array of them.
@@ -254,15 +261,7 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 			return err
 		}
 		err = rep.Split(list, v, func(data []byte) error {
-			rec := pipeline.Record{Format: k.Name, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data}
-			if len(data) > p.opt.MaxRecord {
-				p.v.reset(0)
-				return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
-			}
-			if scope != "" {
-				p.scans.add(scope, run, 1, at)
-			}
-			if err := p.hand(rec); err != nil {
+			if err := p.offer(k.Name, scope, run, at, data); err != nil {
 				return handed{err}
 			}
 			return nil
@@ -286,6 +285,18 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 		return p.malformed(err)
 	}
 	return nil
+}
+
+// offer hands one record of a report on, or refuses it for its size.
+func (p *splitter) offer(format, scope, run string, at time.Time, data []byte) error {
+	if len(data) > p.opt.MaxRecord {
+		p.v.reset(0)
+		return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
+	}
+	if scope != "" {
+		p.scans.add(scope, run, 1, at)
+	}
+	return p.hand(pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data})
 }
 
 // stored is a document that can be read several times, in memory while it is small, else in a

@@ -16,6 +16,9 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
+// maxColumn is how long a column's name may be in bytes.
+const maxColumn = 256
+
 // tableOf is the format of a CSV, by its columns, and what stands between them.
 func tableOf(format string, text opened) (name string, comma rune, ok bool) {
 	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
@@ -69,6 +72,11 @@ func (p *splitter) table(name string, comma rune, text io.Reader) error {
 		return p.tableEnd(err)
 	}
 	columns = append([]string(nil), columns...)
+	for i, name := range columns {
+		if len(name) > maxColumn {
+			columns[i] = "" // no tool's; it would stand in each row
+		}
+	}
 	var b bytes.Buffer
 	for {
 		limit.left = p.opt.MaxRecord

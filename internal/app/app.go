@@ -39,8 +39,9 @@ type Options struct {
 	Log   *slog.Logger
 	Stdin io.Reader
 	// Skew is added to every clock and every time of the streams; tests move time with it.
-	Skew time.Duration
-	Load func() (*config.Config, error) // reads the configuration again, for a reload
+	Skew    time.Duration
+	Version string                         // of this binary, for backups
+	Load    func() (*config.Config, error) // reads the configuration again, for a reload
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
@@ -80,6 +81,7 @@ type App struct {
 	taking     atomic.Int64 // requests that are handing findings in
 
 	reloading     sync.Mutex
+	swapping      sync.Mutex         // of those who put a graph into force
 	sourcesCancel context.CancelFunc // nil while none runs
 	sourcesDone   sync.WaitGroup
 	onReload      func(*config.Config) // set before anything can ask for a reload
@@ -129,6 +131,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
+	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err
@@ -146,14 +149,13 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		return err
 	}
 	meta := snap.Meta()
+	restored, err := snap.Restored()
 	snap.Close()
-	so := stream.Options{
-		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
-		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+	if err != nil {
+		return err
 	}
-	if cfg.NATS != nil {
-		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
-	}
+	so := streamOptions(cfg, positionOf(meta, restored))
+	so.Log = a.o.Log.With("component", "stream")
 	// A server that is stopped while it starts leaves parts of itself running, so it starts to its end.
 	if a.stream, err = stream.Open(context.WithoutCancel(ctx), so); err != nil {
 		return fmt.Errorf("opening the stream: %w", err)
@@ -161,7 +163,7 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {
 		return err
 	}
-	if err := a.lineUp(ctx, meta); err != nil {
+	if err := a.lineUp(ctx, positionOf(meta, restored)); err != nil {
 		return err
 	}
 	a.holder = rand.Text()
@@ -271,6 +273,9 @@ func (a *App) Close(ctx context.Context) error {
 		}
 		failpoint.Hit("stop/drained")
 		var errs []error
+		if g := a.Graph(); g != nil {
+			g.feeds.close()
+		}
 		if a.loop != nil {
 			a.loop.close()
 		}

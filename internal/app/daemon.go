@@ -29,14 +29,15 @@ const reloadWithin = time.Minute
 
 // RunOptions is what a command adds to a configuration.
 type RunOptions struct {
-	Load   func() (*config.Config, error) // reads the configuration again, for a reload
-	Set    connectors.Set                 // nil: every type of this binary
-	Log    *slog.Logger
-	Stdin  io.Reader
-	Pprof  bool
-	Skew   time.Duration     // added to the time that docket goes by; for tests
-	Reload <-chan struct{}   // each value asks for a reload
-	Ready  func(addr string) // called once the daemon serves
+	Load    func() (*config.Config, error) // reads the configuration again, for a reload
+	Set     connectors.Set                 // nil: every type of this binary
+	Log     *slog.Logger
+	Stdin   io.Reader
+	Pprof   bool
+	Version string            // of this binary, for backups
+	Skew    time.Duration     // added to the time that docket goes by; for tests
+	Reload  <-chan struct{}   // each value asks for a reload
+	Ready   func(addr string) // called once the daemon serves
 }
 
 func (o RunOptions) options() (Options, error) {
@@ -47,7 +48,7 @@ func (o RunOptions) options() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Load: o.Load}, nil
+	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load}, nil
 }
 
 // Load reads a configuration with the types that this binary has. What is wrong
@@ -190,6 +191,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.sourcesDone.Go(func() { a.watchFeeds(ctx, g.feeds) })
 	a.startWatches(ctx, g)
 }
 
@@ -259,10 +261,14 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	old.feeds.close()
 	failpoint.Hit("reload/stopped")
+	a.swapping.Lock()
 	a.graph.Store(g)
+	a.swapping.Unlock()
 	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.carryOver(ctx, g), a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""), a.issueRenamed(ctx, g))
 	a.startSources()

@@ -44,8 +44,9 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
-	room  ingest.Buffers
+	room  *ingest.Buffers
 	fleet *awsx.Fleet
+	feeds *feedSet
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -85,7 +86,7 @@ type Outside struct {
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
 func Build(cfg *config.Config, o Outside) (*Graph, error) {
-	g := &Graph{Config: cfg}
+	g := &Graph{Config: cfg, room: &ingest.Buffers{}}
 	var errs []error
 	var err error
 	if g.env, err = expr.NewEnv(); err != nil {
@@ -107,6 +108,9 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		errs = append(errs, placed(cfg, err))
 	}
 	errs = append(errs, g.suppressions(cfg)...)
+	if g.feeds, err = newFeedSet(cfg, o); err != nil {
+		errs = append(errs, err)
+	}
 	errs = append(errs, g.connectors(cfg, o)...)
 	if err := config.Join(errs...); err != nil {
 		return nil, err
@@ -388,7 +392,7 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
 	var room *ingest.Buffers
 	if _, ok := to.(*stream.Stream); ok {
-		room = &g.room // a planner keeps what it is given
+		room = g.room // a planner keeps what it is given
 	}
 	return ingest.New(read, ingest.Options{
 		Seen:        seen,

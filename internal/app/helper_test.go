@@ -228,9 +228,9 @@ func allCases(t testing.TB, svc api.Service) []api.CaseRow {
 // clean fails when state contradicts itself.
 func (s *site) clean() {
 	s.t.Helper()
-	problems, err := s.offline().Verify(s.t.Context())
-	if err != nil || len(problems) > 0 {
-		s.t.Errorf("Verify() = %q, %v; want a clean state", problems, err)
+	v, err := s.offline().Verify(s.t.Context())
+	if err != nil || len(v.Problems) > 0 {
+		s.t.Errorf("Verify() = %q, %v; want a clean state", v.Problems, err)
 	}
 }
 

@@ -106,7 +106,7 @@ func (r *reader) findingRow(v triage.View, rec *triage.Record, f *pipeline.Findi
 	row := api.FindingRow{
 		Fingerprint: rec.Print, State: findingState(rec, f), Priority: rec.Explanation.Priority, Severity: f.Severity,
 		Title: f.Title, Control: f.Control, Resource: f.Resource.ID, Account: f.Account.ID, Region: f.Region,
-		Repository: f.Repository, Products: f.Products, RiskFactors: f.RiskFactors, Suppressed: rec.SuppressedBy,
+		Repository: f.Repository, Products: f.Products, RiskFactors: r.graph().model.Enrich(f).RiskFactors, Suppressed: rec.SuppressedBy,
 		FirstSeen: rec.FirstSeen, LastChange: rec.LastChange,
 	}
 	if rec.Case != 0 {
@@ -188,7 +188,7 @@ func (r *reader) Finding(_ context.Context, print string) (api.FindingDetail, er
 func (r *reader) detail(v triage.View, rec *triage.Record) (api.FindingDetail, error) {
 	f := rec.Finding()
 	row, err := r.findingRow(v, rec, &f)
-	return api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation}, err
+	return api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation, FeedNotes: r.feedNotes(&rec.Explanation, &f)}, err
 }
 
 // findPrint finds a finding by its fingerprint or the first 8 or more digits of it.
@@ -327,7 +327,7 @@ func (r *reader) caseRow(v triage.View, c *triage.Case, f api.Filter) (api.CaseR
 	lead := rec.Finding()
 	row.Title = lead.Title
 	keep := in(f.Account, lead.Account.ID) && in(f.Region, lead.Region) && anyIn(f.Source, lead.Products) &&
-		anyIn(f.RiskFactor, lead.RiskFactors) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
+		anyIn(f.RiskFactor, r.graph().model.Enrich(&lead).RiskFactors) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
 	return row, keep, nil
 }
 

@@ -326,6 +326,9 @@ func (m *Masker) Report(r *pipeline.Report) {
 		v.ID, v.Package = m.String(v.ID), m.String(v.Package)
 		v.Version, v.FixedVersion = m.String(v.Version), m.String(v.FixedVersion)
 	}
+	if g := r.Given; g != nil {
+		g.ID, g.Type, g.Region = m.String(g.ID), m.String(g.Type), m.String(g.Region)
+	}
 	if c := r.Code; c != nil {
 		c.Rule, c.Path = m.String(c.Rule), m.String(c.Path)
 		c.Snippet, c.Fingerprint = m.String(c.Snippet), m.String(c.Fingerprint)

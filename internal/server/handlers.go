@@ -367,11 +367,12 @@ func (s *Server) verify(x *exchange, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	problems, err := s.o.Service.Verify(r.Context())
+	v, err := s.o.Service.Verify(r.Context())
 	if err != nil {
 		return err
 	}
-	return answer(x, http.StatusOK, api.Problems{Problems: some(problems)})
+	v.Problems, v.Streams = some(v.Problems), some(v.Streams)
+	return answer(x, http.StatusOK, v)
 }
 
 func (s *Server) reload(x *exchange, r *http.Request) error {

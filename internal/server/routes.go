@@ -63,6 +63,8 @@ func (s *Server) routes() []route {
 		{method: post, path: "/api/v1/sources/{name}/run", need: needAdmin, long: true, serve: s.runSource},
 		{method: post, path: "/api/v1/sources/{name}/reset", need: needAdmin, success: http.StatusNoContent, serve: s.resetSource},
 		{method: post, path: "/api/v1/state/verify", need: needAdmin, long: true, serve: s.verify},
+		{method: post, path: "/api/v1/state/backup", need: needAdmin, long: true, serve: s.backup},
+		{method: post, path: "/api/v1/state/export", need: needAdmin, long: true, serve: s.export},
 		{method: post, path: "/api/v1/ingest/{source}", need: needIngest, long: true, success: http.StatusAccepted, serve: s.ingest},
 		{method: post, path: "/hooks/{sink}", need: needNothing, success: http.StatusAccepted, serve: s.hook},
 		{method: get, path: "/metrics", need: needView, serve: passed(s.o.Metrics)},

@@ -131,8 +131,39 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
+// openFile opens the file that has the name, also once it has the lock: while it waited for that, another
+// process may have put a new file in the place of the one that it opened (Compact and Restore do).
 func openFile(path string, opt Options) (*bolt.DB, error) {
+	for end := time.Now().Add(max(opt.Timeout, time.Second)); ; {
+		var file *os.File
+		db, err := openOnce(path, opt, &file)
+		if err != nil {
+			return nil, err
+		}
+		opened, err := file.Stat()
+		if err == nil {
+			var named fs.FileInfo
+			if named, err = os.Stat(path); err == nil && os.SameFile(opened, named) {
+				return db, nil
+			}
+		}
+		if err = errors.Join(err, db.Close()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("%w: the file is being replaced again and again", ErrLocked)
+		}
+	}
+}
+
+// openOnce opens the file and tells which one it is.
+func openOnce(path string, opt Options, file **os.File) (*bolt.DB, error) {
 	o := &bolt.Options{
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			*file = f
+			return f, err
+		},
 		Timeout: opt.Timeout, ReadOnly: opt.ReadOnly, MaxSize: int(opt.MaxSize),
 		NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	}

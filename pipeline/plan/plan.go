@@ -111,18 +111,39 @@ func (p *Planner) Layer() *triage.Layer { return p.layer }
 // Summary counts what was fed so far.
 func (p *Planner) Summary() triage.Summary { return p.sum }
 
-// Start applies the configuration in force when state was left under another one.
+// Start applies the configuration and the feeds in force when state was left under others.
 func (p *Planner) Start() error {
-	if p.rules.Config == p.base.Meta().Config {
-		return nil
-	}
-	if err := p.decide(triage.Input{Time: p.now, Config: &triage.ConfigChange{Hash: p.rules.Config}}); err != nil {
-		return err
-	}
-	for p.layer.Meta().Sweep != 0 {
-		if err := p.decide(triage.Input{Time: p.now, Sweep: 500}); err != nil {
+	if p.rules.Config != p.base.Meta().Config {
+		if err := p.decide(triage.Input{Time: p.now, Config: &triage.ConfigChange{Hash: p.rules.Config}}); err != nil {
 			return err
 		}
+		for p.layer.Meta().Sweep != 0 {
+			if err := p.decide(triage.Input{Time: p.now, Sweep: atOnce}); err != nil {
+				return err
+			}
+		}
+	}
+	return p.feeds()
+}
+
+// atOnce is how many findings are looked at again at a time.
+const atOnce = 500
+
+// feeds judges what the feeds say something else of than they did.
+func (p *Planner) feeds() error {
+	if p.rules.Feeds == p.base.Meta().Feeds {
+		return nil
+	}
+	for from := uint64(1); from != 0; {
+		seqs, next, err := triage.Outdated(p.rules, p.layer, from, atOnce)
+		if err != nil {
+			return err
+		}
+		in := triage.FeedChange{Findings: seqs, Feeds: p.rules.Feeds, Done: next == 0}
+		if err := p.decide(triage.Input{Time: p.now, Feeds: &in}); err != nil {
+			return err
+		}
+		from = next
 	}
 	return nil
 }

@@ -37,6 +37,13 @@ type Rules struct {
 	Decode func(source string, item *pipeline.Item) (pipeline.Report, error)
 	// Judge works out priority, route and group.
 	Judge func(f *pipeline.Finding) Verdict
+	// Feeds names what Judge and Matches ask about CVEs; "" for nothing.
+	Feeds string
+	// Outdated reports whether the feeds say something else of a finding than they did when it was judged, such that
+	// the judgement may be another one. With scores every other score counts. Nil: there are no feeds.
+	Outdated func(was *pipeline.Explanation, f *pipeline.Finding, scores bool) bool
+	// ReadsScores says that an expression of the configuration reads scores of EPSS.
+	ReadsScores bool
 	// Matches evaluates a suppression's expression; one that fails counts as false.
 	Matches func(when string, f *pipeline.Finding) (bool, error)
 	// Due is the SLA date of a priority that counts from start; zero for none.
@@ -91,6 +98,7 @@ type Input struct {
 	Reading     *Reading
 	Config      *ConfigChange
 	Approval    *Approval
+	Feeds       *FeedChange
 	Reissue     []Reissue
 	Issue       *Issue
 	Tick        bool
@@ -209,6 +217,8 @@ func (d *decider) one(in *Input) error {
 		return d.config(in.Config)
 	case in.Approval != nil:
 		return d.approve(in.Approval)
+	case in.Feeds != nil:
+		return d.feeds(in.Feeds)
 	case in.Reissue != nil:
 		return d.reissue(in.Reissue)
 	case in.Tick:

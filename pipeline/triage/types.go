@@ -427,6 +427,8 @@ type Meta struct {
 	Sweep     uint64 `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
 	SweepTill uint64 `json:"sweep_till,omitempty"`
 	Brake     Brake  `json:"brake,omitzero"`
+	// Feeds names the copies of the feeds that every finding which counts was compared with (Rules.Feeds).
+	Feeds string `json:"feeds,omitempty"`
 }
 
 // Brake says whether outside writes may start. The zero Brake lets them.

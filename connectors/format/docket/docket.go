@@ -1,5 +1,5 @@
-// Package docket reads docket's own finding JSON, described in README.md
-// beside this file: the members of a report in snake_case.
+// Package docket reads docket's own finding JSON, described in
+// docs/formats/docket.md: the members of a report in snake_case.
 package docket
 
 import (

@@ -1,6 +1,6 @@
 // Package trustedadvisor reads the records that the source of that name makes: one object for each
-// resource that a check of AWS Trusted Advisor lists, whichever of its two APIs listed it. README.md beside this
-// file describes them.
+// resource that a check of AWS Trusted Advisor lists, whichever of its two APIs listed it.
+// docs/formats/trustedadvisor.md describes them.
 //
 // Sources: AWS Support API reference, version 2013-04-15 (TrustedAdvisorCheckDescription, TrustedAdvisorCheckResult,
 // TrustedAdvisorResourceDetail); AWS Trusted Advisor API reference, version 2022-09-15 (CheckSummary,
