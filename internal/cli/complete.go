@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// completeWithin is how long a press of the tab key may take; what is not known by then is not offered.
+	// completeWithin is how long docket or the state may take to answer when somebody presses the tab key; what
+	// is not known by then is not offered.
 	completeWithin = 300 * time.Millisecond
 	// completeMost is how many words are offered at most.
 	completeMost = 200
@@ -107,39 +108,22 @@ func caseStates() []string {
 	return []string{"open", "closed", "held", "waiting", "disputed", "recurring", "acked", "digest", "dead", "parked", "gone"}
 }
 
-// completer asks find within the time that a press of a key may take. Whatever goes wrong, nothing is offered
-// and nothing said: it would stand in the middle of what somebody types. With many set the word
-// is a list with commas, of which the last is completed.
+// completer asks find. Whatever goes wrong, nothing is offered and nothing said: it would stand in the middle of
+// what somebody types. With many set the word is a list with commas, of which the last is completed.
 func (p *program) completer(find finder, many bool) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		limit := p.patience
-		if limit <= 0 {
-			limit = completeWithin
+		ctx := c.Context()
+		if ctx == nil {
+			ctx = context.Background()
 		}
-		parent := c.Context()
-		if parent == nil {
-			parent = context.Background()
-		}
-		ctx, cancel := context.WithTimeout(parent, limit)
-		defer cancel()
 		quiet := *p
 		quiet.out, quiet.err, quiet.flags.logLevel = io.Discard, io.Discard, "error"
 		before, prefix := "", typed
 		if at := strings.LastIndexByte(typed, ','); many && at >= 0 {
 			before, prefix = typed[:at+1], typed[at+1:]
 		}
-		found := make(chan []cobra.Completion, 1)
-		go func() {
-			words, err := find(ctx, &quiet, prefix)
-			if err != nil {
-				words = nil
-			}
-			found <- words
-		}()
 		var out []cobra.Completion
-		select {
-		case <-ctx.Done(): // the program ends, and what it still looks for with it
-		case words := <-found:
+		if words, err := find(ctx, &quiet, prefix); err == nil {
 			out = offered(words, before, prefix, args)
 		}
 		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
@@ -195,7 +179,7 @@ func factorNames(_ context.Context, p *program, _ string) ([]cobra.Completion, e
 
 func sourceNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
 	if p.flags.server != "" {
-		return fromService(ctx, p, func(svc api.Service) (out []cobra.Completion, err error) {
+		return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
 			rows, err := svc.Sources(ctx)
 			for _, r := range rows {
 				out = append(out, cobra.CompletionWithDesc(r.Name, r.Type))
@@ -215,7 +199,7 @@ func sourceNames(ctx context.Context, p *program, _ string) ([]cobra.Completion,
 
 func sinkNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
 	if p.flags.server != "" {
-		return fromService(ctx, p, func(svc api.Service) (out []cobra.Completion, err error) {
+		return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
 			rows, err := svc.Sinks(ctx)
 			for _, r := range rows {
 				out = append(out, cobra.CompletionWithDesc(r.Name, r.Type))
@@ -233,19 +217,41 @@ func sinkNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, e
 	})
 }
 
-// fromService asks what commands ask: a daemon where one runs, else the state.
-func fromService(ctx context.Context, p *program, of func(api.Service) ([]cobra.Completion, error)) ([]cobra.Completion, error) {
-	asking := &cobra.Command{}
-	asking.SetContext(ctx)
-	svc, err := p.service(ctx, asking)
-	if err != nil {
-		return nil, err
+// fromService asks what commands ask, a daemon where one runs, else the state, for as long as a press of a key may take. What
+// is under way then ends with the program: it only reads.
+func fromService(ctx context.Context, p *program, of func(context.Context, api.Service) ([]cobra.Completion, error)) ([]cobra.Completion, error) {
+	limit := p.patience
+	if limit <= 0 {
+		limit = completeWithin
 	}
-	return of(svc)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	type answer struct {
+		words []cobra.Completion
+		err   error
+	}
+	found := make(chan answer, 1)
+	go func() {
+		asking := &cobra.Command{}
+		asking.SetContext(ctx)
+		svc, err := p.service(ctx, asking)
+		if err != nil {
+			found <- answer{err: err}
+			return
+		}
+		words, err := of(ctx, svc)
+		found <- answer{words, err}
+	}()
+	select {
+	case a := <-found:
+		return a.words, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func suppressionNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
-	return fromService(ctx, p, func(svc api.Service) (out []cobra.Completion, err error) {
+	return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
 		rows, err := svc.Suppressions(ctx)
 		for _, r := range rows {
 			if r.Ended.IsZero() {
@@ -257,7 +263,7 @@ func suppressionNames(ctx context.Context, p *program, _ string) ([]cobra.Comple
 }
 
 func deadLetters(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
-	return fromService(ctx, p, func(svc api.Service) (out []cobra.Completion, err error) {
+	return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
 		rows, err := svc.DeadLetters(ctx, api.DeadLetterFilter{})
 		for _, r := range rows {
 			out = append(out, cobra.CompletionWithDesc(r.Case, r.Sink+": "+r.Reason))
@@ -273,7 +279,7 @@ func deadLetters(ctx context.Context, p *program, _ string) ([]cobra.Completion,
 // cases finds cases by their id, the newest first; with states, only those in one of them.
 func cases(states ...string) finder {
 	return func(ctx context.Context, p *program, prefix string) ([]cobra.Completion, error) {
-		return fromService(ctx, p, func(svc api.Service) (out []cobra.Completion, err error) {
+		return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
 			f := filter{all: true}
 			f.State = states
 			_, err = f.pages(func(ask api.Filter) (int, string, error) {
@@ -304,7 +310,7 @@ func (p *program) completionCommand() *cobra.Command {
 	return group("completion", "Print what makes a shell complete commands and names",
 		`Completion prints a script for a shell. With it the tab key completes commands, flags and
 names: sources, sinks, teams and risk factors of the configuration, open cases, dead letters and exceptions of
-the running docket or, where none runs, of the state. What is not known within 0.3 seconds is not offered.
+the running docket or, where none runs, of the state. What either does not answer within 0.3 seconds is not offered.
 
   source <(docket completion bash)`,
 		script("bash", `  source <(docket completion bash)                                    # now

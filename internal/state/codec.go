@@ -294,6 +294,7 @@ var forms = map[reflect.Type]form{
 	reflect.TypeFor[triage.TeamState](): formOf(reflect.TypeFor[triage.TeamState]()),
 	reflect.TypeFor[triage.Scope]():     formOf(reflect.TypeFor[triage.Scope]()),
 	reflect.TypeFor[pipeline.Action]():  formOf(reflect.TypeFor[pipeline.Action]()),
+	reflect.TypeFor[pipeline.Outcome](): formOf(reflect.TypeFor[pipeline.Outcome]()),
 	reflect.TypeFor[deliver.Claim]():    formOf(reflect.TypeFor[deliver.Claim]()),
 }
 
@@ -334,6 +335,21 @@ func (p *packer) value(v any) ([]byte, error) {
 		return nil, err
 	}
 	return p.pack(bytes.TrimSuffix(p.json.Bytes(), []byte("\n"))), nil
+}
+
+// encode is what v, a pointer to something small, leads to, in its compact form.
+func encode(v any) ([]byte, error) {
+	x := reflect.ValueOf(v).Elem()
+	return forms[x.Type()].write(append(make([]byte, 0, 512), valueVersion, compact), x)
+}
+
+// EncodeOutcome is an outcome as it travels on the inputs stream.
+func EncodeOutcome(o *pipeline.Outcome) ([]byte, error) { return encode(o) }
+
+// DecodeOutcome reads what EncodeOutcome wrote; the error is ErrDamaged or ErrNewer.
+func DecodeOutcome(data []byte) (*pipeline.Outcome, error) {
+	o := &pipeline.Outcome{}
+	return o, load(data, o)
 }
 
 // pack puts the version and, for long data, compression round it. The result lives in the arena.

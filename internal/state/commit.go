@@ -62,6 +62,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	}
 	// The index learns new findings first: a snapshot that does not have them
 	// yet sees no record, while one that has them must find them.
+	s.notIndexed(w)
 	if err := s.index(w.added); err != nil {
 		return err
 	}
@@ -209,6 +210,7 @@ func (w *writer) apply() (folding, error) {
 		{"findings", w.applyFindings},
 		{"cases", w.applyCases},
 		{"purge", w.applyPurge},
+		{"former fingerprints", w.applyAliases},
 		{"groups", w.applyGroups},
 		{"last-seen times", w.applyTouches},
 		{"scopes", w.applyScopes},
@@ -319,6 +321,9 @@ func (w *writer) purgeFinding(seq uint64) error {
 	if v := w.bucket(bucketRecords).Get(key); v != nil {
 		var r triage.Record
 		if err := load(v, &r); err != nil {
+			return err
+		}
+		if err := w.purgeAliases(&r); err != nil {
 			return err
 		}
 		for i := range r.Reports {

@@ -236,6 +236,15 @@ func (s *Store) loadPrints(tx *bolt.Tx) (*printIndex, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.scan(tx, bucketAliases, nil, func(k, v []byte) error {
+		if len(k) != 32 {
+			return fmt.Errorf("%w: key of a former fingerprint", ErrDamaged)
+		}
+		return x.add([32]byte(k), number(v))
+	})
 	return x, err
 }
 

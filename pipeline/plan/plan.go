@@ -414,7 +414,7 @@ func WouldMove(r *triage.Rules, v triage.View, c *triage.Case) (string, error) {
 	}
 	f := rec.Finding()
 	verdict := r.Judge(&f)
-	if verdict.Key == c.Key {
+	if c.Holds(verdict.Key) {
 		return "", nil
 	}
 	parts := []string{"team " + verdict.Team}

@@ -313,6 +313,8 @@ func closeLine(reason CloseReason, why string) string {
 		return "Closed as accepted: " + why + "."
 	case ClosedPerson:
 		return "Closed by a person: " + why + "."
+	case ClosedMerged:
+		return "Closed as merged: " + why + "."
 	case ClosedEmpty:
 		return "Closed: no case waits for room any more."
 	}
