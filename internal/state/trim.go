@@ -5,7 +5,7 @@ import bolt "go.etcd.io/bbolt"
 const (
 	scanTrim   = 1 << 20  // bytes of values that a scan passes before memory is looked at: some hundred pages
 	lookupTrim = 256      // look-ups after which it is
-	trimAbove  = 88 << 20 // bytes of mapped files, the program's own included, above which memory is given back
+	trimAbove  = 64 << 20 // bytes of mapped files, the program's own included, above which memory is given back
 )
 
 // trim gives the pages of the file back that were touched, once they are many.
