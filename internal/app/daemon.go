@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // stopWithin is how long a stop may take; what is under way longer is found again at the next start.
@@ -38,6 +39,7 @@ type RunOptions struct {
 	Skew    time.Duration     // added to the time that docket goes by; for tests
 	Reload  <-chan struct{}   // each value asks for a reload
 	Ready   func(addr string) // called once the daemon serves
+	Map     *identity.Map     // nil: this binary's own; for tests
 }
 
 func (o RunOptions) options() (Options, error) {
@@ -48,7 +50,7 @@ func (o RunOptions) options() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load}, nil
+	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load, Map: o.Map}, nil
 }
 
 // Load reads a configuration with the types that this binary has. What is wrong
@@ -265,7 +267,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
+	g = g.readFeeds(ctx, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
 	old.feeds.close()

@@ -27,12 +27,13 @@ type Metrics struct {
 	reloadOK     prometheus.Gauge
 	reloadTime   prometheus.Gauge
 	delivery     *deliveryMetrics
+	feeds        *feedMetrics
 }
 
 // NewMetrics makes and registers all metrics; combinations that are known from the start show as zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(),
+		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(), feeds: newFeedMetrics(),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_findings_total", Help: "Reports that triage judged, by what it found them to be.",
 		}, []string{"kind"}),
@@ -68,7 +69,7 @@ func NewMetrics() *Metrics {
 		}),
 	}
 	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
-		m.reloadOK, m.reloadTime, m.delivery, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.reloadOK, m.reloadTime, m.delivery, m.feeds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, kind := range []string{"new", "changed", "unchanged", "older"} {
 		m.findings.WithLabelValues(kind)
 	}
