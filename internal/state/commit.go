@@ -148,6 +148,7 @@ func (s *Store) buryGraves() {
 }
 
 func (w *writer) bucket(name []byte) *bolt.Bucket {
+	w.s.looked(w.tx, 1) // what is changed is read first
 	b := w.buckets[string(name)]
 	if b == nil {
 		b = w.tx.Bucket(name)

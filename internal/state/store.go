@@ -274,8 +274,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit.
-const maxFreeList = 4096
+// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit. With
+// 1,000,000 findings some 10,000 are free, and a commit writes a megabyte or two.
+const maxFreeList = 16_384
 
 // chooseFreeList decides whether the next transaction writes the list of free
 // pages. A file without one is read whole by the next Open (measured with
