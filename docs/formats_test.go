@@ -3,6 +3,7 @@ package docs_test
 import (
 	"errors"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestFormats(t *testing.T) {
 			continue
 		}
 		var sample *block
-		pairs := 0
+		pairs, proves := 0, false
 		for _, b := range blocks(t, name) {
 			switch b.mark() {
 			case "sample":
@@ -113,9 +114,15 @@ func TestFormats(t *testing.T) {
 					continue
 				}
 				pairs++
+				proves = proves || !strings.Contains(b.text, "\nscan: none\n")
 				compareSample(t, *sample, b)
 				sample = nil
 			}
+		}
+		base := strings.TrimSuffix(filepath.Base(name), ".md")
+		row := regexp.MustCompile("(?m)^\\| \\[`" + base + "`\\].*\\| ([^|]+) \\|$").FindStringSubmatch(page(t, "formats/README.md"))
+		if row == nil || (row[1] == "nothing") == proves {
+			t.Errorf("formats/README.md says of what a document of %s is a whole scan: %v; want what its samples are: %v", base, row, proves)
 		}
 		if pairs == 0 || sample != nil {
 			t.Errorf("%s has %d samples with what is read, one left over: %v; want at least one and none left", name, pairs, sample != nil)
@@ -221,4 +228,52 @@ func (e *edit) check(before *read, after read) error {
 		}
 	}
 	return nil
+}
+
+// TestFolds puts the words of formats/README.md into the first samples of the pages and wants one finding of them.
+func TestFolds(t *testing.T) {
+	type fold struct {
+		What    string `yaml:"what"`
+		Samples []struct {
+			Page string            `yaml:"page"`
+			Put  map[string]string `yaml:"put"`
+		} `yaml:"samples"`
+	}
+	n := 0
+	for _, b := range blocks(t, "formats/README.md") {
+		if b.mark() != "folds" {
+			continue
+		}
+		var folds []fold
+		if err := yaml.Unmarshal([]byte(b.text), &folds); err != nil {
+			t.Fatalf("%s: %v; want a list", b.at(), err)
+		}
+		for _, f := range folds {
+			var print pipeline.Fingerprint
+			for _, s := range f.Samples {
+				all := blocks(t, "formats/"+s.Page)
+				text := all[slices.IndexFunc(all, func(b block) bool { return b.mark() == "sample" })].text
+				for from, to := range s.Put {
+					if !strings.Contains(text, from) {
+						t.Errorf("%s: the sample of %s has no %q", b.at(), s.Page, from)
+					}
+					text = strings.ReplaceAll(text, from, to)
+				}
+				got := decode(t, s.Page, text, &reads{})
+				switch {
+				case len(got.reports) != 1:
+					t.Errorf("%s: %s of %s comes to %d findings, refused: %v; want one", b.at(), f.What, s.Page, len(got.reports), got.rejected)
+				case print.IsZero():
+					print = got.reports[0].Print
+				case got.reports[0].Print != print:
+					r := got.reports[0]
+					t.Errorf("%s: %s of %s is %s of %s in %s %s; want the same finding as of %s", b.at(), f.What, s.Page, r.Problem, r.Resource.ID, r.Account.ID, r.Region, f.Samples[0].Page)
+				}
+				n++
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("formats/README.md folds %d samples; want those that are there found", n)
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 // FuzzSplit reads any text: it ends, it counts right, every record handed over
 // is one JSON object that Decode reads or refuses without a panic, and reading in
-// another buffering gives the same records.
+// another buffering, or in memory, gives the same records and rejects.
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{asffA, "[" + asffA + "," + asffB + "]", `{"Findings":[` + asffA + `],"NextToken":"x"}`, hubEv, health + "\n" + hubEv,
 		native("a", "Recon:EC2/Portscan", "{}") + "\n" + ocsfA + "\n" + dockA, run(repo + ended + results), run(results + `,"artifacts":[{"location":{"uri":"x"}}]`), "[[" + asffA + "]]",
@@ -58,8 +58,33 @@ func FuzzSplit(f *testing.F) {
 				t.Errorf("record %d = %q; read byte by byte %q", i, whole[i], bytewise[i])
 			}
 		}
+		var inMemory [][]byte
+		before := bytes.Clone(data)
+		doc3, err3 := format.Split(inWhole{bytes.NewReader(data), data}, opt, func(r pipeline.Record) error {
+			inMemory = append(inMemory, r.Data)
+			return nil
+		})
+		if (err == nil) != (err3 == nil) || len(whole) != len(inMemory) || doc.Rejected != doc3.Rejected {
+			t.Fatalf("Split = %d records, %d rejected, %v; in memory %d, %d, %v", len(whole), doc.Rejected, err, len(inMemory), doc3.Rejected, err3)
+		}
+		for i := range whole {
+			if !bytes.Equal(whole[i], inMemory[i]) {
+				t.Errorf("record %d = %q; read in memory %q", i, whole[i], inMemory[i])
+			}
+		}
+		if !bytes.Equal(before, data) {
+			t.Error("Split changed the text that it read in memory")
+		}
 	})
 }
+
+// inWhole is a text in memory.
+type inWhole struct {
+	*bytes.Reader
+	text []byte
+}
+
+func (w inWhole) Whole() []byte { return w.text }
 
 // oneByte gives one byte a read.
 type oneByte struct{ r *bytes.Reader }

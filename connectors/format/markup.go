@@ -1,20 +1,18 @@
 package format
 
 import (
-	"bufio"
-
 	"github.com/docket-hub/docket/connectors/format/zap"
 	"github.com/docket-hub/docket/pipeline"
 )
 
 // zapXML reports whether a document is ZAP's XML report.
-func zapXML(format string, text *bufio.Reader) bool {
+func zapXML(format string, text opened) bool {
 	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
 	return (format == "" || format == zap.Name) && zap.IsXML(begin)
 }
 
 // zapXML reads ZAP's XML report; its records are those of the JSON report.
-func (p *splitter) zapXML(text *bufio.Reader) error {
+func (p *splitter) zapXML(text opened) error {
 	p.known = true
 	report := zap.NewXML(text, p.opt.MaxRecord)
 	err := report.Each(func(data []byte) error {

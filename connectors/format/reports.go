@@ -38,7 +38,7 @@ const maxReport = 256 << 20
 const reportMemory = 8 << 20
 
 // reportOf is the kind of report that a document is, by the format that was asked for or by how it begins.
-func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
+func reportOf(format string, text opened) (report.Kind, bool) {
 	kinds := reportKinds()
 	if format != "" {
 		for _, k := range kinds {
@@ -52,15 +52,12 @@ func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
 	if b := bytes.TrimLeft(begin, " \t\r\n"); len(b) == 0 || b[0] != '{' && b[0] != '[' {
 		return report.Kind{}, false
 	}
-	var keys report.Keys // worked out once something speaks for it
+	if !marked(begin, kinds) {
+		return report.Kind{}, false
+	}
+	keys := report.KeysOf(begin)
 	for _, k := range kinds {
-		if !slices.ContainsFunc(k.Marks, func(m string) bool { return bytes.Contains(begin, []byte(m)) }) {
-			continue
-		}
-		if keys == nil {
-			keys = report.KeysOf(begin)
-		}
-		if k.Is(keys) {
+		if slices.ContainsFunc(k.Marks, func(m string) bool { return bytes.Contains(begin, []byte(m)) }) && k.Is(keys) {
 			return k, true
 		}
 	}
@@ -68,9 +65,36 @@ func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
 }
 
 // snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
-func snykCode(format string, text *bufio.Reader) bool {
+func snykCode(format string, text opened) bool {
 	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
 	return format == snyk.Name && report.KeysOf(begin)["runs"]
+}
+
+// marked reports whether a document that begins so holds a mark of any kind. Marks are names of members with
+// their quotes, so one pass over the quotes finds them all.
+func marked(begin []byte, kinds []report.Kind) bool {
+	var letters [256]bool // that follow the quote
+	for _, k := range kinds {
+		for _, m := range k.Marks {
+			letters[m[1]] = true
+		}
+	}
+	for {
+		n := bytes.IndexByte(begin, '"')
+		if n < 0 || n+1 == len(begin) {
+			return false
+		}
+		if letters[begin[n+1]] {
+			for _, k := range kinds {
+				for _, m := range k.Marks {
+					if bytes.HasPrefix(begin[n:], []byte(m)) {
+						return true
+					}
+				}
+			}
+		}
+		begin = begin[n+1:]
+	}
 }
 
 // report reads a document that is one scanner's report, or an array of them.

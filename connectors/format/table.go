@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -21,7 +20,7 @@ import (
 const maxColumn = 256
 
 // tableOf is the format of a CSV, by its columns, and what stands between them.
-func tableOf(format string, text *bufio.Reader) (name string, comma rune, ok bool) {
+func tableOf(format string, text opened) (name string, comma rune, ok bool) {
 	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
 	line, _, _ := bytes.Cut(begin, []byte("\n"))
 	if len(line) == 0 || line[0] == '{' || line[0] == '[' {

@@ -450,10 +450,9 @@ func (c *Client) Ingest(ctx context.Context, r IngestRequest) (IngestResult, err
 }
 
 // Verify implements Service.
-func (c *Client) Verify(ctx context.Context) ([]string, error) {
-	var out Problems
-	err := c.ask(ctx, call{method: http.MethodPost, path: "/api/v1/state/verify", within: uploadWithin}, &out)
-	return out.Problems, err
+func (c *Client) Verify(ctx context.Context) (Verification, error) {
+	var out Verification
+	return out, c.ask(ctx, call{method: http.MethodPost, path: "/api/v1/state/verify", within: uploadWithin}, &out)
 }
 
 // Reload implements Service.

@@ -59,11 +59,6 @@ type Tree struct {
 	Tree string `json:"tree"`
 }
 
-// Problems is the answer of POST /api/v1/state/verify; none is a clean state.
-type Problems struct {
-	Problems []string `json:"problems"`
-}
-
 // filterLists are the fields of a Filter that hold alternatives, by their query parameter.
 func filterLists(f *Filter) map[string]*[]string {
 	return map[string]*[]string{

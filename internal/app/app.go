@@ -21,6 +21,7 @@ import (
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // The files of a data folder.
@@ -39,13 +40,17 @@ type Options struct {
 	Log   *slog.Logger
 	Stdin io.Reader
 	// Skew is added to every clock and every time of the streams; tests move time with it.
-	Skew time.Duration
-	Load func() (*config.Config, error) // reads the configuration again, for a reload
+	Skew    time.Duration
+	Version string                         // of this binary, for backups
+	Load    func() (*config.Config, error) // reads the configuration again, for a reload
+	Map     *identity.Map                  // nil: this binary's own; tests migrate between others
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
-	HoldSinks bool     // no outside write starts at all
-	Metrics   *Metrics // nil: not measured
+	HoldSinks bool // no outside write starts at all
+	// Patient waits where the state cannot be written because the disk is full, instead of giving up: the daemon does.
+	Patient bool
+	Metrics *Metrics // nil: not measured
 }
 
 // App is an open docket. Close it.
@@ -78,8 +83,10 @@ type App struct {
 	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
 	run        atomic.Bool  // a run or an apply is under way
 	taking     atomic.Int64 // requests that are handing findings in
+	room       room         // what cannot be written now
 
 	reloading     sync.Mutex
+	swapping      sync.Mutex         // of those who put a graph into force
 	sourcesCancel context.CancelFunc // nil while none runs
 	sourcesDone   sync.WaitGroup
 	onReload      func(*config.Config) // set before anything can ask for a reload
@@ -104,6 +111,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	}
 	ask := a.statuses
 	a.o.Metrics.delivery.status.Store(&ask)
+	feedsNow := a.feedStatuses
+	a.o.Metrics.feeds.status.Store(&feedsNow)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -129,6 +138,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
+	g = g.readFeeds(ctx, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err
@@ -137,7 +147,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 }
 
 func (a *App) outside(installation string) Outside {
-	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Holds: true}
+	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Map: a.o.Map, Holds: true}
 }
 
 func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Graph) (err error) {
@@ -146,14 +156,13 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		return err
 	}
 	meta := snap.Meta()
+	restored, err := snap.Restored()
 	snap.Close()
-	so := stream.Options{
-		Dir: filepath.Join(dir, streamDir), Keep: cfg.Stream.Keep, MaxBytes: int64(cfg.Stream.MaxBytes),
-		Log: a.o.Log.With("component", "stream"), FindingsPosition: meta.Findings, InputsPosition: meta.Inputs,
+	if err != nil {
+		return err
 	}
-	if cfg.NATS != nil {
-		so.URL, so.Creds, so.Replicas = cfg.NATS.URL, cfg.NATS.Creds.Reveal(), cfg.NATS.Replicas
-	}
+	so := streamOptions(cfg, positionOf(meta, restored))
+	so.Log = a.o.Log.With("component", "stream")
 	// A server that is stopped while it starts leaves parts of itself running, so it starts to its end.
 	if a.stream, err = stream.Open(context.WithoutCancel(ctx), so); err != nil {
 		return fmt.Errorf("opening the stream: %w", err)
@@ -161,7 +170,7 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 	if a.claims, err = a.openClaims(filepath.Join(dir, claimsFile)); err != nil {
 		return err
 	}
-	if err := a.lineUp(ctx, meta); err != nil {
+	if err := a.lineUp(ctx, positionOf(meta, restored)); err != nil {
 		return err
 	}
 	a.holder = rand.Text()
@@ -271,6 +280,9 @@ func (a *App) Close(ctx context.Context) error {
 		}
 		failpoint.Hit("stop/drained")
 		var errs []error
+		if g := a.Graph(); g != nil {
+			g.feeds.close()
+		}
 		if a.loop != nil {
 			a.loop.close()
 		}

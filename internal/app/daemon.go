@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // stopWithin is how long a stop may take; what is under way longer is found again at the next start.
@@ -29,14 +30,16 @@ const reloadWithin = time.Minute
 
 // RunOptions is what a command adds to a configuration.
 type RunOptions struct {
-	Load   func() (*config.Config, error) // reads the configuration again, for a reload
-	Set    connectors.Set                 // nil: every type of this binary
-	Log    *slog.Logger
-	Stdin  io.Reader
-	Pprof  bool
-	Skew   time.Duration     // added to the time that docket goes by; for tests
-	Reload <-chan struct{}   // each value asks for a reload
-	Ready  func(addr string) // called once the daemon serves
+	Load    func() (*config.Config, error) // reads the configuration again, for a reload
+	Set     connectors.Set                 // nil: every type of this binary
+	Log     *slog.Logger
+	Stdin   io.Reader
+	Pprof   bool
+	Version string            // of this binary, for backups
+	Skew    time.Duration     // added to the time that docket goes by; for tests
+	Reload  <-chan struct{}   // each value asks for a reload
+	Ready   func(addr string) // called once the daemon serves
+	Map     *identity.Map     // nil: this binary's own; for tests
 }
 
 func (o RunOptions) options() (Options, error) {
@@ -47,7 +50,7 @@ func (o RunOptions) options() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Load: o.Load}, nil
+	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load, Map: o.Map}, nil
 }
 
 // Load reads a configuration with the types that this binary has. What is wrong
@@ -102,6 +105,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	opts.Patient = true
 	tuneGC()
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
@@ -125,6 +129,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	a.nameLost(cfg)
 	a.startSources()
 	a.background("watchdog", a.watchdog)
+	a.background("room", a.watchRoom)
 	a.background("secrets", a.watchSecrets)
 	if err := srv.Start(); err != nil {
 		return err
@@ -190,6 +195,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.sourcesDone.Go(func() { a.watchFeeds(ctx, g.feeds) })
 	a.startWatches(ctx, g)
 }
 
@@ -259,10 +265,14 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	g = g.readFeeds(ctx, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	old.feeds.close()
 	failpoint.Hit("reload/stopped")
+	a.swapping.Lock()
 	a.graph.Store(g)
+	a.swapping.Unlock()
 	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.carryOver(ctx, g), a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""), a.issueRenamed(ctx, g))
 	a.startSources()
@@ -316,6 +326,12 @@ func (a *App) Ready(context.Context) error {
 	var errs []error
 	if a.ctx.Err() != nil {
 		errs = append(errs, errClosing)
+	}
+	for _, err := range a.room.all() {
+		errs = append(errs, err)
+	}
+	if err := a.stream.Room(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, s := range a.stopped() {
 		errs = append(errs, fmt.Errorf("sink %s is stopped: %s", s.Sink, s.Stopped))

@@ -44,6 +44,8 @@ type Graph struct {
 	memo  *ingest.Memo
 	hand  *ingest.Handover
 	fleet *awsx.Fleet
+	feeds *feedSet
+	equiv *identity.Map
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -78,12 +80,13 @@ type Outside struct {
 	Stdin        io.Reader
 	Now          func() time.Time
 	Installation string
-	Holds        bool // this process holds data_dir: it may write there
+	Map          *identity.Map // nil: this binary's own; tests migrate between others
+	Holds        bool          // this process holds data_dir: it may write there
 }
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
 func Build(cfg *config.Config, o Outside) (*Graph, error) {
-	g := &Graph{Config: cfg}
+	g := &Graph{Config: cfg, equiv: o.equivalence()}
 	var errs []error
 	var err error
 	if g.env, err = expr.NewEnv(); err != nil {
@@ -105,6 +108,9 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		errs = append(errs, placed(cfg, err))
 	}
 	errs = append(errs, g.suppressions(cfg)...)
+	if g.feeds, err = newFeedSet(cfg, o); err != nil {
+		errs = append(errs, err)
+	}
 	errs = append(errs, g.connectors(cfg, o)...)
 	if err := config.Join(errs...); err != nil {
 		return nil, err
@@ -304,7 +310,7 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 			rep.Repository = s.Defaults.Repository
 		}
 	}
-	identity.Identify(&rep)
+	g.equiv.Identify(&rep)
 	risk.Derive(&rep)
 	rep.ID = g.reportID(rep.ID)
 	return rep, nil
@@ -368,6 +374,7 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 		}
 		rep = &fresh
 	}
+	g.sameMap(source, it, rep)
 	if err := pipeline.ApplyAccount(it.Account, &rep.Account); err != nil {
 		return *rep, err
 	}

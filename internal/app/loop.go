@@ -52,12 +52,13 @@ type loop struct {
 	readErr          chan error
 	injected         chan injection // what comes by no stream
 
-	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
-	sweeping bool
-	full     bool // the last issue reached its bound: more is due
-	holding  bool // updates of tickets wait for the end of a flood
-	left     leftReads
-	position struct {
+	issuing   atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
+	sweeping  bool
+	migrating bool // state is on its way to another equivalence map
+	full      bool // the last issue reached its bound: more is due
+	holding   bool // updates of tickets wait for the end of a flood
+	left      leftReads
+	position  struct {
 		sync.Mutex
 		findings, inputs uint64
 		changed          chan struct{} // closed at the next commit
@@ -86,7 +87,8 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
-	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
+	l.migrating = meta.Map != a.Graph().Rules.Map || meta.Migration != (triage.Migration{})
+	l.position.settled, l.position.swept = meta.Sweep == 0 && !l.migrating, meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
 	if l.left, err = findLeftReads(a); err != nil {
@@ -157,6 +159,9 @@ func more(ctx context.Context, r *stream.Reader, messages []stream.Message, with
 }
 
 func (l *loop) run(ctx context.Context) error {
+	if err := l.migrate(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	rctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); l.readers.Wait() }()
 	l.readers.Add(2)
@@ -414,7 +419,7 @@ func (l *loop) commit(inputs []triage.Input) error {
 			_ = l.store.Commit(&triage.Changeset{Meta: cs.Meta})
 		}
 		failpoint.Hit("triage/decided")
-		if err := l.store.Commit(&cs); err != nil {
+		if err := l.app.patiently(func() error { return l.store.Commit(&cs) }); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
 		failpoint.Hit("triage/committed")
@@ -424,10 +429,10 @@ func (l *loop) commit(inputs []triage.Input) error {
 		l.app.brakeOn.Store(cs.Meta.Brake.On)
 		l.app.brakeMu.Unlock()
 	}
-	l.sweeping = cs.Meta.Sweep != 0
+	l.sweeping, l.migrating = cs.Meta.Sweep != 0, cs.Meta.Migration != (triage.Migration{})
 	l.full = sum.Issued >= triage.IssueAtOnce
 	l.app.o.Metrics.decided(sum, cs.Rejects)
-	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping && !l.holding)
+	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping && !l.migrating && !l.holding)
 	if len(cs.Outbox) > 0 {
 		l.app.relay.wake()
 	}

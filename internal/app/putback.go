@@ -11,8 +11,8 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-func positionOf(m triage.Meta) state.Position {
-	return state.Position{Findings: m.Findings, Inputs: m.Inputs, NextCase: m.NextCase}
+func positionOf(m triage.Meta, r state.Restored) state.Position {
+	return state.Position{Findings: m.Findings, Inputs: m.Inputs, NextCase: m.NextCase, Restored: r.ID}
 }
 
 // stateLost reports whether a data folder had a state that is not there any more:
@@ -26,8 +26,8 @@ func stateLost(dir string) bool {
 // lineUp compares the claims with the state. They are ahead of it when an older copy of the
 // state was put back, or the state was lost: it will number its cases and actions anew, and what the
 // claims and the stream say of these numbers is about others. From then on a ticket is looked for before it is made.
-func (a *App) lineUp(ctx context.Context, meta triage.Meta) error {
-	behind, err := a.claims.Behind(positionOf(meta))
+func (a *App) lineUp(ctx context.Context, pos state.Position) error {
+	behind, err := a.claims.Behind(pos)
 	if err != nil {
 		return err
 	}
@@ -47,10 +47,10 @@ func (a *App) lineUp(ctx context.Context, meta triage.Meta) error {
 		if err := a.stream.DropActions(ctx); err != nil {
 			return err
 		}
-		if err := a.claims.PutBack(entries, positionOf(meta)); err != nil {
+		if err := a.claims.PutBack(entries, pos); err != nil {
 			return err
 		}
-	} else if err := a.claims.Note(positionOf(meta)); err != nil {
+	} else if err := a.claims.Note(pos); err != nil {
 		return err
 	}
 	a.lookFirst, err = a.claims.WasPutBack()
@@ -67,5 +67,9 @@ func (a *App) noteEnd() error {
 		return err
 	}
 	defer snap.Close()
-	return a.claims.Note(positionOf(snap.Meta()))
+	restored, err := snap.Restored()
+	if err != nil {
+		return err
+	}
+	return a.claims.Note(positionOf(snap.Meta(), restored))
 }

@@ -250,8 +250,11 @@ func ask(t testing.TB, d dump, name string, svc api.Service, bodies map[string][
 	d.value(t, name+" sinks", sinks, err)
 	scopes, err := svc.Scopes(ctx)
 	d.value(t, name+" scopes", scopes, err)
-	problems, err := svc.Verify(ctx)
-	d.value(t, name+" verify", problems, err)
+	verified, err := svc.Verify(ctx)
+	d.value(t, name+" verify", verified, err)
+	var exported bytes.Buffer
+	err = svc.Export(ctx, &exported)
+	d.value(t, name+" export", exported.String(), err)
 }
 
 // stored keeps every value of the state file, unpacked.

@@ -26,17 +26,20 @@ func fingerprint(n byte) pipeline.Fingerprint { return pipeline.Fingerprint{n, 0
 
 // fake is a small organisation behind api.Service that remembers what it was asked.
 type fake struct {
-	err       error // of every call
-	findings  []api.FindingRow
-	cases     []api.CaseDetail
-	plan      api.Plan
-	summary   api.Summary
-	problems  []string
-	rejected  []pipeline.Reject
-	explained api.Explained
-	lost      []string
-	refuse    string // why every interaction is refused
-	page      int    // rows a page, whatever is asked
+	err        error // of every call
+	findings   []api.FindingRow
+	cases      []api.CaseDetail
+	plan       api.Plan
+	summary    api.Summary
+	problems   []string
+	backup     []byte // what Backup writes
+	restore    api.Restore
+	restoreErr error
+	rejected   []pipeline.Reject
+	explained  api.Explained
+	lost       []string
+	refuse     string // why every interaction is refused
+	page       int    // rows a page, whatever is asked
 
 	dead       []api.DeadLetter
 	deadFilter api.DeadLetterFilter
@@ -291,9 +294,35 @@ func (f *fake) Reconcile(_ context.Context, q api.ReconcileRequest, _ api.Progre
 		Differences: []api.Difference{twin, orphan}, Left: left}, f.err
 }
 
-func (f *fake) Verify(context.Context) ([]string, error) { return f.problems, f.err }
-func (f *fake) Reload(context.Context) error             { return f.err }
-func (f *fake) Ready(context.Context) error              { return f.err }
+func (f *fake) Verify(context.Context) (api.Verification, error) {
+	v := api.Verification{Problems: f.problems}
+	if len(f.problems) == 0 {
+		v.Findings, v.Cases, v.Bytes = 2, 2, 3<<20
+		v.Streams = []api.StreamPosition{{Stream: "findings", Position: 4, First: 1, Last: 4}}
+	}
+	return v, f.err
+}
+
+func (f *fake) Backup(_ context.Context, open func(api.Backup) (io.Writer, error)) (api.Backup, error) {
+	b := api.Backup{Installation: "inst", Docket: "v1", Schema: 1, MadeAt: testTime, Findings: 4, Bytes: int64(len(f.backup))}
+	if f.err != nil {
+		return b, f.err
+	}
+	w, err := open(b)
+	if err != nil {
+		return b, err
+	}
+	_, err = w.Write(f.backup)
+	return b, err
+}
+
+func (f *fake) Export(_ context.Context, w io.Writer) error {
+	_, err := io.WriteString(w, "{\"kind\":\"header\"}\n{\"kind\":\"end\"}\n")
+	return errors.Join(err, f.err)
+}
+
+func (f *fake) Reload(context.Context) error { return f.err }
+func (f *fake) Ready(context.Context) error  { return f.err }
 
 var _ client = (*fake)(nil)
 
@@ -310,13 +339,15 @@ type call struct {
 }
 
 type result struct {
-	code        int
-	out, err    string
-	urls        []string // that a client was made for
-	token       string
-	ran         bool // as the daemon
-	onceOptions app.RunOptions
-	onceWait    time.Duration
+	code         int
+	out, err     string
+	urls         []string // that a client was made for
+	token        string
+	ran          bool // as the daemon
+	onceOptions  app.RunOptions
+	onceWait     time.Duration
+	restored     app.RestoreRequest
+	restoredFrom string
 }
 
 type nobody struct{ *fake }
@@ -354,6 +385,18 @@ func do(t *testing.T, c call) result {
 			p("reading hub", 1, 0)
 			r.onceOptions, r.onceWait = o, wait
 			return c.svc.summary, c.svc.err
+		},
+		restore: func(_ context.Context, _ *config.Config, _ app.RunOptions, from io.Reader, q app.RestoreRequest, _ api.Progress) (api.Restore, error) {
+			r.restored = q
+			b, err := io.ReadAll(from)
+			if err != nil {
+				return api.Restore{}, err
+			}
+			r.restoredFrom = string(b)
+			return c.svc.restore, c.svc.restoreErr
+		},
+		compact: func(*config.Config) (api.Compaction, error) {
+			return api.Compaction{Before: 30 << 20, After: 12 << 10}, c.svc.err
 		},
 		offline:      func(*config.Config, app.RunOptions) api.Service { return c.svc },
 		schema:       app.Schema,

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/internal/app"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -68,11 +71,24 @@ func TestOutput(t *testing.T) {
 		{"state_verify", call{args: []string{"state", "verify"}}},
 		{"state_verify_json", call{args: []string{"state", "verify", "-o", "json"}}},
 		{"state_verify_broken", call{args: []string{"state", "verify"}, svc: &fake{problems: []string{"case DK-1 has no findings"}}}},
+		{"state_backup_cut", call{args: []string{"state", "backup", filepath.Join(t.TempDir(), "b.tar")}, svc: &fake{backup: []byte("cut off")}}},
+		{"state_backup_stdout", call{args: []string{"state", "backup", "-"}, svc: &fake{backup: []byte("a backup\n")}}},
+		{"state_backup_exists", call{args: []string{"state", "backup", saved}}},
+		{"state_export", call{args: []string{"state", "export"}}},
+		{"state_export_exists", call{args: []string{"state", "export", "-o", saved}}},
+		{"state_restore", call{args: []string{"state", "restore", "-"}, svc: restored("", nil)}},
+		{"state_restore_json", call{args: []string{"state", "restore", "-", "-o", "json"}, svc: restored("", nil)}},
+		{"state_restore_check", call{args: []string{"state", "restore", "-", "--check"}, svc: restored("findings are missing", nil)}},
+		{"state_restore_loss", call{args: []string{"state", "restore", "-"}, svc: restored("", fmt.Errorf("%w: since Monday", app.ErrLoss))}},
+		{"state_restore_running", call{args: []string{"state", "restore", "-"}, svc: restored("", app.ErrRunning)}},
+		{"state_compact", call{args: []string{"state", "compact"}}},
+		{"state_compact_running", call{args: []string{"state", "compact"}, svc: &fake{err: app.ErrRunning}}},
 		{"config_check", call{args: []string{"config", "check"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := do(t, tt.call)
 			got := fmt.Sprintf("exit %d\n-- stdout --\n%s-- stderr --\n%s", r.code, r.out, r.err)
+			got = strings.ReplaceAll(got, filepath.Dir(saved), "DIR")
 			got = strings.ReplaceAll(strings.ReplaceAll(got, "\x1b", "<ESC>"), "\r", "<CR>")
 			path := filepath.Join("testdata", "golden", tt.name+".txt")
 			if *update {
@@ -89,6 +105,16 @@ func TestOutput(t *testing.T) {
 			}
 		})
 	}
+}
+
+func restored(lost string, err error) *fake {
+	f := newFake()
+	f.restore = api.Restore{
+		Backup: api.Backup{Installation: "inst", Docket: "v1", Schema: 1, MadeAt: testTime, Findings: 4}, Known: 2, Cases: 1,
+		Kept: "data/state.db.before-restore-20260301T120000.000Z", Replay: 3, Lost: lost,
+	}
+	f.restoreErr = err
+	return f
 }
 
 func refusing() *fake {

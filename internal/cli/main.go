@@ -87,8 +87,9 @@ Begin with a starter configuration, look at what would happen, and make it happe
 		p.findingsCommand(), p.casesCommand(), p.suppressCommand(),
 		p.routesCommand(), p.rulesCommand(), p.sourcesCommand(), p.sinksCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(),
 		p.drillCommand(), p.reconcileCommand(), p.adoptCommand(), p.stateCommand(),
-		p.configCommand(), p.initCommand(), p.versionCommand(),
+		p.configCommand(), p.initCommand(), p.completionCommand(), p.versionCommand(),
 	)
+	p.completeAll(root)
 	return root
 }
 

@@ -104,10 +104,11 @@ func (p *program) runOptions(c *cobra.Command, level slog.Level) (app.RunOptions
 	}
 	path, _ := p.path()
 	return app.RunOptions{
-		Load:  func() (*config.Config, error) { return p.load(path, p.getenv) },
-		Log:   log,
-		Stdin: p.in,
-		Skew:  p.skew,
+		Load:    func() (*config.Config, error) { return p.load(path, p.getenv) },
+		Log:     log,
+		Stdin:   p.in,
+		Skew:    p.skew,
+		Version: thisBuild().Version,
 	}, nil
 }
 

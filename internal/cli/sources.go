@@ -62,6 +62,8 @@ func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
 			state = "failed"
 		case r.LastRun.IsZero():
 			state = "not read yet"
+		case r.Stale:
+			state = "stale"
 		case len(r.Gaps) > 0:
 			state = "partly"
 		}
@@ -247,43 +249,6 @@ func rejectPlace(r *pipeline.Reject) string {
 
 // reasonOf is why a record was rejected, several reasons on one line.
 func reasonOf(r *pipeline.Reject) string { return strings.ReplaceAll(r.Reason, "\n", "; ") }
-
-func (p *program) stateCommand() *cobra.Command {
-	var o output
-	verify := &cobra.Command{
-		Use: "verify", Short: "Check that the state is whole",
-		Long: "Verify reads the whole state and names every contradiction in it.\n\n  docket state verify",
-		Args: arguments(0, 0, ""),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.check(c); err != nil {
-				return err
-			}
-			return p.ask(c, func(ctx context.Context, svc api.Service) error {
-				problems, err := svc.Verify(ctx)
-				if err != nil {
-					return err
-				}
-				if problems == nil {
-					problems = []string{}
-				}
-				err = p.show(o, problems, func(pg *page) {
-					for _, line := range problems {
-						pg.line("%s", line)
-					}
-					if len(problems) == 0 {
-						pg.line("%s", "the state is whole")
-					}
-				})
-				if err == nil && len(problems) > 0 {
-					err = fmt.Errorf("the state has %s: stop docket and restore a copy of data_dir from before, or ask with this list", count(len(problems), "problem"))
-				}
-				return err
-			})
-		},
-	}
-	o.flag(verify)
-	return group("state", "Look after the state", "The state is what docket knows, in data_dir.\n\n  docket state verify", verify)
-}
 
 func (p *program) routesCommand() *cobra.Command {
 	show := &cobra.Command{

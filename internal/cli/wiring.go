@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os/user"
 	"time"
 
@@ -18,6 +19,8 @@ type wiring struct {
 	daemon       func(context.Context, *config.Config, app.RunOptions) error
 	once         func(context.Context, *config.Config, app.RunOptions, time.Duration, api.Progress) (api.Summary, error)
 	adopt        func(context.Context, *config.Config, app.RunOptions, api.AdoptRequest, func(*api.Adoption) error, api.Progress) (api.Adoption, error)
+	restore      func(context.Context, *config.Config, app.RunOptions, io.Reader, app.RestoreRequest, api.Progress) (api.Restore, error)
+	compact      func(*config.Config) (api.Compaction, error)
 	offline      func(*config.Config, app.RunOptions) api.Service
 	schema       func() ([]byte, error)
 	installation func(*config.Config) string
@@ -27,6 +30,7 @@ type wiring struct {
 	user         func() string // of the operating system; "" where it has no name
 	clock        func() time.Time
 	skew         time.Duration // moves the clock; zero in the product
+	patience     time.Duration // how long completion looks for names; 0 is completeWithin
 }
 
 // client is a service behind HTTP.
@@ -38,7 +42,7 @@ type client interface {
 func product() wiring {
 	return wiring{
 		load: app.Load, blind: app.LoadBlind, testRules: app.TestRules, daemon: app.Run, once: app.RunOnce, adopt: app.Adopt,
-		offline: app.Offline, schema: app.Schema, installation: app.InstallationOf,
+		restore: app.Restore, compact: app.Compact, offline: app.Offline, schema: app.Schema, installation: app.InstallationOf,
 		warnings: app.Warnings, lost: app.Lost,
 		client: func(baseURL, token string) client { return api.NewClient(baseURL, token) },
 		user:   systemUser,

@@ -87,6 +87,12 @@ var places = map[string]place{
 	"apply/checked":      {applied, onDisk, true},
 	"apply/approved":     {applied, onDisk, true},
 	"apply/replayed":     {applied, onBoth, true},
+	"backup/begun":       {backedUp, onDisk, true},
+	"restore/copied":     {restored, onBoth, true},
+	"restore/swap":       {restored, onBoth, true},
+	"restore/swapped":    {restored, onBoth, true},
+	"compact/swap":       {compacted, onDisk, true},
+	"compact/swapped":    {compacted, onDisk, true},
 	"stop/begun":         {stopped, onBoth, true},
 	"stop/drained":       {stopped, onBoth, true},
 	"state/close":        {stopped, onBoth, true},
@@ -360,6 +366,44 @@ func reloaded(w *world, env []string) bool {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	}
 	return d.killed()
+}
+
+// backedUp dies in a backup, which leaves no file.
+func backedUp(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+	}
+	dead := w.start(env, "state", "backup", "backup.tar").killed()
+	if _, err := os.Stat(filepath.Join(w.dir, "backup.tar")); err == nil {
+		w.t.Error("a backup that was cut off left a file under its name")
+	}
+	return dead
+}
+
+// restored dies while an older state is put back.
+func restored(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+		w.must("state", "backup", "backup.tar")
+		w.file("findings", failed, first, span(2, 6), 2)
+		w.file("findings", passed, first.Add(time.Hour), []int{0}, 1)
+		w.must("run", "--once")
+		if j, ok := w.tracker.(*jira); ok {
+			j.SetIndexLag(0) // a state is put back long after the index has caught up
+		}
+	}
+	return w.start(env, "state", "restore", "backup.tar").killed()
+}
+
+// compacted dies while the state is written anew.
+func compacted(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+	}
+	return w.start(env, "state", "compact").killed()
 }
 
 // stopped is told to stop while it delivers.

@@ -34,6 +34,7 @@ func TestClientIsTheService(t *testing.T) {
 	for _, empty := range []bool{false, true} {
 		x := start(t, nil)
 		x.fake.empty = empty
+		x.fake.long = "{\"kind\":\"header\"}\n{\"kind\":\"end\"}\n"
 		c, f, ctx := x.client(t, RoleAdmin), x.fake, t.Context()
 		quiet := func(string, int, int) {}
 		ask := map[string]func(api.Service) (any, error){
@@ -74,8 +75,22 @@ func TestClientIsTheService(t *testing.T) {
 			"Preview":   func(s api.Service) (any, error) { return s.Preview(ctx, "DK-1", "jira") },
 			"Reconcile": func(s api.Service) (any, error) { return s.Reconcile(ctx, example[api.ReconcileRequest](), quiet) },
 			"Verify":    func(s api.Service) (any, error) { return s.Verify(ctx) },
-			"Reload":    func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
-			"Ready":     func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
+			"Backup": func(s api.Service) (any, error) {
+				var text strings.Builder
+				var told api.Backup
+				b, err := s.Backup(ctx, func(b api.Backup) (io.Writer, error) { told = b; return &text, nil })
+				if told != b {
+					t.Errorf("Backup told %+v before it began; want %+v", told, b)
+				}
+				return text.String() + b.Installation, err
+			},
+			"Export": func(s api.Service) (any, error) {
+				var text strings.Builder
+				err := s.Export(ctx, &text)
+				return text.String(), err
+			},
+			"Reload": func(s api.Service) (any, error) { return nil, s.Reload(ctx) },
+			"Ready":  func(s api.Service) (any, error) { return nil, s.Ready(ctx) },
 		}
 		methods := reflect.TypeFor[api.Service]()
 		for i := range methods.NumMethod() {

@@ -59,6 +59,9 @@ type fake struct {
 	caseOf   func(ctx context.Context, id string) (api.CaseDetail, error)
 	planOf   func(ctx context.Context, p api.Progress) (api.Plan, error)
 	ingestOf func(ctx context.Context, r api.IngestRequest) (api.IngestResult, error)
+	long     string // what Backup and Export write
+	longErr  error  // of both, after longCut bytes
+	longCut  int
 }
 
 var _ api.Service = (*fake)(nil)
@@ -304,7 +307,41 @@ func (f *fake) Reconcile(_ context.Context, _ api.ReconcileRequest, p api.Progre
 	return one[api.Reconciliation](f), nil
 }
 
-func (f *fake) Verify(context.Context) ([]string, error) { return one[[]string](f), nil }
+func (f *fake) Verify(context.Context) (api.Verification, error) {
+	return one[api.Verification](f), nil
+}
+
+func (f *fake) Backup(ctx context.Context, open func(api.Backup) (io.Writer, error)) (api.Backup, error) {
+	b := one[api.Backup](f)
+	b.Bytes = int64(len(f.long))
+	if f.longErr != nil && f.longCut == 0 {
+		return b, f.longErr
+	}
+	w, err := open(b)
+	if err != nil {
+		return b, err
+	}
+	return b, f.lengthy(ctx, w)
+}
+
+func (f *fake) Export(ctx context.Context, w io.Writer) error {
+	if f.longErr != nil && f.longCut == 0 {
+		return f.longErr
+	}
+	return f.lengthy(ctx, w)
+}
+
+// lengthy writes the long answer, or the beginning of it and then fails.
+func (f *fake) lengthy(_ context.Context, w io.Writer) error {
+	text := f.long
+	if f.longErr != nil {
+		text = text[:f.longCut]
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
+	}
+	return f.longErr
+}
 
 func (f *fake) Reload(context.Context) error {
 	f.mu.Lock()

@@ -367,11 +367,12 @@ func (s *Server) verify(x *exchange, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	problems, err := s.o.Service.Verify(r.Context())
+	v, err := s.o.Service.Verify(r.Context())
 	if err != nil {
 		return err
 	}
-	return answer(x, http.StatusOK, api.Problems{Problems: some(problems)})
+	v.Problems, v.Streams = some(v.Problems), some(v.Streams)
+	return answer(x, http.StatusOK, v)
 }
 
 func (s *Server) reload(x *exchange, r *http.Request) error {
@@ -413,7 +414,8 @@ func (s *Server) ingest(x *exchange, r *http.Request) error {
 // what was taken before is the same finding then.
 func partly(err error, accepted int) error {
 	f := failureOf(err)
-	if f.status == http.StatusServiceUnavailable && f.body.Code == api.CodeBusy {
+	// A full stream is the sender's to wait for; a full disk is docket's trouble.
+	if f.status == http.StatusServiceUnavailable && f.body.Code == api.CodeBusy && !errors.Is(err, pipeline.ErrNoRoom) {
 		f.status = http.StatusTooManyRequests
 	}
 	if accepted > 0 {

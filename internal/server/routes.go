@@ -63,6 +63,8 @@ func (s *Server) routes() []route {
 		{method: post, path: "/api/v1/sources/{name}/run", need: needAdmin, long: true, serve: s.runSource},
 		{method: post, path: "/api/v1/sources/{name}/reset", need: needAdmin, success: http.StatusNoContent, serve: s.resetSource},
 		{method: post, path: "/api/v1/state/verify", need: needAdmin, long: true, serve: s.verify},
+		{method: post, path: "/api/v1/state/backup", need: needAdmin, long: true, serve: s.backup},
+		{method: post, path: "/api/v1/state/export", need: needAdmin, long: true, serve: s.export},
 		{method: post, path: "/api/v1/ingest/{source}", need: needIngest, long: true, success: http.StatusAccepted, serve: s.ingest},
 		{method: post, path: "/hooks/{sink}", need: needNothing, success: http.StatusAccepted, serve: s.hook},
 		{method: get, path: "/metrics", need: needView, serve: passed(s.o.Metrics)},
@@ -91,8 +93,13 @@ func passed(h http.Handler) func(*exchange, *http.Request) error {
 
 // handler is round every route: who may, for how long, and what its error becomes.
 func (s *Server) handler(rt route) http.Handler {
+	name := otherRoute
+	if rt.path != "" {
+		name = rt.pattern()
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := w.(*exchange) // serve hands nothing else to the router
+		x.route = name
 		if rt.need != needNothing {
 			by, err := s.identify(r)
 			if err == nil {

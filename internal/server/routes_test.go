@@ -39,6 +39,8 @@ var may = map[string]string{
 	"POST /api/v1/sources/{name}/run":    "admin",
 	"POST /api/v1/sources/{name}/reset":  "admin",
 	"POST /api/v1/state/verify":          "admin",
+	"POST /api/v1/state/backup":          "admin",
+	"POST /api/v1/state/export":          "admin",
 	"POST /-/reload":                     "admin",
 	"PUT /-/reload":                      "admin",
 	"GET /debug/pprof/":                  "admin",

@@ -16,21 +16,24 @@ import (
 type Position struct {
 	Findings, Inputs uint64
 	NextCase         uint64 // the number of its next case
+	Restored         string // id of the last restore that the state went through; "" for none
 }
 
 var (
 	claimsPosition = []byte("position") // of the state, when it was last opened or closed
+	claimsRestored = []byte("restored") // of that state: the restore it went through
 	claimsBack     = []byte("back")     // set for good once the state was found to be older than the claims
 )
 
 // Behind reports whether a state is an older copy than the one that these claims
-// belong to, or a new one: its position lies before the noted one, or there are claims of cases
-// that it has not numbered yet.
+// belong to, or a new one: its position lies before the noted one, it was restored since, or there are
+// claims of cases that it has not numbered yet.
 func (c *Claims) Behind(p Position) (bool, error) {
 	behind := false
 	err := c.db.View(func(tx *bbolt.Tx) error {
+		behind = string(tx.Bucket(claimsHead).Get(claimsRestored)) != p.Restored
 		if b := tx.Bucket(claimsHead).Get(claimsPosition); len(b) == 16 {
-			behind = p.Findings < binary.BigEndian.Uint64(b) || p.Inputs < binary.BigEndian.Uint64(b[8:])
+			behind = behind || p.Findings < binary.BigEndian.Uint64(b) || p.Inputs < binary.BigEndian.Uint64(b[8:])
 		}
 		return tx.Bucket(claimsBucket).ForEach(func(k, _ []byte) error {
 			i := bytes.LastIndex(k, []byte(".DK-"))
@@ -48,10 +51,14 @@ func (c *Claims) Behind(p Position) (bool, error) {
 	return behind, nil
 }
 
+func (p Position) put(head *bbolt.Bucket) error {
+	at := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, p.Findings), p.Inputs)
+	return errors.Join(head.Put(claimsPosition, at), head.Put(claimsRestored, []byte(p.Restored)))
+}
+
 // Note remembers the position of the state that the claims belong to.
 func (c *Claims) Note(p Position) error {
-	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, p.Findings), p.Inputs)
-	err := c.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(claimsHead).Put(claimsPosition, b) })
+	err := c.db.Update(func(tx *bbolt.Tx) error { return p.put(tx.Bucket(claimsHead)) })
 	if err != nil {
 		return fmt.Errorf("noting the position of the state: %w", err)
 	}
@@ -95,8 +102,7 @@ func (c *Claims) PutBack(entries []ClaimEntry, p Position) error {
 			}
 			c.recent.remove(k)
 		}
-		at := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, p.Findings), p.Inputs)
-		return errors.Join(head.Put(claimsPosition, at), head.Put(claimsBack, []byte{1}))
+		return errors.Join(p.put(head), head.Put(claimsBack, []byte{1}))
 	})
 	if err != nil {
 		return fmt.Errorf("bringing the claims into line with state: %w", err)

@@ -31,11 +31,12 @@ func TestClaimsOfAnOlderState(t *testing.T) {
 		want bool
 	}{
 		{"the same", at, false},
-		{"it went on", Position{11, 21, 5}, false},
-		{"an older copy by its findings", Position{9, 20, 4}, true},
-		{"an older copy by its inputs", Position{10, 19, 4}, true},
-		{"a case that it has not numbered", Position{10, 20, 3}, true},
-		{"a new one", Position{0, 0, 1}, true},
+		{"it went on", Position{11, 21, 5, ""}, false},
+		{"an older copy by its findings", Position{9, 20, 4, ""}, true},
+		{"an older copy by its inputs", Position{10, 19, 4, ""}, true},
+		{"a case that it has not numbered", Position{10, 20, 3, ""}, true},
+		{"restored from a backup of now", Position{10, 20, 4, "r1"}, true},
+		{"a new one", Position{0, 0, 1, ""}, true},
 	} {
 		if got, err := c.Behind(x.p); err != nil || got != x.want {
 			t.Errorf("Behind(%s) = %v, %v; want %v", x.name, got, err, x.want)

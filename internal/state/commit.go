@@ -62,6 +62,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	}
 	// The index learns new findings first: a snapshot that does not have them
 	// yet sees no record, while one that has them must find them.
+	s.notIndexed(w)
 	if err := s.index(w.added); err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 			s.prints.remove(h.Print, h.Seq)
 		}
 		s.mu.Unlock()
-		return err
+		return s.half(id, err)
 	}
 	if w.newRow > 0 {
 		fold.logged += len(cs.Touches)
@@ -208,6 +209,7 @@ func (w *writer) apply() (folding, error) {
 		{"findings", w.applyFindings},
 		{"cases", w.applyCases},
 		{"purge", w.applyPurge},
+		{"former fingerprints", w.applyAliases},
 		{"groups", w.applyGroups},
 		{"last-seen times", w.applyTouches},
 		{"scopes", w.applyScopes},
@@ -318,6 +320,9 @@ func (w *writer) purgeFinding(seq uint64) error {
 	if v := w.bucket(bucketRecords).Get(key); v != nil {
 		var r triage.Record
 		if err := load(v, &r); err != nil {
+			return err
+		}
+		if err := w.purgeAliases(&r); err != nil {
 			return err
 		}
 		for i := range r.Reports {

@@ -100,6 +100,11 @@ func (p *Snapshot) Hot(print pipeline.Fingerprint) (triage.Hot, bool) {
 			return p.hot(seq, v)
 		}
 	}
+	if len(seqs) > 0 { // a former fingerprint stands in the index too
+		if seq := p.aliasOf(print); seq != 0 {
+			return p.HotBySeq(seq)
+		}
+	}
 	return triage.Hot{}, false
 }
 

@@ -293,8 +293,12 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 	if d.r.Settings != nil {
 		t.Settings = d.r.Settings(c.Team, c.Route, sink)
 	}
-	if c.Previous != 0 {
-		if prev, err := d.l.caseOf(c.Previous); err == nil && prev != nil && prev.Entries[sink] != nil {
+	earlier := c.Previous
+	if c.Closed == ClosedMerged {
+		earlier = c.MovedTo
+	}
+	if earlier != 0 {
+		if prev, err := d.l.caseOf(earlier); err == nil && prev != nil && prev.Entries[sink] != nil {
 			t.Previous = prev.Entries[sink].Ref
 		}
 	}

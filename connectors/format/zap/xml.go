@@ -51,8 +51,8 @@ type XML struct {
 }
 
 // NewXML reads a report, of which no alert may be larger than max bytes.
-func NewXML(r *bufio.Reader, max int) *XML {
-	x := &XML{guard: &guard{r: r, line: 1}, max: max}
+func NewXML(r io.Reader, max int) *XML {
+	x := &XML{guard: &guard{r: bufio.NewReader(r), line: 1}, max: max}
 	x.begin("")
 	return x
 }
