@@ -69,7 +69,8 @@ type Store struct {
 
 	published keySet // rows of the outbox that the next commit removes
 
-	commitMu  sync.Mutex // one commit at a time; guards fold
+	commitMu  sync.Mutex // one commit at a time; guards fold and packer
+	packer    packer     // of the next commit
 	fold      folding
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
