@@ -47,8 +47,10 @@ type Options struct {
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
-	HoldSinks bool     // no outside write starts at all
-	Metrics   *Metrics // nil: not measured
+	HoldSinks bool // no outside write starts at all
+	// Patient waits where the state cannot be written because the disk is full, instead of giving up: the daemon does.
+	Patient bool
+	Metrics *Metrics // nil: not measured
 }
 
 // App is an open docket. Close it.
@@ -81,6 +83,7 @@ type App struct {
 	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
 	run        atomic.Bool  // a run or an apply is under way
 	taking     atomic.Int64 // requests that are handing findings in
+	room       room         // what cannot be written now
 
 	reloading     sync.Mutex
 	swapping      sync.Mutex         // of those who put a graph into force
@@ -108,6 +111,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	}
 	ask := a.statuses
 	a.o.Metrics.delivery.status.Store(&ask)
+	feedsNow := a.feedStatuses
+	a.o.Metrics.feeds.status.Store(&feedsNow)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -133,7 +138,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
-	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
+	g = g.readFeeds(ctx, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err

@@ -105,6 +105,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	opts.Patient = true
 	tuneGC()
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
@@ -128,6 +129,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	a.nameLost(cfg)
 	a.startSources()
 	a.background("watchdog", a.watchdog)
+	a.background("room", a.watchRoom)
 	a.background("secrets", a.watchSecrets)
 	if err := srv.Start(); err != nil {
 		return err
@@ -263,7 +265,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	g = g.readFeeds(ctx, a.o.Log, feedsMissing)
+	g = g.readFeeds(ctx, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
 	old.feeds.close()
@@ -324,6 +326,12 @@ func (a *App) Ready(context.Context) error {
 	var errs []error
 	if a.ctx.Err() != nil {
 		errs = append(errs, errClosing)
+	}
+	for _, err := range a.room.all() {
+		errs = append(errs, err)
+	}
+	if err := a.stream.Room(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, s := range a.stopped() {
 		errs = append(errs, fmt.Errorf("sink %s is stopped: %s", s.Sink, s.Stopped))

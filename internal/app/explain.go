@@ -245,7 +245,7 @@ func lastDay(end time.Time, zone *time.Location) string {
 
 // judge is what the rules in force say about a finding.
 func (r *reader) judge(f *pipeline.Finding) api.RouteResult {
-	g := r.graph()
+	g := r.judging()
 	v := g.Rules.Judge(f)
 	out := api.RouteResult{
 		Fingerprint: f.Fingerprint, Title: f.Title, Resource: f.Resource.ID, Problem: f.Problem, Status: f.Status,

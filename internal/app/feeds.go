@@ -30,14 +30,13 @@ const (
 // feedSet is the feeds of one configuration, those that it has.
 type feedSet struct {
 	list []*feeds.Feed
+	log  *slog.Logger
 }
 
 // newFeedSet makes the feeds and reads none of them.
 func newFeedSet(cfg *config.Config, o Outside) (*feedSet, error) {
-	s := &feedSet{}
-	around := feeds.Options{
-		Dir: filepath.Join(DataDir(cfg), feedsDir), ReadOnly: !o.Holds, Now: o.Now, Log: o.Log.With("component", "feeds"),
-	}
+	s := &feedSet{log: o.Log.With("component", "feeds")}
+	around := feeds.Options{Dir: filepath.Join(DataDir(cfg), feedsDir), ReadOnly: !o.Holds, Now: o.Now, Log: s.log}
 	var errs []error
 	add := func(kind feeds.Kind, file, url string, every, age time.Duration) {
 		one := around
@@ -87,14 +86,14 @@ func (s *feedSet) close() {
 
 // refresh looks after every feed that is due, and reports whether one says something else now. What fails is
 // logged, and tried again later: what is known stays in force.
-func (s *feedSet) refresh(ctx context.Context, log *slog.Logger) (changed bool) {
+func (s *feedSet) refresh(ctx context.Context) (changed bool) {
 	for _, f := range s.list {
 		if f.Wait() > 0 {
 			continue
 		}
 		news, err := f.Refresh(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.Warn("reading a feed", "component", "feeds", "err", err, "delay", f.Wait())
+			s.log.Warn("reading a feed", "err", err, "delay", f.Wait())
 		}
 		changed = changed || news
 	}
@@ -122,7 +121,7 @@ const (
 )
 
 // readFeeds is the graph asking the copies of its feeds. That there is none is told, and holds nothing up.
-func (g *Graph) readFeeds(ctx context.Context, log *slog.Logger, want feedsWanted) *Graph {
+func (g *Graph) readFeeds(ctx context.Context, want feedsWanted) *Graph {
 	if len(g.feeds.list) == 0 {
 		return g
 	}
@@ -130,14 +129,14 @@ func (g *Graph) readFeeds(ctx context.Context, log *slog.Logger, want feedsWante
 	defer cancel()
 	for _, f := range g.feeds.list {
 		if err := f.Load(); err != nil {
-			log.Warn("taking up the kept copy of a feed", "component", "feeds", "err", err)
+			g.feeds.log.Warn("taking up the kept copy of a feed", "err", err)
 		}
 		ask := f.Local() || want == feedsMissing && f.Copy() == nil || want == feedsDue && f.Wait() == 0
 		if !ask {
 			continue
 		}
 		if _, err := f.Refresh(ctx); err != nil {
-			log.Warn("reading a feed", "component", "feeds", "err", err)
+			g.feeds.log.Warn("reading a feed", "err", err)
 		}
 	}
 	return g.withFeeds(g.feeds.copies())
@@ -178,14 +177,14 @@ func (a *App) watchFeeds(ctx context.Context, s *feedSet) {
 			}
 			wait = s.wait()
 		} else if ctx.Err() == nil {
-			a.o.Log.Warn("comparing findings with the feeds, will try again", "component", "feeds", "err", err, "delay", wait)
+			s.log.Warn("comparing findings with the feeds, will try again", "err", err, "delay", wait)
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		if s.refresh(ctx, a.o.Log) {
+		if s.refresh(ctx) {
 			a.useFeeds(s)
 		}
 	}
@@ -194,7 +193,7 @@ func (a *App) watchFeeds(ctx context.Context, s *feedSet) {
 // refreshFeeds looks after the feeds that are due, once, and brings the findings in line with them.
 func (a *App) refreshFeeds(ctx context.Context) error {
 	s := a.Graph().feeds
-	if s.refresh(ctx, a.o.Log) {
+	if s.refresh(ctx) {
 		a.useFeeds(s)
 	}
 	return a.followFeeds(ctx)
@@ -210,7 +209,7 @@ func (a *App) useFeeds(s *feedSet) {
 	}
 	a.graph.Store(g.withFeeds(s.copies()))
 	for _, st := range s.statuses() {
-		a.o.Log.Info("feed in use", "component", "feeds", "feed", string(st.Kind), "date", st.Date.Format(time.DateOnly), "entries", st.Entries)
+		s.log.Info("feed in use", "feed", string(st.Kind), "date", st.Date.Format(time.DateOnly), "entries", st.Entries)
 	}
 }
 
@@ -287,14 +286,12 @@ func feedRows(s *feedSet) []api.SourceRow {
 
 // feedWarnings is what is wrong with the copies that a configuration would start with.
 func (g *Graph) feedWarnings(ctx context.Context) (out config.Warnings) {
-	for i, st := range g.readFeeds(ctx, slog.New(slog.DiscardHandler), feedsKept).feeds.statuses() {
+	for i, st := range g.readFeeds(ctx, feedsKept).feeds.statuses() {
 		path := "risk.feeds." + string(st.Kind)
 		if g.feeds.list[i].Local() {
 			path += ".file"
 		}
-		local := g.feeds.list[i].Local()
-		switch {
-		case st.Stale, local && st.Err != "":
+		if st.Stale || st.Err != "" {
 			out = append(out, g.Config.ErrorAt(path, 0, 0, "%s", st.Text()))
 		}
 		if st.Refused.Count > 0 {
@@ -306,7 +303,10 @@ func (g *Graph) feedWarnings(ctx context.Context) (out config.Warnings) {
 
 // feedNotes says what of a decision's feeds is old, and what they say now where that is another thing.
 func (r *reader) feedNotes(was *pipeline.Explanation, f *pipeline.Finding) []string {
-	g := r.graph()
+	g := r.judging()
+	if len(g.feeds.list) == 0 {
+		return nil
+	}
 	now := g.model.Assess(f).Feeds
 	var out []string
 	for _, st := range g.feeds.statuses() {

@@ -59,7 +59,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		delete(byName, s.Name)
 		out = append(out, row)
 	}
-	out = append(out, feedRows(r.graph().feeds)...)
+	out = append(out, feedRows(r.judging().feeds)...)
 	for _, w := range known {
 		if _, left := byName[w.Name]; left {
 			row := rowOf(w, now)
@@ -161,7 +161,7 @@ func (r *reader) RouteTree(context.Context) (string, error) {
 
 // RouteTest implements api.Service.
 func (r *reader) RouteTest(_ context.Context, body io.Reader, origin string) (api.RouteTest, error) {
-	return r.graph().RouteTest(body, origin)
+	return r.judging().RouteTest(body, origin)
 }
 
 // RouteTest says which route, team, priority and group each record of a document gets, and why.

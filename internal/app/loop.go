@@ -414,7 +414,7 @@ func (l *loop) commit(inputs []triage.Input) error {
 			_ = l.store.Commit(&triage.Changeset{Meta: cs.Meta})
 		}
 		failpoint.Hit("triage/decided")
-		if err := l.store.Commit(&cs); err != nil {
+		if err := l.app.patiently(func() error { return l.store.Commit(&cs) }); err != nil {
 			return fmt.Errorf("%w: %w", errCommit, err)
 		}
 		failpoint.Hit("triage/committed")

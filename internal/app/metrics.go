@@ -26,13 +26,15 @@ type Metrics struct {
 	lastPoll     *prometheus.GaugeVec
 	reloadOK     prometheus.Gauge
 	reloadTime   prometheus.Gauge
+	noRoom       *prometheus.GaugeVec
 	delivery     *deliveryMetrics
+	feeds        *feedMetrics
 }
 
 // NewMetrics makes and registers all metrics; combinations that are known from the start show as zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(),
+		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(), feeds: newFeedMetrics(),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_findings_total", Help: "Reports that triage judged, by what it found them to be.",
 		}, []string{"kind"}),
@@ -66,9 +68,15 @@ func NewMetrics() *Metrics {
 		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "docket_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, since 1970.",
 		}),
+		noRoom: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "docket_disk_full", Help: "1 while a part of data_dir cannot be written because the disk or a quota is full, or it is read-only.",
+		}, []string{"part"}),
 	}
-	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
-		m.reloadOK, m.reloadTime, m.delivery, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.reg.MustRegister(m.noRoom, m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
+		m.reloadOK, m.reloadTime, m.delivery, m.feeds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, part := range []string{partState, partStream} {
+		m.noRoom.WithLabelValues(part)
+	}
 	for _, kind := range []string{"new", "changed", "unchanged", "older"} {
 		m.findings.WithLabelValues(kind)
 	}

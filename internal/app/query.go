@@ -26,7 +26,17 @@ const (
 type reader struct {
 	store *state.Store
 	graph func() *Graph
-	now   func() time.Time
+	// live is graph with the copies of its feeds, which take a moment to read where no daemon has them; nil: graph has them.
+	live func() *Graph
+	now  func() time.Time
+}
+
+// judging is the graph that judges findings.
+func (r *reader) judging() *Graph {
+	if r.live != nil {
+		return r.live()
+	}
+	return r.graph()
 }
 
 // view runs fn over one consistent moment.
@@ -106,7 +116,7 @@ func (r *reader) findingRow(v triage.View, rec *triage.Record, f *pipeline.Findi
 	row := api.FindingRow{
 		Fingerprint: rec.Print, State: findingState(rec, f), Priority: rec.Explanation.Priority, Severity: f.Severity,
 		Title: f.Title, Control: f.Control, Resource: f.Resource.ID, Account: f.Account.ID, Region: f.Region,
-		Repository: f.Repository, Products: f.Products, RiskFactors: r.graph().model.Enrich(f).RiskFactors, Suppressed: rec.SuppressedBy,
+		Repository: f.Repository, Products: f.Products, RiskFactors: factorsOf(rec, f), Suppressed: rec.SuppressedBy,
 		FirstSeen: rec.FirstSeen, LastChange: rec.LastChange,
 	}
 	if rec.Case != 0 {
@@ -120,6 +130,18 @@ func (r *reader) findingRow(v triage.View, rec *triage.Record, f *pipeline.Findi
 		}
 	}
 	return row, nil
+}
+
+// factorsOf are a finding's risk factors, those included that feeds gave it when it was judged.
+func factorsOf(rec *triage.Record, f *pipeline.Finding) []string {
+	out := f.RiskFactors
+	for _, reason := range rec.Explanation.Reasons {
+		if reason.Feed != "" && !slices.Contains(out, reason.What) {
+			out = append(slices.Clip(out), reason.What)
+			slices.Sort(out)
+		}
+	}
+	return out
 }
 
 var findingStates = []string{"open", "resolved", "unproven", "suppressed", "unwatched"}
@@ -333,7 +355,7 @@ func (r *reader) caseRow(v triage.View, c *triage.Case, f api.Filter) (api.CaseR
 	lead := rec.Finding()
 	row.Title = lead.Title
 	keep := in(f.Account, lead.Account.ID) && in(f.Region, lead.Region) && anyIn(f.Source, lead.Products) &&
-		anyIn(f.RiskFactor, r.graph().model.Enrich(&lead).RiskFactors) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
+		anyIn(f.RiskFactor, factorsOf(rec, &lead)) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
 	return row, keep, nil
 }
 
@@ -443,7 +465,7 @@ func (r *reader) caseDetail(snap *state.Snapshot, c *triage.Case) (api.CaseDetai
 		return out, err
 	}
 	if c.Open {
-		if out.WouldMove, err = plan.WouldMove(r.graph().Rules, snap, c); err != nil {
+		if out.WouldMove, err = plan.WouldMove(r.judging().Rules, snap, c); err != nil {
 			return out, err
 		}
 	}

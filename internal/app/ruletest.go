@@ -22,6 +22,7 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/expr"
 	"github.com/docket-hub/docket/pipeline/plan"
+	"github.com/docket-hub/docket/pipeline/risk"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -49,10 +50,32 @@ func TestRules(cfg *config.Config, tests []config.RuleTest, now time.Time) (api.
 	}
 	r := ruleRun{g: g, now: now, seen: map[string]bool{}, overlaps: map[[2]string]int{}}
 	for i := range tests {
+		r.g = g.withFeeds(fixedFeeds(tests[i].Feeds))
 		r.out.Tests = append(r.out.Tests, r.test(&tests[i]))
 	}
 	r.summarise()
 	return r.out, nil
+}
+
+// fixedFeeds are the copies that a test describes.
+func fixedFeeds(f *config.RuleFeeds) risk.Feeds {
+	if f == nil {
+		return risk.Feeds{}
+	}
+	listed := map[risk.CVE]risk.Exploited{}
+	for _, name := range f.KEV {
+		if cve, ok := risk.ParseCVE(name); ok {
+			listed[cve] = risk.Exploited{}
+		}
+	}
+	var scores []risk.Score
+	for name, value := range f.EPSS {
+		if cve, ok := risk.ParseCVE(name); ok {
+			scores = append(scores, risk.Score{CVE: cve, Value: value})
+		}
+	}
+	date := f.Date.End(time.UTC).Add(-time.Nanosecond) // within the day
+	return risk.Feeds{KEV: risk.NewKEV("", date, "test", listed), EPSS: risk.NewEPSS("", date, "test", scores)}
 }
 
 // ruleRun is one run of tests.
@@ -200,7 +223,7 @@ func (r *ruleRun) record(t *config.RuleTest, rec pipeline.Record, now time.Time)
 		return none, err
 	}
 	judged := (&reader{graph: func() *Graph { return r.g }}).judge(&f)
-	full := r.g.model.Extend(&f) // with the user's own factors
+	full := r.g.model.Extend(&f) // with what the feeds say and the user's own factors
 	r.cover(full, &judged)
 	return judgement{differ: compareRules(t, &judged, full.RiskFactors, known.SuppressedBy, action), because: r.because(&judged)}, nil
 }

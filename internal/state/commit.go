@@ -75,7 +75,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 			s.prints.remove(h.Print, h.Seq)
 		}
 		s.mu.Unlock()
-		return err
+		return s.half(id, err)
 	}
 	if w.newRow > 0 {
 		fold.logged += len(cs.Touches)

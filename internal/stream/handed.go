@@ -56,7 +56,7 @@ func newHandOver() *handOver {
 // none is left that only PublishActions brings to a worker. With an external server nothing
 // is handed over: another process may be the one to take it.
 func (s *Stream) HandOver(actions []ActionMessage) (all bool) {
-	if s.server == nil {
+	if !s.embedded {
 		return false
 	}
 	all = true

@@ -129,13 +129,6 @@ func (m *Model) With(feeds Feeds) *Model {
 // Feeds are the feeds that the model asks.
 func (m *Model) Feeds() Feeds { return m.feeds }
 
-// Enrich is f with what the feeds say of it: its vulnerability's kev and epss, and the factors known_exploited and
-// likely_exploited. It is f itself where they say nothing, else a shallow copy.
-func (m *Model) Enrich(f *pipeline.Finding) *pipeline.Finding {
-	f, _ = m.enrich(f)
-	return f
-}
-
 // Outdated reports whether the feeds say something else of f than they did when was was decided, such
 // that the decision may be another one: KEV lists it or no longer does, EPSS crossed the score of LikelyExploited. With
 // scores every other score counts: some expression reads it.
