@@ -61,7 +61,7 @@ test: ## run all tests, with the race detector where there is a C compiler
 	go test $(RACE) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
 
 # What one goroutine does with large inputs. The race detector makes it ten times as slow and has nothing to find in it.
-LARGE := ^(TestSplitStreams|TestSplitStreamsSARIF|TestOneDamagedByteLosesOneRecord|TestSteadyTwins|TestBodiesAreWhatTheyCount|TestClientsShareNoFinding|TestShortCutsLoseNothing|TestSampleDataSurvives|TestMemoForgets|TestModel)$$
+LARGE := ^(TestSplitStreams|TestSplitStreamsSARIF|TestWorstDocuments|TestZAPManyPlaces|TestZAPXMLStreams|TestOneDamagedByteLosesOneRecord|TestSteadyTwins|TestBodiesAreWhatTheyCount|TestClientsShareNoFinding|TestShortCutsLoseNothing|TestSampleDataSurvives|TestMemoForgets|TestModel)$$
 
 .PHONY: test-race
 test-race: ## run all tests with the race detector, the suites that kill processes at full length, but what test-large runs
