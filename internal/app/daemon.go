@@ -86,6 +86,9 @@ func load(set connectors.Set, path string, env config.Env) (*config.Config, erro
 	return cfg, config.Join(err, Check(cfg))
 }
 
+// memoryLimit is above what collections come as often as they must.
+const memoryLimit = 144 << 20
+
 // tuneGC lets the heap grow further between collections while it is small: a
 // daemon's live heap is a few tens of megabytes, and collecting it at every doubling costs an eighth of
 // the CPU (docs/performance.md). Whoever set GOGC or GOMEMLIMIT has decided already.
@@ -95,7 +98,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
@@ -134,6 +137,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	if err := srv.Start(); err != nil {
 		return err
 	}
+	forgetStart()
 	a.o.Log.Info("started", "addr", srv.Addr().String(), "data_dir", DataDir(cfg))
 	if o.Ready != nil {
 		o.Ready(srv.Addr().String())

@@ -19,6 +19,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
+	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
 	"github.com/docket-hub/docket/pipeline/expr"
@@ -43,6 +44,7 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	room  *ingest.Buffers
 	fleet *awsx.Fleet
 	feeds *feedSet
 	equiv *identity.Map
@@ -86,7 +88,7 @@ type Outside struct {
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
 func Build(cfg *config.Config, o Outside) (*Graph, error) {
-	g := &Graph{Config: cfg, equiv: o.equivalence()}
+	g := &Graph{Config: cfg, equiv: o.equivalence(), room: &ingest.Buffers{}}
 	var errs []error
 	var err error
 	if g.env, err = expr.NewEnv(); err != nil {
@@ -391,6 +393,10 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 
 // counted is an intake that tells seen where each record belongs; nil tells nobody.
 func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
+	var room *ingest.Buffers
+	if _, ok := to.(*stream.Stream); ok {
+		room = g.room // a planner keeps what it is given
+	}
 	return ingest.New(read, ingest.Options{
 		Seen:        seen,
 		Source:      s.Name,
@@ -398,6 +404,7 @@ func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() 
 		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
+		Buffers:     room,
 		Mask:        g.mask.Bytes,
 		Publish:     to,
 		MinSeverity: s.Min,

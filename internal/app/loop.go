@@ -28,7 +28,7 @@ const (
 	gatherFull = 8
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
-	gatherBusy = 40 * time.Millisecond
+	gatherBusy = 100 * time.Millisecond
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
@@ -56,6 +56,7 @@ type loop struct {
 	sweeping  bool
 	migrating bool // state is on its way to another equivalence map
 	full      bool // the last issue reached its bound: more is due
+	holding   bool // updates of tickets wait for the end of a flood
 	left      leftReads
 	position  struct {
 		sync.Mutex
@@ -172,6 +173,7 @@ func (l *loop) run(ctx context.Context) error {
 	defer issue.timer.Stop()
 	for {
 		if l.sweeping {
+			l.holding = false
 			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
 				return err
 			}
@@ -181,7 +183,7 @@ func (l *loop) run(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				issue.after(n)
+				issue.after(n, time.Now())
 			default:
 			}
 			if ctx.Err() != nil {
@@ -202,10 +204,13 @@ func (l *loop) run(ctx context.Context) error {
 				return err
 			}
 			if !issued {
-				issue.after(n)
+				issue.after(n, time.Now())
 			}
 		case <-issue.timer.C:
-			issue.since = time.Time{}
+			var now bool
+			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd); !now {
+				continue
+			}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
@@ -326,7 +331,7 @@ func (l *loop) tick() error {
 // decided input by input; the one at fault is kept as a reject, the others go on.
 func (l *loop) decide(inputs []triage.Input, issue bool) error {
 	if may := l.issuing.Load(); issue && !may.held {
-		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only}})
+		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only, FirstOnly: l.holding}})
 	}
 	if len(inputs) == 0 {
 		return nil
@@ -427,7 +432,7 @@ func (l *loop) commit(inputs []triage.Input) error {
 	l.sweeping, l.migrating = cs.Meta.Sweep != 0, cs.Meta.Migration != (triage.Migration{})
 	l.full = sum.Issued >= triage.IssueAtOnce
 	l.app.o.Metrics.decided(sum, cs.Rejects)
-	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping && !l.migrating)
+	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping && !l.migrating && !l.holding)
 	if len(cs.Outbox) > 0 {
 		l.app.relay.wake()
 	}

@@ -226,4 +226,3 @@ func (s *site) touched(at time.Time) {
 		s.t.Errorf("RunOnce() of the same reports = %s; want nothing new", counts(sum))
 	}
 }
-
