@@ -150,11 +150,11 @@ func TestAnotherEquivalenceMap(t *testing.T) {
 			t.Fatal(err)
 		}
 		into, ok := open[d.MovedTo]
-		if c.Reason != "merged" || !ok || !strings.Contains(into.Text, c.Case+" \\(") {
+		if c.Reason != "merged" || !ok || !strings.Contains(into.Text, c.Case+" (") {
 			t.Errorf("%s is closed as %q into %s; want merged into a case whose open ticket links it", c.Case, c.Reason, d.MovedTo)
 		}
 		for _, x := range s.tickets() {
-			if x.Case == c.Case && (x.State != "closed" || !strings.Contains(x.Text, into.Case+" \\(")) {
+			if x.Case == c.Case && (x.State != "closed" || !strings.Contains(x.Text, into.Case+" (")) {
 				t.Errorf("the ticket of %s is %s and does not link %s:\n%s", c.Case, x.State, into.Case, x.Text)
 			}
 		}

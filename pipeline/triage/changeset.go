@@ -188,7 +188,19 @@ func (l *Layer) Rejects() []pipeline.Reject { return l.rejects }
 func (l *Layer) CasesChanged() []uint64 { return slices.Sorted(maps.Keys(l.caseDirty)) }
 
 func (l *Layer) putHot(h *Hot) {
-	l.hot[h.Seq], l.prints[h.Print], l.hotDirty[h.Seq] = h, h.Seq, true
+	l.hot[h.Seq], l.hotDirty[h.Seq] = h, true
+	// While a new equivalence map moves findings, one may be about to leave a fingerprint that is another one's already.
+	if n := l.prints[h.Print]; n != h.Seq {
+		if x := l.hot[n]; x == nil || x.Print != h.Print || l.purgedSeqs[n] {
+			l.prints[h.Print] = h.Seq
+		}
+	}
+}
+
+// putPrint makes a fingerprint a finding's own, though another one that is about to leave it still has it.
+func (l *Layer) putPrint(h *Hot) {
+	l.prints[h.Print] = h.Seq
+	l.putHot(h)
 }
 
 // putAlias lets a former fingerprint lead to a finding, or, with 0, to none.

@@ -102,17 +102,6 @@ func (d *decider) identify(seq uint64) error {
 	if !changed {
 		return nil
 	}
-	if whole, ok := oneOf(to); ok && whole != h.Print {
-		// Whoever goes by that fingerprint moves first: it may leave it, or take the one that is given up here.
-		d.moving[seq] = true
-		if t := d.holder(whole); t != nil {
-			err = d.identify(t.Seq)
-		}
-		delete(d.moving, seq)
-		if err != nil {
-			return err
-		}
-	}
 	d.sum.Identified++
 	stay := d.stays(rec, to)
 	for _, print := range others(to, stay) {
@@ -122,6 +111,15 @@ func (d *decider) identify(seq uint64) error {
 	}
 	was, number := d.r.Judge(&before).Key, h.Case
 	if stay != h.Print {
+		// Whoever goes by that fingerprint moves first: it may leave it, or take the one that is given up here.
+		d.moving[seq] = true
+		if t := d.holder(stay); t != nil {
+			err = d.identify(t.Seq)
+		}
+		delete(d.moving, seq)
+		if err != nil {
+			return err
+		}
 		t := d.holder(stay)
 		if t == nil {
 			if err := d.rename(h, rec, stay); err != nil {
@@ -169,16 +167,6 @@ func samePlace(a, b *pipeline.Report) bool {
 		a.Resource.ID == b.Resource.ID && a.Resource.Type == b.Resource.Type
 }
 
-func oneOf(to map[[16]byte]pipeline.Fingerprint) (one pipeline.Fingerprint, ok bool) {
-	for _, print := range to {
-		if ok && print != one {
-			return one, false
-		}
-		one, ok = print, true
-	}
-	return one, ok
-}
-
 // others are the fingerprints but stay, in order.
 func others(to map[[16]byte]pipeline.Fingerprint, stay pipeline.Fingerprint) []pipeline.Fingerprint {
 	var out []pipeline.Fingerprint
@@ -219,7 +207,7 @@ func (d *decider) rename(h *Hot, rec *Record, print pipeline.Fingerprint) error 
 		return err
 	}
 	h.Print, rec.Print = print, print
-	d.l.putHot(h)
+	d.l.putPrint(h)
 	d.l.putRecord(rec)
 	if d.holder(old) == nil {
 		d.alias(rec, Alias{Print: old, Seq: h.Seq, Map: d.r.Map, At: d.now})
@@ -376,6 +364,7 @@ func (d *decider) takeOut(h *Hot, rec *Record) (*Case, error) {
 		return nil, nil // its case is over, and stays the story that it is
 	}
 	d.left(m)
+	d.l.putCase(c)
 	delete(d.carried, h.Seq)
 	return c, nil
 }
@@ -438,7 +427,11 @@ func withTickets(c *Case) string {
 	var refs []string
 	for _, sink := range c.TicketSinks() {
 		if r := c.Entries[sink].Ref; !r.IsZero() {
-			refs = append(refs, strings.TrimSpace(cmp.Or(r.Key, r.ID)+" "+r.URL))
+			name := cmp.Or(r.Key, r.ID)
+			if name == c.ID() && r.URL != "" {
+				name = "" // said already
+			}
+			refs = append(refs, strings.TrimSpace(name+" "+r.URL))
 		}
 	}
 	if len(refs) == 0 {

@@ -59,6 +59,7 @@ func (d *decider) splitOff(h *Hot, rec *Record, to map[[16]byte]pipeline.Fingerp
 		}
 		n = &Hot{Seq: d.l.meta.NextSeq, Print: print}
 		d.l.meta.NextSeq++
+		d.l.putPrint(n)
 		nrec = &Record{Seq: n.Seq, Print: print, FirstSeen: rec.FirstSeen, LastChange: rec.LastChange, Unwatched: rec.Unwatched}
 	} else if nrec, err = d.mustRecord(n.Seq); err != nil {
 		return err
@@ -329,6 +330,7 @@ func (d *decider) moveMember(c, into *Case, seq uint64, rec *Record, f *pipeline
 	}
 	c.Count[m.Priority]--
 	d.left(m)
+	d.l.putCase(c)
 	return d.join(into, d.l.hotSeq(seq), rec, f, v, false)
 }
 

@@ -113,8 +113,10 @@ type config struct {
 	renamed  map[string]string
 	sinkHash string
 	team     string
-	back     string // the product that the write-back "hub/write-back" tells; none when empty
-	echoes   bool   // what the product says may be that write-back's own doing
+	equiv    map[string]string // problem by control: the equivalence map; nil for none
+	version  string            // of it
+	back     string            // the product that the write-back "hub/write-back" tells; none when empty
+	echoes   bool              // what the product says may be that write-back's own doing
 }
 
 func standard() config {
@@ -139,6 +141,14 @@ func (k config) rules() *Rules {
 		Suppressions: k.exempt, Teams: []string{k.team}, Limits: k.limits, Retain: k.retain,
 		AckFor: 7 * 24 * time.Hour, AckMax: 30 * 24 * time.Hour, Sinks: map[string]bool{}, Renamed: k.renamed,
 	}
+	if k.equiv != nil {
+		r.Map, r.Identify = k.version, k.identify
+		r.Decode = func(source string, it *pipeline.Item) (pipeline.Report, error) {
+			rep, err := decode(source, it)
+			rep.Problem, rep.Print = k.problem(rep.Control), k.print(&rep)
+			return rep, err
+		}
+	}
 	for _, s := range k.sinks {
 		r.Sinks[s] = k.active == nil || slices.Contains(k.active, s)
 	}
@@ -158,6 +168,9 @@ func (k config) rules() *Rules {
 func (k config) judge(f *pipeline.Finding) Verdict {
 	p := min(max(pipeline.Priority(6-int(f.Severity)-k.raised), pipeline.P1), pipeline.P5)
 	group := f.Account.ID + "/" + f.Control
+	if k.equiv != nil {
+		group = f.Account.ID + "/" + f.Problem
+	}
 	if k.group == "resource" {
 		group = f.Resource.ID
 	}
