@@ -137,7 +137,7 @@ generate: ## write the generated files again
 .PHONY: generate-check
 generate-check: ## fail where a generated file is not what its generator writes
 	go run ./deploy/quickstart/generate -check
-	go test -count=1 -run 'IsCurrent|AreCurrent' ./docs ./pipeline/risk
+	go test -count=1 -run 'IsCurrent|AreCurrent' ./config ./docs ./pipeline/risk
 
 .PHONY: clean
 clean: ## remove what was built and what the quick start left

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -43,6 +45,8 @@ type RuleTest struct {
 
 	// Position is where the test stands.
 	Position Position `yaml:"-"`
+	// Lines is on which line each word of want stands; team, say.
+	Lines map[string]int `yaml:"-"`
 	// Time is At.
 	Time time.Time `yaml:"-"`
 	// Dir is the folder that File starts from.
@@ -107,6 +111,19 @@ func testFiles(path string) ([]string, error) {
 	return names, err
 }
 
+// wantLines is on which line each key at a path stands.
+func (d *document) wantLines(path string) map[string]int {
+	lines := map[string]int{}
+	n := d.node(path)
+	if n == nil || n.Kind != yaml.MappingNode {
+		return lines
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		lines[n.Content[i].Value] = n.Content[i].Line
+	}
+	return lines
+}
+
 func parseRuleTests(f File) ([]RuleTest, Errors) {
 	d := newDocument(f.Name, filepath.Dir(f.Name), Env{}.withDefaults())
 	root := d.parse(f)
@@ -129,6 +146,7 @@ func parseRuleTests(f File) ([]RuleTest, Errors) {
 		}
 		at := d.errorAt(d.node(path), "", "")
 		t.Position, t.Dir = Position{at.File, at.Line, at.Col}, d.dir
+		t.Lines = d.wantLines(path + ".want")
 		if (t.Finding == nil) == (t.File == "") && t.Name != "" {
 			d.fail(d.node(path), path, "write one of them", "wants either finding or file")
 		}

@@ -31,21 +31,29 @@ const pageAddress = "127.0.0.1:8080"
 // consoleWithin bounds all commands of one page.
 const consoleWithin = 2 * time.Minute
 
-// TestGettingStarted types what getting-started.md says, from the first block to the last, into one shell, and compares
-// what it prints. A block whose info is "… file NAME" is a file that the reader writes. In the output, … stands for any
+// typedPages are the pages whose commands are typed, with the number of them at least.
+func typedPages() map[string]int { return map[string]int{"getting-started.md": 15, "closing.md": 12} }
+
+// TestTypedPages types what a page says, from its first block to its last, into one shell, and compares what that prints. A block whose info is "… file NAME" is a file that the reader writes. In the output, … stands for any
 // text of a line, and a line of … for any lines.
-func TestGettingStarted(t *testing.T) {
+func TestTypedPages(t *testing.T) {
 	for _, program := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not here", program)
 		}
 	}
+	for name, least := range typedPages() {
+		t.Run(name, func(t *testing.T) { typePage(t, name, least) })
+	}
+}
+
+func typePage(t *testing.T, name string, least int) {
 	address := freeAddress(t)
 	here := strings.NewReplacer(pageAddress, address)
 	var script strings.Builder
-	script.WriteString("exec 2>&1\n")
+	script.WriteString("exec 2>&1\ntrap '[ -z \"$daemon\" ] || kill $daemon; exit 1' INT\n")
 	var typed []command
-	for _, b := range blocks(t, "getting-started.md") {
+	for _, b := range blocks(t, name) {
 		switch file, isFile := strings.CutPrefix(b.mark(), "file "); {
 		case isFile:
 			fmt.Fprintf(&script, "mkdir -p \"$(dirname %s)\"\ncat > %s <<'END OF FILE'\n%sEND OF FILE\n", file, file, here.Replace(b.text))
@@ -56,8 +64,8 @@ func TestGettingStarted(t *testing.T) {
 			}
 		}
 	}
-	if len(typed) < 15 {
-		t.Fatalf("getting-started.md has %d commands; want those that are there found", len(typed))
+	if len(typed) < least {
+		t.Fatalf("%s has %d commands; want those that are there found", name, len(typed))
 	}
 	out, dir := typeIn(t, script.String())
 	for range 2 { // a machine under load takes longer than a command waits for the daemon of its own state
@@ -73,7 +81,7 @@ func TestGettingStarted(t *testing.T) {
 		_, text, _ := strings.Cut(string(printed[i+1]), "\n")
 		text = strings.NewReplacer(address, pageAddress, filepath.ToSlash(dir), "…").Replace(text)
 		if c.prints != "" && !alike(c.prints, text) {
-			t.Errorf("getting-started.md:%d: %s\nprints\n%s\nwant\n%s", c.at, c.line, text, c.prints)
+			t.Errorf("%s:%d: %s\nprints\n%s\nwant\n%s", name, c.at, c.line, text, c.prints)
 		}
 	}
 }
@@ -86,6 +94,8 @@ func typeIn(t *testing.T, script string) (out []byte, dir string) {
 	sh := exec.CommandContext(ctx, "sh", "-c", script)
 	sh.Dir = t.TempDir()
 	sh.Env = append(os.Environ(), "HOME="+sh.Dir, "USER=you", "NO_COLOR=1", "DOCKET_CONFIG=", "DOCKET_TOKEN=", "GORACE=atexit_sleep_ms=20")
+	// Told to stop, the shell ends the daemon that it started, which would outlive it.
+	sh.Cancel = func() error { return sh.Process.Signal(os.Interrupt) }
 	sh.WaitDelay = 5 * time.Second
 	out, err := sh.CombinedOutput()
 	if err != nil {

@@ -3,6 +3,7 @@ package docs_test
 import (
 	"errors"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestFormats(t *testing.T) {
 			continue
 		}
 		var sample *block
-		pairs := 0
+		pairs, proves := 0, false
 		for _, b := range blocks(t, name) {
 			switch b.mark() {
 			case "sample":
@@ -113,9 +114,15 @@ func TestFormats(t *testing.T) {
 					continue
 				}
 				pairs++
+				proves = proves || !strings.Contains(b.text, "\nscan: none\n")
 				compareSample(t, *sample, b)
 				sample = nil
 			}
+		}
+		base := strings.TrimSuffix(filepath.Base(name), ".md")
+		row := regexp.MustCompile("(?m)^\\| \\[`" + base + "`\\].*\\| ([^|]+) \\|$").FindStringSubmatch(page(t, "formats/README.md"))
+		if row == nil || (row[1] == "nothing") == proves {
+			t.Errorf("formats/README.md says of what a document of %s is a whole scan: %v; want what its samples are: %v", base, row, proves)
 		}
 		if pairs == 0 || sample != nil {
 			t.Errorf("%s has %d samples with what is read, one left over: %v; want at least one and none left", name, pairs, sample != nil)

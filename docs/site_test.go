@@ -165,7 +165,11 @@ func TestEverythingHasItsPage(t *testing.T) {
 	for _, name := range set.SinkTypes() {
 		want = append(want, "sinks/"+name+".md")
 	}
+	keys := page(t, "configuration.md")
 	for _, name := range format.Names() {
+		if !regexp.MustCompile("(?m)^\\| `format` .*`" + name + "`").MatchString(keys) {
+			t.Errorf("configuration.md does not name %s beside the key format; want every format", name)
+		}
 		if name != "auto" {
 			want = append(want, "formats/"+name+".md")
 		}

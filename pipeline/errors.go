@@ -18,6 +18,9 @@ var (
 	ErrGone = errors.New("the record does not exist any more")
 	// ErrFull: the stream has no room. Nothing was stored; try again later.
 	ErrFull = errors.New("the stream is full")
+	// ErrNoRoom: the disk is full or cannot be written, or a quota is used up. It comes with
+	// ErrFull where the stream is meant, and passes once somebody made room.
+	ErrNoRoom = errors.New("there is no room on the disk")
 )
 
 type permanentError struct{ err error }

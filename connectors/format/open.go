@@ -13,19 +13,6 @@ import (
 // larger read goes around it, into the scanner's own.
 const peekBytes = 4 << 10
 
-// counter counts the bytes of a document, unpacked.
-type counter struct {
-	r io.Reader
-	n int64
-}
-
-// Read implements io.Reader.
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
 // Whole is a reader whose text is in memory as a whole; Whole is nil where it is not. Split reads such a text where it
 // is, and the Data of its records is a part of it, so it must not change as long as these are used.
 type Whole interface {
@@ -67,6 +54,19 @@ func (m *memory) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// counter counts the bytes of a document, unpacked.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // packed reports whether a text that begins so is gzip.
 func packed(head []byte) bool { return len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b }
 
@@ -75,8 +75,8 @@ func packed(head []byte) bool { return len(head) >= 2 && head[0] == 0x1f && head
 func open(r io.Reader) (opened, *counter, error) {
 	if w, ok := r.(Whole); ok {
 		if b := w.Whole(); b != nil && !packed(b) {
-			whole, err := text(&memory{b})
-			return whole, &counter{n: int64(len(b))}, err
+			t, err := text(&memory{b})
+			return t, &counter{n: int64(len(b))}, err
 		}
 	}
 	count := &counter{r: r}
@@ -97,8 +97,8 @@ func open(r io.Reader) (opened, *counter, error) {
 		count = &counter{r: z}
 		b = bufio.NewReaderSize(count, peekBytes)
 	}
-	begun, err := text(b)
-	return begun, count, err
+	t, err := text(b)
+	return t, count, err
 }
 
 func text(b opened) (opened, error) {

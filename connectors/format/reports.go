@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -24,10 +25,10 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// reportKinds are the scanners' reports, in the order in which they are tried.
-func reportKinds() []report.Kind {
+// reportKinds are the scanners' reports, in the order in which they are tried. They are the same for every document.
+var reportKinds = sync.OnceValue(func() []report.Kind {
 	return []report.Kind{trivy.Kind(), grype.Kind(), checkov.Kind(), kics.Kind(), semgrep.Kind(), snyk.Kind(), zap.Kind()}
-}
+})
 
 // maxReport is how large a scanner's report may be, in bytes: one list element, and what stands beside the
 // lists, are held in memory.
@@ -64,12 +65,6 @@ func reportOf(format string, text opened) (report.Kind, bool) {
 	return report.Kind{}, false
 }
 
-// snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
-func snykCode(format string, text opened) bool {
-	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
-	return format == snyk.Name && report.KeysOf(begin)["runs"]
-}
-
 // marked reports whether a document that begins so holds a mark of any kind. Marks are names of members with
 // their quotes, so one pass over the quotes finds them all.
 func marked(begin []byte, kinds []report.Kind) bool {
@@ -95,6 +90,12 @@ func marked(begin []byte, kinds []report.Kind) bool {
 		}
 		begin = begin[n+1:]
 	}
+}
+
+// snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
+func snykCode(format string, text opened) bool {
+	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
+	return format == snyk.Name && report.KeysOf(begin)["runs"]
 }
 
 // report reads a document that is one scanner's report, or an array of them.

@@ -21,6 +21,7 @@ import (
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // The files of a data folder.
@@ -42,11 +43,14 @@ type Options struct {
 	Skew    time.Duration
 	Version string                         // of this binary, for backups
 	Load    func() (*config.Config, error) // reads the configuration again, for a reload
+	Map     *identity.Map                  // nil: this binary's own; tests migrate between others
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
-	HoldSinks bool     // no outside write starts at all
-	Metrics   *Metrics // nil: not measured
+	HoldSinks bool // no outside write starts at all
+	// Patient waits where the state cannot be written because the disk is full, instead of giving up: the daemon does.
+	Patient bool
+	Metrics *Metrics // nil: not measured
 }
 
 // App is an open docket. Close it.
@@ -79,6 +83,7 @@ type App struct {
 	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
 	run        atomic.Bool  // a run or an apply is under way
 	taking     atomic.Int64 // requests that are handing findings in
+	room       room         // what cannot be written now
 
 	reloading     sync.Mutex
 	swapping      sync.Mutex         // of those who put a graph into force
@@ -142,7 +147,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 }
 
 func (a *App) outside(installation string) Outside {
-	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Holds: true}
+	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Map: a.o.Map, Holds: true}
 }
 
 func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Graph) (err error) {

@@ -26,6 +26,7 @@ type Metrics struct {
 	lastPoll     *prometheus.GaugeVec
 	reloadOK     prometheus.Gauge
 	reloadTime   prometheus.Gauge
+	noRoom       *prometheus.GaugeVec
 	delivery     *deliveryMetrics
 	feeds        *feedMetrics
 }
@@ -67,9 +68,15 @@ func NewMetrics() *Metrics {
 		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "docket_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded, since 1970.",
 		}),
+		noRoom: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "docket_disk_full", Help: "1 while a part of data_dir cannot be written because the disk or a quota is full, or it is read-only.",
+		}, []string{"part"}),
 	}
-	m.reg.MustRegister(m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
+	m.reg.MustRegister(m.noRoom, m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
 		m.reloadOK, m.reloadTime, m.delivery, m.feeds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, part := range []string{partState, partStream} {
+		m.noRoom.WithLabelValues(part)
+	}
 	for _, kind := range []string{"new", "changed", "unchanged", "older"} {
 		m.findings.WithLabelValues(kind)
 	}

@@ -119,6 +119,8 @@ func (p patient) PublishFindings(ctx context.Context, payload []byte) error {
 		case since.IsZero():
 			since = time.Now()
 			p.log.Warn("the stream is full: waiting for room")
+		case time.Since(since) > fullPatience && errors.Is(err, pipeline.ErrNoRoom):
+			return err
 		case time.Since(since) > fullPatience:
 			return fmt.Errorf("%w for %s: raise stream.max_bytes, or lower stream.keep", err, fullPatience)
 		}

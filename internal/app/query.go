@@ -210,10 +210,15 @@ func (r *reader) Finding(_ context.Context, print string) (api.FindingDetail, er
 func (r *reader) detail(v triage.View, rec *triage.Record) (api.FindingDetail, error) {
 	f := rec.Finding()
 	row, err := r.findingRow(v, rec, &f)
-	return api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation, FeedNotes: r.feedNotes(&rec.Explanation, &f)}, err
+	out := api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation, FeedNotes: r.feedNotes(&rec.Explanation, &f)}
+	for _, a := range rec.Aliases {
+		out.Former = append(out.Former, api.Former{Fingerprint: a.Print, Map: a.Map, At: a.At})
+	}
+	return out, err
 }
 
-// findPrint finds a finding by its fingerprint or the first 8 or more digits of it.
+// findPrint finds a finding by its fingerprint, or one that it went by under an earlier equivalence map, or the first
+// 8 or more digits of either.
 func findPrint(snap *state.Snapshot, word string) (*triage.Record, error) {
 	var print pipeline.Fingerprint
 	if len(word) == 64 && print.UnmarshalText([]byte(word)) == nil {
@@ -227,12 +232,13 @@ func findPrint(snap *state.Snapshot, word string) (*triage.Record, error) {
 		return nil, fmt.Errorf("%w: %q is no fingerprint (64 hex digits, or at least the first 8)", api.ErrNotFound, word)
 	}
 	var hits []uint64
-	err := snap.EachHot(1, func(h triage.Hot) bool {
-		if strings.HasPrefix(h.Print.String(), strings.ToLower(word)) {
-			hits = append(hits, h.Seq)
+	add := func(print pipeline.Fingerprint, seq uint64) bool {
+		if strings.HasPrefix(print.String(), strings.ToLower(word)) && !slices.Contains(hits, seq) {
+			hits = append(hits, seq)
 		}
 		return len(hits) < 2
-	})
+	}
+	err := firstOf(snap.EachHot(1, func(h triage.Hot) bool { return add(h.Print, h.Seq) }), snap.EachAlias(add))
 	switch {
 	case err != nil:
 		return nil, err

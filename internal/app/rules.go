@@ -74,6 +74,7 @@ func teams(cfg *config.Config) []route.Team {
 func (g *Graph) rules(cfg *config.Config, o Outside) {
 	r := &triage.Rules{
 		Config: cfg.Hash(), Installation: o.Installation, ReadsScores: readsScores(cfg),
+		Map: g.equiv.Version(), Identify: g.identify,
 		Decode: g.Decode, Judge: g.Judge, Matches: g.newMatcher().matches,
 		Due: g.model.Due, SLAStart: g.model.SLAStart(),
 		NeedsApproval: cfg.Approval,

@@ -254,7 +254,7 @@ func (f *offline) build() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
+	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg), Map: opts.Map})
 }
 
 func (f *offline) now() time.Time { return time.Now().UTC().Add(f.o.Skew) }

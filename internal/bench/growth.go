@@ -23,7 +23,7 @@ type Growth struct {
 // events of the standard mix, and the one with many is killed under load.
 type Grown struct {
 	FewCPU, ManyCPU         float64 // seconds per 100,000 findings
-	FewWritten, ManyWritten float64 // bytes to disk per byte accepted
+	FewWritten, ManyWritten float64 // bytes to disk per byte accepted; NaN: not measured
 	RSS                     int64   // peak bytes with many known, start and load
 	Clean, Killed           time.Duration
 }
@@ -186,24 +186,23 @@ func (g *growing) send(ctx context.Context, lists [][]Body) (accepted int, err e
 // chunk sends n events, and returns the CPU seconds per 100,000 and the bytes written to disk per byte accepted.
 func (g *growing) chunk(ctx context.Context, n int) (cpu, written float64, err error) {
 	lists := g.bodies(n)
-	size := 0
+	var size int64
 	for _, list := range lists {
 		for _, b := range list {
-			size += len(b.Data)
+			size += int64(len(b.Data))
 		}
 	}
-	cpu1, err1 := g.d.CPU()
-	written1, err2 := g.d.Written()
-	if err := errors.Join(err1, err2); err != nil {
+	before, err := g.d.CPU()
+	if err != nil {
 		return 0, 0, err
 	}
+	disk := watchDisk(g.d.dir)
 	accepted, err := g.send(ctx, lists)
 	if err != nil {
 		return 0, 0, err
 	}
-	cpu2, err1 := g.d.CPU()
-	written2, err2 := g.d.Written()
-	return per100k(cpu2-cpu1, accepted), float64(written2-written1) / float64(size), errors.Join(err1, err2)
+	after, err := g.d.CPU()
+	return per100k(after-before, accepted), disk.per(size), err
 }
 
 // restart ends the daemon in good order and starts it again; it returns how long it took to get ready.

@@ -64,7 +64,7 @@ type Repetition struct {
 	RSS           int64   // peak bytes of the daemon in the load that CPU is of
 	Tickets       Tickets // of that load
 	Distinct      int     // findings of that load
-	Written       float64 // bytes written to disk per byte of the bodies that were accepted, 100 findings each
+	Written       float64 // bytes written to disk per byte of the bodies that were accepted, 100 findings each; NaN: not measured
 }
 
 // JetStream is the limit of the round.
@@ -190,15 +190,15 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 		return r, err
 	}
 	err = p.with(ctx, Setup{}, func(d *Daemon) error {
+		disk := watchDisk(d.dir)
 		sent, err := d.Send(ctx, standard.clients)
 		r.Rate = sent.Rate()
 		p.Progress("accepted %.0f findings/s", r.Rate)
 		if err := errors.Join(err, p.complete(ctx, d, standard)); err != nil {
 			return err
 		}
-		written, err := d.Written()
-		r.Written = float64(written) / float64(standard.counts.Bytes)
-		return err
+		r.Written = disk.per(standard.counts.Bytes)
+		return nil
 	})
 	if err != nil {
 		return r, fmt.Errorf("load of %d a request: %w", perBody, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
@@ -102,15 +103,28 @@ func (p *process) PeakRSS() (int64, error) {
 	return kb << 10, err
 }
 
-// Written is how many bytes the process made go to disks so far: whole pages, each counted when it
-// becomes dirty (write_bytes of proc_pid_io(5)). What a file system in memory takes does not count,
-// nor does a file system's own journal.
-func (p *process) Written() (int64, error) {
-	text, err := p.proc("io")
-	if err != nil {
-		return 0, err
+// errNoDisk: the folder lies on no disk that has counters, but in memory or on another machine.
+var errNoDisk = errors.New("bytes written are not measured: the folder is on no disk with counters")
+
+// disk is the counter of the disk under a folder when a measurement began.
+type disk struct {
+	dir    string
+	before int64
+	err    error
+}
+
+func watchDisk(dir string) disk {
+	before, err := diskWritten(dir)
+	return disk{dir, before, err}
+}
+
+// per is the bytes written since then, per byte that was accepted; NaN where they cannot be told.
+func (d disk) per(accepted int64) float64 {
+	after, err := diskWritten(d.dir)
+	if d.err != nil || err != nil {
+		return math.NaN()
 	}
-	return field(text, "write_bytes")
+	return float64(after-d.before) / float64(accepted)
 }
 
 // errNoTracer: nothing here can count another process's flushes.

@@ -312,7 +312,7 @@ func (p *program) completionCommand() *cobra.Command {
 names: sources, sinks, teams and risk factors of the configuration, open cases, dead letters and exceptions of
 the running docket or, where none runs, of the state. What either does not answer within 0.3 seconds is not offered.
 
-  source <(docket completion bash)`,
+  docket completion bash > docket.bash && source docket.bash`,
 		script("bash", `  source <(docket completion bash)                                    # now
   docket completion bash > /etc/bash_completion.d/docket              # always; needs the package bash-completion`,
 			func(root *cobra.Command) error { return root.GenBashCompletionV2(p.out, true) }),

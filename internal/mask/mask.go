@@ -11,6 +11,7 @@ package mask
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -261,6 +262,9 @@ const (
 	maskOpen  = "[masked:"
 	maskClose = "]"
 )
+
+// Masked reports whether something in a text was masked.
+func Masked(text string) bool { return strings.Contains(text, maskOpen) }
 
 // replace returns a copy of text with every span masked.
 func (m *Masker) replace(text []byte, spans []span) []byte {

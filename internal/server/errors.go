@@ -51,7 +51,7 @@ func failureOf(err error) failure {
 		set(http.StatusBadRequest, api.CodeInvalid)
 	case errors.Is(err, api.ErrRefused):
 		set(http.StatusConflict, api.CodeRefused)
-	case errors.Is(err, pipeline.ErrFull), errors.Is(err, api.ErrBusy):
+	case errors.Is(err, pipeline.ErrFull), errors.Is(err, pipeline.ErrNoRoom), errors.Is(err, api.ErrBusy):
 		set(http.StatusServiceUnavailable, api.CodeBusy)
 		f.retry = retryWithin
 	case errors.Is(err, errStopping):

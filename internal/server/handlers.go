@@ -414,7 +414,8 @@ func (s *Server) ingest(x *exchange, r *http.Request) error {
 // what was taken before is the same finding then.
 func partly(err error, accepted int) error {
 	f := failureOf(err)
-	if f.status == http.StatusServiceUnavailable && f.body.Code == api.CodeBusy {
+	// A full stream is the sender's to wait for; a full disk is docket's trouble.
+	if f.status == http.StatusServiceUnavailable && f.body.Code == api.CodeBusy && !errors.Is(err, pipeline.ErrNoRoom) {
 		f.status = http.StatusTooManyRequests
 	}
 	if accepted > 0 {

@@ -353,6 +353,7 @@ func (c *Claims) flush(batch []*claimSwap) {
 		return nil
 	})
 	failpoint.Hit("claims/flushed")
+	err = boltError(err)
 	c.learn(batch, results, err)
 	for i, s := range batch {
 		r := results[i]

@@ -308,6 +308,21 @@ type packer struct {
 
 const arenaChunk = 256 << 10
 
+// again is a packer for the next transaction, once this one's has ended, in the same memory as far as that is not much.
+func (p *packer) again() packer {
+	var next packer
+	if cap(p.arena) <= 4*arenaChunk {
+		next.arena = p.arena[:0]
+	}
+	if cap(p.wire) <= arenaChunk {
+		next.wire = p.wire
+	}
+	if cap(p.packed) <= arenaChunk {
+		next.packed = p.packed
+	}
+	return next
+}
+
 // keep is a copy of b that lives in the arena.
 func (p *packer) keep(b []byte) []byte {
 	if cap(p.arena)-len(p.arena) < len(b) {

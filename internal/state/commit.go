@@ -54,7 +54,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs, gone: s.published.all()}
+	w := &writer{packer: s.packer, s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs, gone: s.published.all()}
 	w.row = tx.Bucket(bucketTouches).Sequence()
 	fold, err := w.apply()
 	if err != nil {
@@ -75,12 +75,12 @@ func (s *Store) commit(cs *triage.Changeset) error {
 			s.prints.remove(h.Print, h.Seq)
 		}
 		s.mu.Unlock()
-		return err
+		return s.half(id, err)
 	}
 	if w.newRow > 0 {
 		fold.logged += len(cs.Touches)
 	}
-	s.fold = fold
+	s.fold, s.packer = fold, w.packer.again()
 	s.published.remove(w.gone)
 	s.learn(w, id)
 	return nil
@@ -148,6 +148,7 @@ func (s *Store) buryGraves() {
 }
 
 func (w *writer) bucket(name []byte) *bolt.Bucket {
+	w.s.looked(w.tx, 1) // what is changed is read first
 	b := w.buckets[string(name)]
 	if b == nil {
 		b = w.tx.Bucket(name)

@@ -77,7 +77,10 @@ func (p *Snapshot) note(err error) {
 }
 
 func (p *Snapshot) get(bucket, key []byte) []byte {
-	p.lookups++
+	if p.lookups++; p.lookups >= lookupTrim {
+		p.s.looked(p.tx, p.lookups)
+		p.lookups = 0
+	}
 	return p.tx.Bucket(bucket).Get(key)
 }
 

@@ -9,13 +9,16 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -33,6 +36,10 @@ var (
 	ErrStale = errors.New("changeset is older than the state")
 	// ErrFull: the state file has reached Options.MaxSize. Nothing was changed; reading goes on.
 	ErrFull = errors.New("the state file has reached its maximum size")
+	// ErrNoRoom: the disk is full or cannot be written, or a quota is used up (pipeline.ErrNoRoom too). Nothing was changed; reading goes on.
+	ErrNoRoom = fmt.Errorf("the state cannot be written: %w", pipeline.ErrNoRoom)
+	// ErrHalf: the last page of a commit was written and its flush failed. The store must be opened again, which reads what the file says.
+	ErrHalf = errors.New("nobody knows whether the last commit is in the state file: start docket again")
 	// ErrReadOnly: a change was asked of a store that was opened to be read.
 	ErrReadOnly = errors.New("the state file is open for reading only")
 )
@@ -62,7 +69,8 @@ type Store struct {
 
 	published keySet // rows of the outbox that the next commit removes
 
-	commitMu  sync.Mutex // one commit at a time; guards fold
+	commitMu  sync.Mutex // one commit at a time; guards fold and packer
+	packer    packer     // of the next commit
 	fold      folding
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
@@ -267,8 +275,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit.
-const maxFreeList = 4096
+// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit. With
+// 1,000,000 findings some 10,000 are free, and a commit writes a megabyte or two.
+const maxFreeList = 16_384
 
 // chooseFreeList decides whether the next transaction writes the list of free
 // pages. A file without one is read whole by the next Open (measured with
@@ -297,6 +306,32 @@ func boltError(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case errors.Is(err, berrors.ErrDatabaseReadOnly):
 		return ErrReadOnly
+	case unwritable(err):
+		return fmt.Errorf("%w: %w", ErrNoRoom, err)
 	}
 	return err
+}
+
+// half is the error of the failed transaction id: ErrHalf where it can be seen all the same. s.commitMu is held.
+func (s *Store) half(id int, err error) error {
+	seen := 0
+	viewErr := s.db.View(func(tx *bolt.Tx) error { seen = tx.ID(); return nil })
+	if viewErr != nil || seen >= id {
+		return fmt.Errorf("%w: %v", ErrHalf, err) // not ErrNoRoom, whatever failed
+	}
+	return err
+}
+
+// unwritable reports whether err passes once there is room: bbolt writes pages that nothing refers to yet, and has
+// changed nothing when that fails. Of a failure to make the file longer it keeps the words alone (db.go, grow).
+func unwritable(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, no := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS} {
+		if errors.Is(err, no) || strings.HasPrefix(err.Error(), "file ") && strings.HasSuffix(err.Error(), no.Error()) {
+			return true
+		}
+	}
+	return false
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the compact forms
-// of values (an older docket cannot read them, this one reads both: nothing is rewritten).
+// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the bucket
+// aliases and the compact forms of values (an older docket cannot read them, this one reads both: nothing is rewritten).
 const (
 	schemaFirst   = 1
 	schemaBusy    = 2
+	schemaAliases = 3
 	schemaVersion = 3 // the layout that this version writes and reads
 )
 
@@ -38,8 +39,11 @@ func (s *Store) checkSchema() error {
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		var err error
+		if layout > 0 && layout < schemaAliases {
+			_, err = tx.CreateBucketIfNotExists(bucketAliases)
+		}
 		switch {
-		case layout == 0:
+		case err != nil || layout == 0:
 		case layout < schemaBusy:
 			err = s.indexCases(tx)
 		default:

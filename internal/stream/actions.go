@@ -90,9 +90,11 @@ func (s *Stream) publishBatch(ctx context.Context, actions []ActionMessage) erro
 			return fmt.Errorf("%w: action %s has %d bytes, at most %d travel", ErrTooLarge, actions[i].ID, len(actions[i].Data), limit)
 		}
 	}
-	if err := s.diskRoom(); err != nil {
+	if err := s.Room(); err != nil {
 		return err
 	}
+	ctx, stop := s.untilBroken(ctx)
+	defer stop()
 	if len(actions) < batchMin {
 		return s.publishSingly(ctx, actions)
 	}
@@ -102,7 +104,7 @@ func (s *Stream) publishBatch(ctx context.Context, actions []ActionMessage) erro
 		// One of them is stored already, and the whole batch was refused for it.
 		return s.publishSingly(ctx, actions)
 	}
-	return publishError(err)
+	return s.publishError(err)
 }
 
 // publishAtomic stores all or none. Only the last message is answered, for the
@@ -145,7 +147,7 @@ func (s *Stream) publishAtomic(ctx context.Context, actions []ActionMessage) err
 func (s *Stream) publishSingly(ctx context.Context, actions []ActionMessage) error {
 	for i := range actions {
 		if _, err := s.writeActionsJS.PublishMsg(ctx, actionMsg(&actions[i]), jetstream.WithRetryAttempts(0)); err != nil {
-			return publishError(withCause(ctx, err))
+			return s.publishError(withCause(ctx, err))
 		}
 	}
 	return nil
@@ -202,7 +204,7 @@ type Consumer struct {
 func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	if s.server != nil {
+	if s.embedded {
 		// The server does not hand out again what was given back, once its consumer is updated (seen with 2.15.2).
 		err := s.readJS.DeleteConsumer(ctx, actionsName, "sink-"+token(sink))
 		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -222,12 +224,12 @@ func (s *Stream) Actions(ctx context.Context, sink string) (*Consumer, error) {
 		MaxAckPending: -1,
 		// What was finished is removed from the stream. Whatever else the consumer
 		// remembers may be forgotten in a restart, and costs no flushes in memory.
-		MemoryStorage: s.server != nil,
+		MemoryStorage: s.embedded,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("take actions of sink %s: %w", sink, withCause(ctx, err))
 	}
-	if s.server != nil {
+	if s.embedded {
 		s.later.Delete(sink) // the new consumer hands out what waits there
 	}
 	kept, _ := s.later.LoadOrStore(sink, &later{})

@@ -25,6 +25,8 @@ type Held struct {
 // the embedded server never ran, they are Missing. Two processes must not look at one folder at once.
 func Inspect(ctx context.Context, opts Options) (held Held, err error) {
 	s := &Stream{opts: opts, log: opts.Log, handles: map[string]jetstream.Stream{}}
+	breaking := make(chan struct{})
+	s.breaking.Store(&breaking)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -33,10 +35,12 @@ func Inspect(ctx context.Context, opts Options) (held Held, err error) {
 		if _, err := os.Stat(opts.Dir); errors.Is(err, fs.ErrNotExist) {
 			return Held{Missing: true}, nil
 		}
+		s.embedded = true
 		// A server that is stopped while it starts leaves parts of itself running, so it starts to its end.
-		if s.server, err = startServer(context.WithoutCancel(ctx), opts.Dir, s.log); err != nil {
+		if s.server, err = startServer(context.WithoutCancel(ctx), opts.Dir, s.serverLog()); err != nil {
 			return held, err
 		}
+		s.current.Store(s.server)
 	}
 	if err := s.connect(); err != nil {
 		return held, err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,7 +21,7 @@ const startTimeout = 5 * time.Minute
 
 // startServer runs a NATS server inside the process, without any open port, on
 // the files in dir.
-func startServer(ctx context.Context, dir string, log *slog.Logger) (*server.Server, error) {
+func startServer(ctx context.Context, dir string, log serverLog) (*server.Server, error) {
 	if err := privateDir(dir); err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func startServer(ctx context.Context, dir string, log *slog.Logger) (*server.Ser
 	if err != nil {
 		return nil, fmt.Errorf("set up the embedded stream server in %s: %w", dir, err)
 	}
-	s.SetLoggerV2(serverLog{log.With("component", "nats-server")}, false, false, false)
+	s.SetLoggerV2(log, false, false, false)
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
@@ -82,11 +83,22 @@ func privateDir(dir string) error {
 
 // serverLog hands the server's lines to slog: its errors as warnings, since
 // what they mean for docket is reported by the call that failed; the rest at debug.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log    *slog.Logger
+	broken func(why string) // told when a file could not be written
+}
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Warnf(format string, v ...any)   { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any)  { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+
+// Errorf also notices that a store has given up writing: nothing else tells, for what is removed and for what consumers note.
+func (l serverLog) Errorf(format string, v ...any) {
+	line := fmt.Sprintf(format, v...)
+	l.log.Warn(line)
+	if strings.Contains(line, criticalWrite) {
+		l.broken(line)
+	}
+}
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }

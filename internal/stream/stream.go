@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -69,13 +70,22 @@ type Options struct {
 	// since new messages under sequences already applied would be dropped unread.
 	FindingsPosition uint64
 	InputsPosition   uint64
+
+	reserve *uint64 // of tests, in place of diskReserve
 }
 
 // Stream is an open set of streams. Its methods may be called at the same time.
 type Stream struct {
-	opts   Options
-	log    *slog.Logger
-	server *server.Server // nil with an external one
+	opts Options
+	log  *slog.Logger
+	// embedded says that the server is in this process. Revive puts another one in its place.
+	embedded bool
+	serverMu sync.Mutex
+	server   *server.Server                // nil with an external one
+	current  atomic.Pointer[server.Server] // the same, for those who connect to it
+	reserve  uint64                        // bytes of the disk that stay free
+	breaking atomic.Pointer[chan struct{}] // closed when that comes about
+	broken   atomic.Pointer[string]        // why the embedded server stores nothing more until Revive; nil: it does
 	// Reading, and writing to each stream, have a connection each, because the embedded
 	// server serves the requests of one connection in turn, flushes of the disk included.
 	write, writeInputs, writeActions, read         *nats.Conn
@@ -93,11 +103,16 @@ type Stream struct {
 
 // Open starts or connects to the server and makes the streams. The caller closes the Stream.
 func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
-	s := &Stream{opts: opts, log: opts.Log, handles: make(map[string]jetstream.Stream)}
+	s := &Stream{opts: opts, log: opts.Log, handles: make(map[string]jetstream.Stream), reserve: diskReserve}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.opts.Replicas = max(1, opts.Replicas)
+	breaking := make(chan struct{})
+	s.breaking.Store(&breaking)
+	if opts.reserve != nil {
+		s.reserve = *opts.reserve
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.disconnect(ctx))
@@ -105,9 +120,11 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 	}()
 	if opts.URL == "" {
 		s.opts.Replicas = 1
-		if s.server, err = startServer(ctx, opts.Dir, s.log); err != nil {
+		s.embedded = true
+		if s.server, err = startServer(ctx, opts.Dir, s.serverLog()); err != nil {
 			return nil, err
 		}
+		s.current.Store(s.server)
 	} else {
 		s.log.Warn("the stream server is an external one: set sync_interval to always on each of its servers, " +
 			"or a power cut can lose findings that docket has confirmed")
@@ -121,7 +138,7 @@ func Open(ctx context.Context, opts Options) (_ *Stream, err error) {
 	if err := s.fit(ctx); err != nil {
 		return nil, err
 	}
-	if s.server != nil {
+	if s.embedded {
 		state, err := s.state(ctx, actionsName, jetstream.WithDeletedDetails(true))
 		if err != nil {
 			return nil, err
@@ -150,8 +167,8 @@ func (s *Stream) connect() error {
 		}),
 	}
 	url := s.opts.URL
-	if s.server != nil {
-		options = append(options, nats.InProcessServer(s.server))
+	if s.embedded {
+		options = append(options, nats.InProcessServer(inProcess{s}))
 	} else if s.opts.Creds != "" {
 		options = append(options, nats.UserCredentialBytes([]byte(s.opts.Creds)))
 	}
@@ -190,7 +207,7 @@ func (s *Stream) makeStreams(ctx context.Context) error {
 	// An action has neither an age nor a number of deliveries after which it is given up.
 	actions.Name, actions.Subjects, actions.MaxBytes = actionsName, []string{actionsPrefix + "*.*"}, -1
 	actions.Description = "actions waiting for their sink"
-	if s.server == nil {
+	if !s.embedded {
 		actions.Retention = jetstream.WorkQueuePolicy
 	} // else doneActions removes what is finished
 	actions.AllowAtomicPublish = true
@@ -293,7 +310,7 @@ func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.Strea
 
 // PublishFindings stores one packed envelope and returns once it is on disk. A
 // full stream is pipeline.ErrFull, a payload that can never fit ErrTooLarge. After any
-// other error it may or may not be stored. The payload must not change after the call.
+// other error it may or may not be stored, and the payload must not change any more; without one it is the caller's again.
 func (s *Stream) PublishFindings(ctx context.Context, payload []byte) error {
 	failpoint.Hit("findings/publish")
 	if planted.On("answer-before-stored") {
@@ -331,13 +348,15 @@ func (s *Stream) MaxPayload() int { return s.findings.limit - packedSize(nil) }
 
 func (s *Stream) publisher(conn *nats.Conn, js jetstream.JetStream, name, subject string) func(context.Context, []byte) error {
 	return func(ctx context.Context, message []byte) error {
-		if err := s.diskRoom(); err != nil {
+		if err := s.Room(); err != nil {
 			return err
 		}
+		ctx, stop := s.untilBroken(ctx)
+		defer stop()
 		// No repeat by the client: the source repeats a page, and knows its content.
 		_, err := js.Publish(ctx, subject, message, jetstream.WithRetryAttempts(0))
 		if err != nil {
-			return publishError(withCause(ctx, err))
+			return s.publishError(withCause(ctx, err))
 		}
 		if err := conn.Publish(wakePrefix+name, nil); err != nil {
 			s.log.Debug("wake readers", "component", "stream", "err", err)
@@ -348,8 +367,11 @@ func (s *Stream) publisher(conn *nats.Conn, js jetstream.JetStream, name, subjec
 
 // publishError names a lack of room. The numbers are from nats-server
 // 2.15 (server/errors.json): resource limits 10002, 10023 and 10047; 10077 is the refusal by a
-// limit of the stream, which only its words tell from another failure to store.
-func publishError(err error) error {
+// limit of the stream, which only its words tell from a file that cannot be written.
+func (s *Stream) publishError(err error) error {
+	if s.Broken() && err != nil {
+		return s.Room()
+	}
 	var api *jetstream.APIError
 	if !errors.As(err, &api) {
 		return err
@@ -360,6 +382,10 @@ func publishError(err error) error {
 	case 10077:
 		if api.Description == server.ErrMaxBytes.Error() {
 			return pipeline.ErrFull
+		}
+		if s.embedded {
+			s.breaks(api.Description)
+			return s.Room()
 		}
 	}
 	return err
@@ -417,6 +443,8 @@ func (s *Stream) disconnect(ctx context.Context) error {
 			c.Close()
 		}
 	}
+	s.serverMu.Lock()
+	defer s.serverMu.Unlock()
 	if s.server == nil {
 		return nil
 	}

@@ -38,16 +38,16 @@ func keepGiven(r *pipeline.Report, given pipeline.Given) {
 const nothing = "-"
 
 // Again gives a report that Identify identified before, under whatever map, the identity that
-// this map gives it, as if its source reported it anew. Where that cannot be told from what the
-// report keeps, it leaves r alone and reports false: print is the fingerprint that it went by, and
-// a report that does not lead there any more was cut or masked since.
-func (t *Map) Again(r *pipeline.Report, print pipeline.Fingerprint) bool {
+// this map gives it, as if its source reported it anew, and returns its fingerprint. print is the one it went by. Where the new
+// one cannot be told from what the report keeps, because that does not lead to print any more, it leaves
+// r alone and returns print and false.
+func (t *Map) Again(r *pipeline.Report, print pipeline.Fingerprint) (pipeline.Fingerprint, bool) {
 	if kindOf(r) != pipeline.KindControl {
-		return true // no map has a say in it
+		return print, true // no map has a say in it
 	}
 	if print != fingerprint(r.Account.ID, r.Region, r.Resource.ID, r.Problem) &&
 		print != fingerprint(r.Account.ID, globalRegion, r.Resource.ID, r.Problem) {
-		return false
+		return print, false
 	}
 	n := *r
 	n.Resource.ID = cmp.Or(n.Resource.Original, n.Resource.ID)
@@ -63,5 +63,5 @@ func (t *Map) Again(r *pipeline.Report, print pipeline.Fingerprint) bool {
 	n.Print, n.Problem, n.RemediationGroup, n.Given = pipeline.Fingerprint{}, "", "", nil
 	t.Identify(&n)
 	*r = n
-	return true
+	return n.Print, true
 }

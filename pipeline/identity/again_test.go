@@ -89,8 +89,8 @@ func TestAgainIsIdentifyingAnew(t *testing.T) {
 				a.Identify(&stored)
 				b.Identify(&want)
 				print := stored.Print
-				if !b.Again(&stored, print) {
-					t.Fatalf("Again(%s, %s to %s) = false; want true", r.Title, from, to)
+				if got, ok := b.Again(&stored, print); !ok || got != stored.Print {
+					t.Fatalf("Again(%s, %s to %s) = %s, %v; want %s, true", r.Title, from, to, got.Short(), ok, stored.Print.Short())
 				}
 				if stored.Print != want.Print || stored.Problem != want.Problem || stored.Region != want.Region || stored.Resource.ID != want.Resource.ID ||
 					plainType(&stored) != plainType(&want) || stored.RemediationGroup != want.RemediationGroup {
@@ -116,13 +116,13 @@ func TestAgainLeavesAlone(t *testing.T) {
 	cut := r
 	cut.Resource.ID = "AWS::::Account:[masked]"
 	before := cut
-	if Embedded().Again(&cut, r.Print) || !reflect.DeepEqual(cut, before) {
+	if got, ok := Embedded().Again(&cut, r.Print); ok || got != r.Print || !reflect.DeepEqual(cut, before) {
 		t.Errorf("Again of a report that does not lead to its fingerprint = true or %+v; want false and no change", cut)
 	}
 	v := pipeline.Report{Kind: pipeline.KindVulnerability, Vuln: &pipeline.Vulnerability{ID: "CVE-1", Package: "x"}, Resource: pipeline.Resource{ID: "i-1"}}
 	Identify(&v)
 	was := v.Print
-	if !mustRead(t, "version 9\n").Again(&v, was) || v.Print != was {
+	if got, ok := mustRead(t, "version 9\n").Again(&v, was); !ok || got != was || v.Print != was {
 		t.Errorf("Again of a vulnerability = %s; want %s: no map has a say in it", v.Print.Short(), was.Short())
 	}
 }

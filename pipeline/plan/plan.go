@@ -85,6 +85,7 @@ type Plan struct {
 	Read      []Read            `json:"read,omitempty"` // of the sources that read several accounts
 	Notes     []string          `json:"notes,omitempty"`
 	Rejected  []pipeline.Reject `json:"rejected,omitempty"`
+	Migration *Migration        `json:"migration,omitempty"` // to another equivalence map
 }
 
 // Planner lays what would happen over a snapshot. It is used by one goroutine.
@@ -94,6 +95,8 @@ type Planner struct {
 	layer *triage.Layer
 	now   time.Time
 	sum   triage.Summary
+
+	migration *Migration
 }
 
 // New starts a plan over base at the instant now. Limits do not hold a plan's
@@ -111,8 +114,11 @@ func (p *Planner) Layer() *triage.Layer { return p.layer }
 // Summary counts what was fed so far.
 func (p *Planner) Summary() triage.Summary { return p.sum }
 
-// Start applies the configuration and the feeds in force when state was left under others.
+// Start applies the equivalence map, the configuration and the feeds in force when state was left under others.
 func (p *Planner) Start() error {
+	if err := p.equivalence(); err != nil {
+		return err
+	}
 	if p.rules.Config != p.base.Meta().Config {
 		if err := p.decide(triage.Input{Time: p.now, Config: &triage.ConfigChange{Hash: p.rules.Config}}); err != nil {
 			return err
@@ -195,7 +201,7 @@ func (p *Planner) Finish(limits triage.Limits) (Plan, error) {
 	}
 	out := Plan{
 		Version: Version, Made: p.now, Config: p.rules.Config, State: p.rules.Installation,
-		Summary: p.sum, Rejected: p.layer.Rejects(),
+		Summary: p.sum, Rejected: p.layer.Rejects(), Migration: p.migration,
 	}
 	for _, a := range p.layer.Outbox() {
 		if len(a.Ticket.Marks) > 0 {

@@ -85,9 +85,11 @@ type Approval struct {
 	Groups []string `json:"groups"`
 }
 
-// Issue asks for the actions that are due. Only restricts them to the cases of these groups.
+// Issue asks for the actions that are due. Only restricts them to the cases of these groups. With FirstOnly
+// what there is a ticket for already waits for a later Issue.
 type Issue struct {
-	Only map[string]bool
+	Only      map[string]bool
+	FirstOnly bool
 }
 
 // Input is one thing that triage consumes. Exactly one of the pointers or flags

@@ -28,7 +28,7 @@ func (d *decider) issue(in *Issue) error {
 		if err != nil {
 			return err
 		}
-		if in.Only != nil && !in.Only[c.Key] {
+		if in.Only != nil && !in.Only[c.Key] || in.FirstOnly && !d.firstTicket(c) {
 			continue
 		}
 		ready = append(ready, c)
