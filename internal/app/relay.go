@@ -26,12 +26,15 @@ const relayRows = 500
 type relay struct {
 	store  *state.Store
 	stream *stream.Stream
-	log    *slog.Logger
-	kick   chan struct{}
+	// epoch stands in the ids of messages: an older state that was put back numbers actions anew, and within two
+	// minutes the stream would take one for the repeat of another and drop it.
+	epoch string
+	log   *slog.Logger
+	kick  chan struct{}
 }
 
-func newRelay(store *state.Store, s *stream.Stream, log *slog.Logger) *relay {
-	r := &relay{store: store, stream: s, log: log, kick: make(chan struct{}, 1)}
+func newRelay(store *state.Store, s *stream.Stream, epoch string, log *slog.Logger) *relay {
+	r := &relay{store: store, stream: s, epoch: epoch, log: log, kick: make(chan struct{}, 1)}
 	r.wake()
 	return r
 }
@@ -112,7 +115,7 @@ func (r *relay) rows() ([]stream.ActionMessage, [][]byte, error) {
 	messages := make([]stream.ActionMessage, len(rows))
 	keys := make([][]byte, len(rows))
 	for i, row := range rows {
-		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d", row.Case, row.Sink, row.N, row.K), Data: row.Data}
+		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d%s", row.Case, row.Sink, row.N, row.K, r.epoch), Data: row.Data}
 		keys[i] = row.Key
 	}
 	return messages, keys, nil
