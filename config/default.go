@@ -64,6 +64,11 @@ func (s *Sink) Calls() int {
 }
 func (n *NATS) setDefaults() { n.Replicas = 1 }
 
+// CISA releases its catalogue when there is something to add, now and then after more than a week; EPSS is made anew every day.
+func (k *KEVFeed) setDefaults() { k.MaxAge, k.Interval = 14*day, day }
+
+func (e *EPSSFeed) setDefaults() { e.MaxAge, e.Interval, e.Likely = 7*day, day, 0.5 }
+
 // Path makes a path of the file absolute or relative to the working directory:
 // a relative one starts at the configuration's folder, the empty one stays empty.
 func (c *Config) Path(p string) string {

@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -16,6 +19,15 @@ import (
 // RuleTests is one file of tests of the rules.
 type RuleTests struct {
 	Tests []RuleTest `yaml:"tests" rule:"required"`
+	// Feeds is what the feeds say in tests that do not say it themselves.
+	Feeds *RuleFeeds `yaml:"feeds"`
+}
+
+// RuleFeeds stands for the configured feeds, whose copies change by the day.
+type RuleFeeds struct {
+	Date Date               `yaml:"date" rule:"required"` // of both copies
+	KEV  []string           `yaml:"kev"`                  // CVEs that are listed
+	EPSS map[string]float64 `yaml:"epss"`                 // scores by CVE
 }
 
 // RuleTest says what the rules should make of a finding.
@@ -27,10 +39,14 @@ type RuleTest struct {
 	Finding map[string]any `yaml:"finding"`
 	File    string         `yaml:"file"`
 	At      string         `yaml:"at"` // the time it is, RFC 3339; without it the clock's
-	Want    RuleWant       `yaml:"want" rule:"required"`
+	// Feeds is what KEV and EPSS say of CVEs; without it nothing, whatever is configured.
+	Feeds *RuleFeeds `yaml:"feeds"`
+	Want  RuleWant   `yaml:"want" rule:"required"`
 
 	// Position is where the test stands.
 	Position Position `yaml:"-"`
+	// Lines is on which line each word of want stands; team, say.
+	Lines map[string]int `yaml:"-"`
 	// Time is At.
 	Time time.Time `yaml:"-"`
 	// Dir is the folder that File starts from.
@@ -95,6 +111,19 @@ func testFiles(path string) ([]string, error) {
 	return names, err
 }
 
+// wantLines is on which line each key at a path stands.
+func (d *document) wantLines(path string) map[string]int {
+	lines := map[string]int{}
+	n := d.node(path)
+	if n == nil || n.Kind != yaml.MappingNode {
+		return lines
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		lines[n.Content[i].Value] = n.Content[i].Line
+	}
+	return lines
+}
+
 func parseRuleTests(f File) ([]RuleTest, Errors) {
 	d := newDocument(f.Name, filepath.Dir(f.Name), Env{}.withDefaults())
 	root := d.parse(f)
@@ -107,11 +136,17 @@ func parseRuleTests(f File) ([]RuleTest, Errors) {
 	}
 	var all RuleTests
 	d.structure("", root, reflect.ValueOf(&all).Elem())
+	d.feeds("feeds", all.Feeds)
 	for i := range all.Tests {
 		t := &all.Tests[i]
 		path := item("tests", i)
+		d.feeds(path+".feeds", t.Feeds)
+		if t.Feeds == nil {
+			t.Feeds = all.Feeds
+		}
 		at := d.errorAt(d.node(path), "", "")
 		t.Position, t.Dir = Position{at.File, at.Line, at.Col}, d.dir
+		t.Lines = d.wantLines(path + ".want")
 		if (t.Finding == nil) == (t.File == "") && t.Name != "" {
 			d.fail(d.node(path), path, "write one of them", "wants either finding or file")
 		}
@@ -124,4 +159,28 @@ func parseRuleTests(f File) ([]RuleTest, Errors) {
 	}
 	d.seal(d.errs)
 	return all.Tests, d.errs
+}
+
+var cvePattern = regexp.MustCompile(`^(?i)CVE-[0-9]{4}-[0-9]{4,9}$`)
+
+// feeds checks what the feeds of a test say.
+func (d *document) feeds(path string, f *RuleFeeds) {
+	if f == nil {
+		return
+	}
+	wrong := func(at, cve string) {
+		if !cvePattern.MatchString(cve) {
+			d.fail(d.node(at), at, "write CVE-2024-3094", "%q is no CVE", short(cve))
+		}
+	}
+	for i, cve := range f.KEV {
+		wrong(item(path+".kev", i), cve)
+	}
+	for _, cve := range sortedKeys(f.EPSS) {
+		at := child(path+".epss", cve)
+		wrong(at, cve)
+		if score := f.EPSS[cve]; score < 0 || score > 1 {
+			d.fail(d.node(at), at, "write 0.93", "%g is no likelihood from 0 to 1", score)
+		}
+	}
 }

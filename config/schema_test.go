@@ -3,7 +3,9 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +16,81 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/internal/app"
 )
+
+//go:generate go test . -count=1 -run TestSchemaIsCurrent -update
+
+// schemaFile is the schema that the examples of this repository name.
+const schemaFile = "docket.schema.json"
+
+// TestSchemaIsCurrent compares the schema in this folder with what `docket config schema` prints.
+func TestSchemaIsCurrent(t *testing.T) {
+	text, err := app.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(schemaFile, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(schemaFile); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("%s is not the configuration's schema (%v); want it the same: make generate writes it", schemaFile, err)
+	}
+}
+
+// modeline is the line by which editors find a file's schema (yaml-language-server, "Using inlined schema").
+var modeline = regexp.MustCompile(`^# yaml-language-server: \$schema=(\S+)\n`)
+
+// TestExamplesNameTheSchema: every configuration that the repository holds begins with the schema's place from there, is
+// right by it, and is right for docket.
+func TestExamplesNameTheSchema(t *testing.T) {
+	s := compiled(t)
+	files, err := filepath.Glob("../deploy/*/docket.yaml")
+	if more, err2 := filepath.Glob("../deploy/examples/*/docket.yaml"); err != nil || err2 != nil || len(files) == 0 {
+		t.Fatalf("the examples are not there: %v, %v", err, err2)
+	} else {
+		files = append(files, more...)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := modeline.FindSubmatch(text)
+		if m == nil {
+			t.Errorf("%s begins without a line for yaml-language-server", name)
+			continue
+		}
+		if at := filepath.Join(filepath.Dir(name), string(m[1])); at != schemaFile && filepath.Clean(at) != filepath.Join("..", "config", schemaFile) {
+			t.Errorf("%s names the schema %s, which is %s; want config/%s", name, m[1], at, schemaFile)
+		}
+		if err := validate(t, s, string(text)); err != nil {
+			t.Errorf("%s = %v; want it to be right by the schema", name, err)
+		}
+		if c, err := app.LoadBlind(name, func(string) (string, bool) { return "", false }); err != nil || len(app.Warnings(c)) > 0 {
+			t.Errorf("LoadBlind(%s) = %v, warnings %v; want neither", name, err, app.Warnings(c))
+		}
+	}
+	for name, text := range map[string]string{"the starter": string(config.Starter()), "the README's": readme(t)} {
+		if m := modeline.FindStringSubmatch(text); m == nil || m[1] != schemaFile {
+			t.Errorf("%s configuration begins %.80q; want the schema beside it named", name, text)
+		}
+	}
+}
+
+// readme is the whole configuration that the README shows.
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml[^\n]*\n(.*?)```").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("the README has no configuration")
+	}
+	return string(block[1])
+}
 
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
@@ -55,17 +132,8 @@ func validate(t *testing.T, s *jsonschema.Schema, text string) error {
 // TestSchemaTakesWhatLoadTakes: every configuration that this repository shows is right by the schema, too.
 func TestSchemaTakesWhatLoadTakes(t *testing.T) {
 	s := compiled(t)
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(readme)
-	quick, err := os.ReadFile("../deploy/quickstart/docket.yaml")
-	if err != nil || block == nil {
-		t.Fatalf("the samples are not there: %v", err)
-	}
 	for name, text := range map[string]string{
-		"the starter": string(config.Starter()), "the README's": string(block[1]), "the quick start's": string(quick),
+		"the starter": string(config.Starter()), "the README's": readme(t),
 		"every type": `
 sources:
   - {name: hub, type: securityhub, region: eu-west-1, interval: 2m, min_severity: low, write_back: true}

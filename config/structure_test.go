@@ -55,6 +55,7 @@ type generator struct {
 func samples() map[string]string {
 	return map[string]string{
 		"time_zone": "UTC", "server.listen": "127.0.0.1:8080", "server.external_url": "https://docket.example.com",
+		"risk.feeds.kev.url": "https://feeds.example.com/kev.json", "risk.feeds.epss.url": "https://feeds.example.com/epss.csv.gz",
 		"server.auth.tokens[0].role": "viewer", "aws.accounts[0].id": `"111122223333"`,
 		"aws.accounts[0].role_arn": "arn:aws:iam::111122223333:role/docket-readonly", "aws.regions[0]": "eu-west-1",
 		"aws.organization.exclude[0]": `"111122223333"`, "aws.organization.management_role": "arn:aws:iam::111122223333:role/docket-directory",
@@ -187,8 +188,10 @@ func check(t *testing.T, rows []row) Errors {
 func variants(t *testing.T) [][]row {
 	t.Helper()
 	var all [][]row
-	for _, skip := range []string{"aws.organization", "aws.accounts"} {
-		g := generator{skip: []string{skip, "route.match", "route.when", "route.continue", "route.routes[0].routes"}}
+	for _, skips := range [][]string{
+		{"aws.organization", "risk.feeds.kev.file", "risk.feeds.epss.url"}, {"aws.accounts", "risk.feeds.kev.url", "risk.feeds.epss.file"},
+	} {
+		g := generator{skip: append(skips, "route.match", "route.when", "route.continue", "route.routes[0].routes")}
 		g.structure("", "", reflect.TypeFor[Config]())
 		if es := check(t, g.rows); len(es) > 0 {
 			t.Fatalf("the generated configuration has errors:\n%v", es)

@@ -172,6 +172,30 @@ type Risk struct {
 	Thresholds map[pipeline.Priority]int `yaml:"thresholds"` // the least score of P1 to P4
 	Rules      []RiskRule                `yaml:"rules"`
 	SLA        SLA                       `yaml:"sla"`
+	Feeds      Feeds                     `yaml:"feeds"`
+}
+
+// Feeds are what is known of CVEs outside the sources. Each is nil where it is not configured.
+type Feeds struct {
+	KEV  *KEVFeed  `yaml:"kev"`
+	EPSS *EPSSFeed `yaml:"epss"`
+}
+
+// KEVFeed is CISA's catalogue of known exploited vulnerabilities as a file or, fetched, from an address.
+type KEVFeed struct {
+	File     string        `yaml:"file"` // as written; see Path
+	URL      string        `yaml:"url"`
+	MaxAge   time.Duration `yaml:"max_age"`  // an older copy counts as stale, by the date in it
+	Interval time.Duration `yaml:"interval"` // between two questions whether the address has a newer one
+}
+
+// EPSSFeed is the scores of FIRST's Exploit Prediction Scoring System, likewise.
+type EPSSFeed struct {
+	File     string        `yaml:"file"`
+	URL      string        `yaml:"url"`
+	MaxAge   time.Duration `yaml:"max_age"`
+	Interval time.Duration `yaml:"interval"`
+	Likely   float64       `yaml:"likely" rule:"over=0 max=1"` // the score from which a vulnerability is likely_exploited
 }
 
 // Factor is a risk factor of the user's own.

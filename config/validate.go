@@ -242,6 +242,36 @@ func (v validator) risk() {
 			last, lastName = got, p.String()
 		}
 	}
+	if k := r.Feeds.KEV; k != nil {
+		v.feed("risk.feeds.kev", k.File, k.URL, k.Interval)
+	}
+	if e := r.Feeds.EPSS; e != nil {
+		v.feed("risk.feeds.epss", e.File, e.URL, e.Interval)
+	}
+}
+
+// leastFeed is how often a public feed may be asked for.
+const leastFeed = 15 * time.Minute
+
+func (v validator) feed(path, file, address string, interval time.Duration) {
+	switch {
+	case file == "" && address == "":
+		v.failKey(path, "write file: PATH or url: https://…", "names neither a file nor an address")
+	case file != "" && address != "":
+		v.fail(path+".url", "keep one of them", "stands beside file")
+	}
+	if address != "" {
+		u, err := url.Parse(address)
+		switch {
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "":
+			v.fail(path+".url", "write https://host/path", "is no web address")
+		case u.User != nil:
+			v.fail(path+".url", "put a copy behind an address that needs none, or use file", "must not carry credentials")
+		}
+	}
+	if interval < leastFeed {
+		v.fail(path+".interval", "", "is %s; ask for a feed at most every %s", FormatDuration(interval), FormatDuration(leastFeed))
+	}
 }
 
 func (v validator) teams(unread bool) {

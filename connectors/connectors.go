@@ -55,7 +55,8 @@ type Source struct {
 // Pusher is a source that is pushed to: a request hands it a body.
 type Pusher interface {
 	// Push reads one body and hands its records to emit. complete names the scope
-	// that the sender says the body is a whole scan of; empty for none.
+	// that the sender says the body is a whole scan of; empty for none. Records may be a part of the body's
+	// memory (format.Whole): emit keeps nothing of them once Push returned.
 	Push(ctx context.Context, body io.Reader, p Push, emit pipeline.Emitter) (Pushed, error)
 }
 

@@ -34,7 +34,7 @@ func below(text string) []string {
 		if strings.TrimSpace(line) == "" {
 			break
 		}
-		if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
+		if name := strings.Fields(line)[0]; name != "help" {
 			names = append(names, name)
 		}
 	}

@@ -112,26 +112,3 @@ func keys(prefix string, typ reflect.Type, depth int) []string {
 	}
 	return out
 }
-
-// TestLinks follows every relative link of the pages.
-func TestLinks(t *testing.T) {
-	pages, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	above, err := filepath.Glob("../*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
-	for _, name := range append(pages, above...) {
-		for _, m := range link.FindAllStringSubmatch(page(t, name), -1) {
-			if strings.Contains(m[1], "://") {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
-				t.Errorf("%s links to %s, which is not there; want a link that can be followed", name, m[1])
-			}
-		}
-	}
-}

@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Ref is a tracker's own handle of a record. The zero Ref means that none is known.
 type Ref struct {
@@ -69,6 +72,9 @@ type Reason struct {
 	What   string `json:"what"`
 	Points int    `json:"points,omitempty"`
 	Why    string `json:"why,omitempty"`
+	// Feed is the feed that the step rests on ("CISA KEV", "EPSS"); empty for none. Why then carries the date of the copy, and two
+	// steps that differ in nothing but Why say the same.
+	Feed string `json:"feed,omitempty"`
 }
 
 // Explanation says how a priority came about.
@@ -78,6 +84,46 @@ type Explanation struct {
 	Rule     string   `json:"rule,omitempty"` // the rule that decided, when one did
 	Reasons  []Reason `json:"reasons,omitempty"`
 	Errors   []string `json:"errors,omitempty"` // expressions that failed on this finding and counted as false
+	// Feeds is what the feeds said of the finding's CVEs when this was decided, each with the date of the copy
+	// that was asked; empty for a finding that names no CVE, or where no feed was there.
+	Feeds []FeedFact `json:"feeds,omitempty"`
+}
+
+// The names of feeds.
+const (
+	FeedKEV  = "CISA KEV"
+	FeedEPSS = "EPSS"
+)
+
+// FeedFact is what one dated copy of a feed says of a CVE.
+type FeedFact struct {
+	Feed       string  `json:"feed"`                 // FeedKEV or FeedEPSS
+	Date       string  `json:"date"`                 // the copy's own, as 2026-11-20
+	CVE        string  `json:"cve"`                  // of several that a finding names the worst
+	Listed     bool    `json:"listed,omitempty"`     // the feed has it
+	Added      string  `json:"added,omitempty"`      // KEV: since when, as 2024-03-29
+	Ransomware bool    `json:"ransomware,omitempty"` // KEV: known to be used in ransomware campaigns
+	Score      float64 `json:"score,omitempty"`      // EPSS: the likelihood, 0 to 1, that it is exploited in the next 30 days
+}
+
+// String says it in half a sentence: "EPSS 0.93 on 2026-11-20 for CVE-2024-3094".
+func (f FeedFact) String() string {
+	switch {
+	case !f.Listed && f.Feed == FeedEPSS:
+		return fmt.Sprintf("%s has no score for %s on %s", f.Feed, f.CVE, f.Date)
+	case !f.Listed:
+		return fmt.Sprintf("%s %s does not list %s", f.Feed, f.Date, f.CVE)
+	case f.Feed == FeedEPSS:
+		return fmt.Sprintf("%s %.2f on %s for %s", f.Feed, f.Score, f.Date, f.CVE)
+	}
+	text := fmt.Sprintf("%s %s lists %s", f.Feed, f.Date, f.CVE)
+	if f.Added != "" {
+		text += " since " + f.Added
+	}
+	if f.Ransomware {
+		text += ", used in ransomware campaigns"
+	}
+	return text
 }
 
 // Ticket is what a sink should make its record match, by value: everything that

@@ -216,6 +216,15 @@ type Resource struct {
 	Tags     map[string]string `json:"tags,omitempty"`
 }
 
+// Given is what a source said of the place where identity put something else for good; what
+// can be told from the report itself is empty. With it a later equivalence map identifies the report anew.
+type Given struct {
+	Account string `json:"account,omitempty"` // "-" for none
+	ID      string `json:"id,omitempty"`      // of the resource, where Original is another word; "-" for none
+	Type    string `json:"type,omitempty"`    // of the resource
+	Region  string `json:"region,omitempty"`  // "-" for none
+}
+
 // Remediation is how to fix the problem, in the source's words.
 type Remediation struct {
 	Text string `json:"text,omitempty"`
@@ -260,6 +269,7 @@ type Report struct {
 	Names      []string    `json:"names,omitempty"`   // further names of the same control that the report itself carries
 	Problem    string      `json:"problem,omitempty"` // canonical; empty until identified
 	Print      Fingerprint `json:"fingerprint"`       // zero until identified
+	Given      *Given      `json:"given,omitempty"`   // nil where nothing is lost
 
 	Title       string      `json:"title,omitempty"`
 	Description string      `json:"description,omitempty"`

@@ -33,6 +33,17 @@ func compareReports(a, b *Report) int {
 	return cmp.Compare(a.ID, b.ID)
 }
 
+// Leading is the index of the report that gives a finding its words. Reports must not be empty.
+func Leading(reports []Report) int {
+	first := 0
+	for i := range reports {
+		if compareReports(&reports[i], &reports[first]) < 0 {
+			first = i
+		}
+	}
+	return first
+}
+
 func statusRank(s Status) int {
 	switch s {
 	case StatusOpen:

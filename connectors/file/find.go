@@ -23,7 +23,7 @@ type found struct {
 func (f found) mark() mark { return mark{f.info.Size(), f.info.ModTime().UnixNano()} }
 
 // inFolder is what a pattern that names a folder stands for.
-const inFolder = "**/*.{json,jsonl,ndjson,sarif,csv,json.gz,jsonl.gz,ndjson.gz,sarif.gz,csv.gz}"
+const inFolder = "**/*.{json,jsonl,ndjson,sarif,csv,xml,json.gz,jsonl.gz,ndjson.gz,sarif.gz,csv.gz,xml.gz}"
 
 // split cuts a pattern into the folder without wildcards that it starts from
 // and the rest, both with slashes.

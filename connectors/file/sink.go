@@ -113,7 +113,7 @@ func (s *Sink) Apply(ctx context.Context, t pipeline.Ticket) (pipeline.Applied, 
 		return pipeline.Applied{}, pipeline.Permanent(err)
 	}
 	next := held.next(t, title, now)
-	if missing || next.render(text) != old {
+	if missing || t.Rev != held.head.Revision || next.render(text) != old {
 		next.head.Updated = now.Format(time.RFC3339)
 		if err := s.write(path, next.render(text)); err != nil {
 			return pipeline.Applied{}, fmt.Errorf("writing ticket %s: %w", path, err)

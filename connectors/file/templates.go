@@ -84,6 +84,9 @@ func (x *texts) render(t pipeline.Ticket) (title, text string, err error) {
 	if err != nil {
 		return "", "", err
 	}
+	if c.title == nil && c.description == nil {
+		return title, ticket.Markdown(t), nil
+	}
 	d := ticket.NewData(t)
 	if c.title != nil {
 		if title, err = c.title.Execute(d); err != nil {

@@ -34,14 +34,23 @@ func TestOneDamagedByteLosesOneRecord(t *testing.T) {
 		"pretty page": `{"Findings":[` + strings.Join(many(pretty), ",\n") + `],"NextToken":"x"}`,
 		"lines":       strings.Join(many(string(dense)), "\n"),
 	}
+	var alerts strings.Builder
+	for i := range count {
+		alerts.WriteString(zapItem(fmt.Sprint(i), "https://a.example/p"))
+	}
+	docs["markup"] = zapReport(alerts.String())
 	for name, doc := range docs {
 		t.Run(name, func(t *testing.T) {
+			signs := "\"{}[],:\\"
+			if name == "markup" {
+				signs = "\"<>&;/='"
+			}
 			r := rand.New(rand.NewPCG(1, 2))
 			for range 200 {
 				at := r.IntN(len(doc))
 				damaged := doc[:at] + doc[at+1:]
 				if r.IntN(2) == 0 {
-					damaged = doc[:at] + string("\"{}[],:\\"[r.IntN(8)]) + doc[at:]
+					damaged = doc[:at] + string(signs[r.IntN(8)]) + doc[at:]
 				}
 				good, refused := 0, 0
 				d, err := format.Split(bytes.NewReader([]byte(damaged)), format.Options{}, func(rec pipeline.Record) error {

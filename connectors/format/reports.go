@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -23,10 +25,10 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
-// reportKinds are the scanners' reports, in the order in which they are tried.
-func reportKinds() []report.Kind {
+// reportKinds are the scanners' reports, in the order in which they are tried. They are the same for every document.
+var reportKinds = sync.OnceValue(func() []report.Kind {
 	return []report.Kind{trivy.Kind(), grype.Kind(), checkov.Kind(), kics.Kind(), semgrep.Kind(), snyk.Kind(), zap.Kind()}
-}
+})
 
 // maxReport is how large a scanner's report may be, in bytes: one list element, and what stands beside the
 // lists, are held in memory.
@@ -37,12 +39,12 @@ const maxReport = 256 << 20
 const reportMemory = 8 << 20
 
 // reportOf is the kind of report that a document is, by the format that was asked for or by how it begins.
-func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
+func reportOf(format string, text opened) (report.Kind, bool) {
 	kinds := reportKinds()
 	if format != "" {
 		for _, k := range kinds {
 			if k.Name == format {
-				return k, true
+				return k, !snykCode(format, text)
 			}
 		}
 		return report.Kind{}, false
@@ -51,19 +53,49 @@ func reportOf(format string, text *bufio.Reader) (report.Kind, bool) {
 	if b := bytes.TrimLeft(begin, " \t\r\n"); len(b) == 0 || b[0] != '{' && b[0] != '[' {
 		return report.Kind{}, false
 	}
-	var keys report.Keys // worked out once something speaks for it
+	if !marked(begin, kinds) {
+		return report.Kind{}, false
+	}
+	keys := report.KeysOf(begin)
 	for _, k := range kinds {
-		if !slices.ContainsFunc(k.Marks, func(m string) bool { return bytes.Contains(begin, []byte(m)) }) {
-			continue
-		}
-		if keys == nil {
-			keys = report.KeysOf(begin)
-		}
-		if k.Is(keys) {
+		if slices.ContainsFunc(k.Marks, func(m string) bool { return bytes.Contains(begin, []byte(m)) }) && k.Is(keys) {
 			return k, true
 		}
 	}
 	return report.Kind{}, false
+}
+
+// marked reports whether a document that begins so holds a mark of any kind. Marks are names of members with
+// their quotes, so one pass over the quotes finds them all.
+func marked(begin []byte, kinds []report.Kind) bool {
+	var letters [256]bool // that follow the quote
+	for _, k := range kinds {
+		for _, m := range k.Marks {
+			letters[m[1]] = true
+		}
+	}
+	for {
+		n := bytes.IndexByte(begin, '"')
+		if n < 0 || n+1 == len(begin) {
+			return false
+		}
+		if letters[begin[n+1]] {
+			for _, k := range kinds {
+				for _, m := range k.Marks {
+					if bytes.HasPrefix(begin[n:], []byte(m)) {
+						return true
+					}
+				}
+			}
+		}
+		begin = begin[n+1:]
+	}
+}
+
+// snykCode reports whether what was asked for as Snyk's is SARIF, as `snyk code test --json` writes it.
+func snykCode(format string, text opened) bool {
+	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
+	return format == snyk.Name && report.KeysOf(begin)["runs"]
 }
 
 // report reads a document that is one scanner's report, or an array of them.
@@ -229,15 +261,7 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 			return err
 		}
 		err = rep.Split(list, v, func(data []byte) error {
-			rec := pipeline.Record{Format: k.Name, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data}
-			if len(data) > p.opt.MaxRecord {
-				p.v.reset(0)
-				return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
-			}
-			if scope != "" {
-				p.scans.add(scope, run, 1, at)
-			}
-			if err := p.hand(rec); err != nil {
+			if err := p.offer(k.Name, scope, run, at, data); err != nil {
 				return handed{err}
 			}
 			return nil
@@ -261,6 +285,18 @@ func (p *splitter) reportLists(k report.Kind, rep report.Report, d *jsontext.Dec
 		return p.malformed(err)
 	}
 	return nil
+}
+
+// offer hands one record of a report on, or refuses it for its size.
+func (p *splitter) offer(format, scope, run string, at time.Time, data []byte) error {
+	if len(data) > p.opt.MaxRecord {
+		p.v.reset(0)
+		return p.reject(&p.v, tooLarge(p.opt.MaxRecord))
+	}
+	if scope != "" {
+		p.scans.add(scope, run, 1, at)
+	}
+	return p.hand(pipeline.Record{Format: format, Origin: p.opt.Origin, Index: p.index, Scope: scope, Observed: at, Data: data})
 }
 
 // stored is a document that can be read several times, in memory while it is small, else in a

@@ -127,3 +127,19 @@ func TestLeaksAreRedacted(t *testing.T) {
 		})
 	}
 }
+
+// `snyk code test --json` writes SARIF: it is read as that, whether the format is left open or said to be Snyk's.
+func TestSnykCode(t *testing.T) {
+	text := readFile(t, "testdata/snyk-code.json")
+	for _, name := range []string{"", "auto", "snyk", "sarif"} {
+		var got []string
+		doc, err := format.Split(strings.NewReader(text), format.Options{Format: name}, func(rec pipeline.Record) error {
+			r, err := format.Decode(rec)
+			got = append(got, rec.Format+" "+r.Product+" "+r.Control)
+			return err
+		})
+		if err != nil || len(got) != 1 || doc.Rejected != 0 || got[0] != "sarif SnykCode python/Sqli" {
+			t.Errorf("Split(format %q) = %q, %d rejects, %v; want one SARIF result of SnykCode", name, got, doc.Rejected, err)
+		}
+	}
+}

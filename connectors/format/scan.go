@@ -31,7 +31,11 @@ type scanner struct {
 	stack, word, name []byte // kept from value to value for their memory
 }
 
+// newScanner reads a text; one that is in memory is read there and written nowhere.
 func newScanner(r io.Reader) *scanner {
+	if m, ok := r.(*memory); ok {
+		return &scanner{r: &memory{}, buf: m.rest, end: len(m.rest), err: io.EOF, lent: true, line: 1}
+	}
 	return &scanner{r: r, line: 1}
 }
 

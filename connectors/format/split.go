@@ -27,6 +27,15 @@ const maxUnknown = 100
 // maxNesting is how deep arrays and pages of records may stand in one another.
 const maxNesting = 4
 
+// What a document says once, as its target or a rule, stands in each of its records. Real ones come to a few times their
+// size; one that is made to become thousands of times as large is not read to its end.
+const (
+	swellTimes = 64
+	swellFloor = 16 << 20
+)
+
+var errSwollen = fmt.Errorf("its records are more than %d times as large as the document: the rest is skipped", swellTimes)
+
 // Options says how to read one document. The zero value finds the format by
 // content and drops rejects after counting them.
 type Options struct {
@@ -71,18 +80,24 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	if opt.Format == auto {
 		opt.Format = ""
 	}
-	text, err := open(r)
+	text, count, err := open(r)
 	if err != nil {
 		return Document{}, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
-	p := &splitter{s: newScanner(text), opt: opt, each: each}
+	p := &splitter{s: newScanner(text), opt: opt, each: each, read: count}
 	read := p.document
-	if k, is := reportOf(opt.Format, text); is {
+	if zapXML(opt.Format, text) {
+		read = func() error { return p.zapXML(text) }
+	} else if k, is := reportOf(opt.Format, text); is {
 		read = func() error { return p.report(k, text) }
 	} else if name, comma, is := tableOf(opt.Format, text); is {
 		read = func() error { return p.table(name, comma, text) }
 	}
-	if err := read(); err != nil {
+	err = read()
+	if errors.Is(err, errSwollen) {
+		err = p.refuseText(errSwollen.Error())
+	}
+	if err != nil {
 		p.doc.Scans = nil
 		return p.doc, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
@@ -99,6 +114,9 @@ type splitter struct {
 	v     value
 	index int
 	scans scans
+
+	read   *counter // of the document
+	handed int64    // bytes of records
 
 	wrapped bool // the text is the message of an SNS notification
 	known   bool // a record or wrapping of a known format was seen
@@ -325,6 +343,9 @@ func (p *splitter) hand(rec pipeline.Record) error {
 		p.doc.Format = "mixed"
 	}
 	p.known = true
+	if p.handed += int64(len(rec.Data)); p.handed > swellFloor+swellTimes*p.read.n {
+		return errSwollen
+	}
 	p.doc.Records++
 	p.index++
 	return p.each(rec)

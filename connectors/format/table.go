@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -17,8 +16,11 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 )
 
+// maxColumn is how long a column's name may be in bytes.
+const maxColumn = 256
+
 // tableOf is the format of a CSV, by its columns, and what stands between them.
-func tableOf(format string, text *bufio.Reader) (name string, comma rune, ok bool) {
+func tableOf(format string, text opened) (name string, comma rune, ok bool) {
 	begin, _ := text.Peek(peekBytes) // an error comes again when it is read
 	line, _, _ := bytes.Cut(begin, []byte("\n"))
 	if len(line) == 0 || line[0] == '{' || line[0] == '[' {
@@ -70,6 +72,11 @@ func (p *splitter) table(name string, comma rune, text io.Reader) error {
 		return p.tableEnd(err)
 	}
 	columns = append([]string(nil), columns...)
+	for i, name := range columns {
+		if len(name) > maxColumn {
+			columns[i] = "" // no tool's; it would stand in each row
+		}
+	}
 	var b bytes.Buffer
 	for {
 		limit.left = p.opt.MaxRecord

@@ -64,11 +64,20 @@ type FindingList struct {
 	Next     string       `json:"next,omitempty"`
 }
 
+// Former is a fingerprint that a finding, or what became one with it, went by until another equivalence map.
+type Former struct {
+	Fingerprint pipeline.Fingerprint `json:"fingerprint"`
+	Map         string               `json:"map"` // the one that ended it
+	At          time.Time            `json:"at"`
+}
+
 // FindingDetail is one finding with its reports.
 type FindingDetail struct {
 	FindingRow
 	Finding     pipeline.Finding     `json:"finding"`
 	Explanation pipeline.Explanation `json:"explanation"`
+	Former      []Former             `json:"former,omitempty"`     // fingerprints that it went by under earlier equivalence maps
+	FeedNotes   []string             `json:"feed_notes,omitempty"` // which feeds of the decision are old, and what they say now
 }
 
 // TicketRow is a case in one sink.
@@ -187,7 +196,8 @@ type SourceRow struct {
 	Regions  int            `json:"regions,omitempty"`  // likewise
 	Gaps     []pipeline.Gap `json:"gaps,omitempty"`     // what the last run did not reach
 	Notes    []string       `json:"notes,omitempty"`
-	Lost     bool           `json:"lost,omitempty"` // state knows it, the configuration does not
+	Stale    bool           `json:"stale,omitempty"` // a feed whose copy is older than it should be
+	Lost     bool           `json:"lost,omitempty"`  // state knows it, the configuration does not
 }
 
 // SinkRow is the state of a sink. What its delivery is doing (from LastError on)

@@ -23,7 +23,19 @@ type RuleTestResult struct {
 	OK       bool     `json:"ok"`
 	Findings int      `json:"findings"`
 	Failures []string `json:"failures,omitempty"` // "team = "a"; want "b"", one line each
-	Seconds  float64  `json:"seconds"`
+	// Differences are those of Failures that are about what want says.
+	Differences []RuleDifference `json:"differences,omitempty"`
+	Because     []string         `json:"because,omitempty"` // which rules decided about the first finding that is not as wanted
+	Seconds     float64          `json:"seconds"`
+}
+
+// RuleDifference is one thing that is not as a test wants it.
+type RuleDifference struct {
+	What   string `json:"what"` // the word of want: team, priority
+	Want   string `json:"want"`
+	Got    string `json:"got"`
+	Line   int    `json:"line"`             // where it stands in the test's file
+	Record int    `json:"record,omitempty"` // of which record of the test's document, from 0
 }
 
 // RuleCover is one part of the rules, and whether a test met it.

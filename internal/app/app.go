@@ -21,6 +21,7 @@ import (
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/internal/stream"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // The files of a data folder.
@@ -42,6 +43,7 @@ type Options struct {
 	Skew    time.Duration
 	Version string                         // of this binary, for backups
 	Load    func() (*config.Config, error) // reads the configuration again, for a reload
+	Map     *identity.Map                  // nil: this binary's own; tests migrate between others
 	// HoldIssue starts with actions held back until Release: a run that first
 	// reads everything makes one ticket of what belongs together.
 	HoldIssue bool
@@ -85,6 +87,7 @@ type App struct {
 	room       room         // what cannot be written now
 
 	reloading     sync.Mutex
+	swapping      sync.Mutex         // of those who put a graph into force
 	sourcesCancel context.CancelFunc // nil while none runs
 	sourcesDone   sync.WaitGroup
 	onReload      func(*config.Config) // set before anything can ask for a reload
@@ -109,6 +112,8 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	}
 	ask := a.statuses
 	a.o.Metrics.delivery.status.Store(&ask)
+	feedsNow := a.feedStatuses
+	a.o.Metrics.feeds.status.Store(&feedsNow)
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -134,6 +139,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 	if err != nil {
 		return nil, err
 	}
+	g = g.readFeeds(ctx, feedsMissing)
 	a.graph.Store(g)
 	if err := a.start(ctx, dir, cfg, g); err != nil {
 		return nil, err
@@ -142,7 +148,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error
 }
 
 func (a *App) outside(installation string) Outside {
-	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Holds: true}
+	return Outside{Set: a.o.Set, Log: a.o.Log, Stdin: a.o.Stdin, Now: a.now, Installation: installation, Map: a.o.Map, Holds: true}
 }
 
 func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Graph) (err error) {
@@ -275,6 +281,9 @@ func (a *App) Close(ctx context.Context) error {
 		}
 		failpoint.Hit("stop/drained")
 		var errs []error
+		if g := a.Graph(); g != nil {
+			g.feeds.close()
+		}
 		if a.loop != nil {
 			a.loop.close()
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,7 +46,7 @@ func Warnings(cfg *config.Config) config.Warnings {
 			out = append(out, cfg.ErrorAt(at.Path, 0, 0, "%s", at.Err))
 		}
 	}
-	return out
+	return append(out, g.feedWarnings(context.Background())...)
 }
 
 // Lost names the sources and sinks that state knows and a configuration does

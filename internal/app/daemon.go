@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/internal/server"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 // stopWithin is how long a stop may take; what is under way longer is found again at the next start.
@@ -38,6 +39,7 @@ type RunOptions struct {
 	Skew    time.Duration     // added to the time that docket goes by; for tests
 	Reload  <-chan struct{}   // each value asks for a reload
 	Ready   func(addr string) // called once the daemon serves
+	Map     *identity.Map     // nil: this binary's own; for tests
 }
 
 func (o RunOptions) options() (Options, error) {
@@ -48,7 +50,7 @@ func (o RunOptions) options() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load}, nil
+	return Options{Set: set, Log: o.Log, Stdin: o.Stdin, Skew: o.Skew, Version: o.Version, Load: o.Load, Map: o.Map}, nil
 }
 
 // Load reads a configuration with the types that this binary has. What is wrong
@@ -84,6 +86,9 @@ func load(set connectors.Set, path string, env config.Env) (*config.Config, erro
 	return cfg, config.Join(err, Check(cfg))
 }
 
+// memoryLimit is above what collections come as often as they must.
+const memoryLimit = 144 << 20
+
 // tuneGC lets the heap grow further between collections while it is small: a
 // daemon's live heap is a few tens of megabytes, and collecting it at every doubling costs an eighth of
 // the CPU (docs/performance.md). Whoever set GOGC or GOMEMLIMIT has decided already.
@@ -93,7 +98,7 @@ func tuneGC() {
 		return
 	}
 	if limit := debug.SetMemoryLimit(-1); limit == math.MaxInt64 {
-		debug.SetMemoryLimit(320 << 20) // above it collections come as often as they must
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 
@@ -132,6 +137,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	if err := srv.Start(); err != nil {
 		return err
 	}
+	forgetStart()
 	a.o.Log.Info("started", "addr", srv.Addr().String(), "data_dir", DataDir(cfg))
 	if o.Ready != nil {
 		o.Ready(srv.Addr().String())
@@ -193,6 +199,7 @@ func (a *App) startSources() {
 		s := &g.Sources[i]
 		a.sourcesDone.Go(func() { a.polls.schedule(ctx, s) })
 	}
+	a.sourcesDone.Go(func() { a.watchFeeds(ctx, g.feeds) })
 	a.startWatches(ctx, g)
 }
 
@@ -262,10 +269,14 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	g = g.readFeeds(ctx, feedsMissing)
 	err = a.stopSources(ctx)
 	a.stopSinks()
+	old.feeds.close()
 	failpoint.Hit("reload/stopped")
+	a.swapping.Lock()
 	a.graph.Store(g)
+	a.swapping.Unlock()
 	failpoint.Hit("reload/swapped")
 	err = errors.Join(err, a.carryOver(ctx, g), a.startSinks(g), a.input(ctx, message{Config: &configChange{Hash: g.Rules.Config}}, ""), a.issueRenamed(ctx, g))
 	a.startSources()

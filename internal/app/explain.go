@@ -39,7 +39,11 @@ func (r *reader) explain(snap *state.Snapshot, word string) (api.Explained, erro
 	}
 	rec, err := findPrint(snap, word)
 	if err == nil {
-		return r.explainFinding(snap, rec)
+		out, err := r.explainFinding(snap, rec)
+		if why := formerly(rec, word); why != "" {
+			out.Verdict = why + ". " + out.Verdict
+		}
+		return out, err
 	}
 	if !errors.Is(err, api.ErrNotFound) {
 		return api.Explained{}, err
@@ -61,6 +65,21 @@ func (r *reader) explain(snap *state.Snapshot, word string) (api.Explained, erro
 		return r.explainCase(snap, c)
 	}
 	return r.explainReject(word)
+}
+
+// formerly says that a finding does not go by the fingerprint that was asked for any more; "" where it does.
+func formerly(rec *triage.Record, word string) string {
+	word = strings.ToLower(word)
+	for _, a := range rec.Aliases {
+		switch {
+		case strings.HasPrefix(rec.Print.String(), word) || !strings.HasPrefix(a.Print.String(), word):
+		case a.Seq != rec.Seq:
+			return fmt.Sprintf("%s became one with %s by the equivalence map %s on %s", a.Print.Short(), rec.Print.Short(), a.Map, a.At.Format(time.DateOnly))
+		default:
+			return fmt.Sprintf("%s is %s by the equivalence map %s since %s", a.Print.Short(), rec.Print.Short(), a.Map, a.At.Format(time.DateOnly))
+		}
+	}
+	return ""
 }
 
 // calledSo reports whether one of the reports has this id, with or without the place in front of it.
@@ -148,7 +167,21 @@ func (r *reader) explainFinding(snap *state.Snapshot, rec *triage.Record) (api.E
 			Text: fmt.Sprintf("%s %s: %s, %s (%s)", rep.Product, rep.Control, rep.Severity, rep.Status, rep.ID),
 		})
 	}
-	out.Story = append(out.Story, story(lines)...)
+	for _, a := range rec.Aliases {
+		if a.Seq == rec.Seq {
+			continue
+		}
+		before, err := snap.AuditFinding(a.Seq) // of what became one with it
+		if err != nil {
+			return out, err
+		}
+		lines = append(lines, before...)
+	}
+	for _, line := range story(lines) {
+		if !slices.Contains(out.Story, line) {
+			out.Story = append(out.Story, line)
+		}
+	}
 	var c *triage.Case
 	if rec.Case != 0 {
 		if c, err = snap.Case(rec.Case); err != nil {
@@ -212,7 +245,7 @@ func lastDay(end time.Time, zone *time.Location) string {
 
 // judge is what the rules in force say about a finding.
 func (r *reader) judge(f *pipeline.Finding) api.RouteResult {
-	g := r.graph()
+	g := r.judging()
 	v := g.Rules.Judge(f)
 	out := api.RouteResult{
 		Fingerprint: f.Fingerprint, Title: f.Title, Resource: f.Resource.ID, Problem: f.Problem, Status: f.Status,

@@ -19,6 +19,7 @@ import (
 	"github.com/docket-hub/docket/internal/api"
 	"github.com/docket-hub/docket/internal/awsx"
 	"github.com/docket-hub/docket/internal/mask"
+	"github.com/docket-hub/docket/internal/stream"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/deliver"
 	"github.com/docket-hub/docket/pipeline/expr"
@@ -43,7 +44,10 @@ type Graph struct {
 	mask  *mask.Masker
 	memo  *ingest.Memo
 	hand  *ingest.Handover
+	room  *ingest.Buffers
 	fleet *awsx.Fleet
+	feeds *feedSet
+	equiv *identity.Map
 	first map[string]string // the first name of each renamed sink, see groupSinks
 }
 
@@ -78,12 +82,13 @@ type Outside struct {
 	Stdin        io.Reader
 	Now          func() time.Time
 	Installation string
-	Holds        bool // this process holds data_dir: it may write there
+	Map          *identity.Map // nil: this binary's own; tests migrate between others
+	Holds        bool          // this process holds data_dir: it may write there
 }
 
 // Build makes the graph, or says everything that is wrong, each error at its place.
 func Build(cfg *config.Config, o Outside) (*Graph, error) {
-	g := &Graph{Config: cfg}
+	g := &Graph{Config: cfg, equiv: o.equivalence(), room: &ingest.Buffers{}}
 	var errs []error
 	var err error
 	if g.env, err = expr.NewEnv(); err != nil {
@@ -105,6 +110,9 @@ func Build(cfg *config.Config, o Outside) (*Graph, error) {
 		errs = append(errs, placed(cfg, err))
 	}
 	errs = append(errs, g.suppressions(cfg)...)
+	if g.feeds, err = newFeedSet(cfg, o); err != nil {
+		errs = append(errs, err)
+	}
 	errs = append(errs, g.connectors(cfg, o)...)
 	if err := config.Join(errs...); err != nil {
 		return nil, err
@@ -304,7 +312,7 @@ func (g *Graph) Normalise(source string, rec *pipeline.Record) (pipeline.Report,
 			rep.Repository = s.Defaults.Repository
 		}
 	}
-	identity.Identify(&rep)
+	g.equiv.Identify(&rep)
 	risk.Derive(&rep)
 	rep.ID = g.reportID(rep.ID)
 	return rep, nil
@@ -368,6 +376,7 @@ func (g *Graph) Decode(source string, it *pipeline.Item) (pipeline.Report, error
 		}
 		rep = &fresh
 	}
+	g.sameMap(source, it, rep)
 	if err := pipeline.ApplyAccount(it.Account, &rep.Account); err != nil {
 		return *rep, err
 	}
@@ -384,6 +393,10 @@ func (g *Graph) intake(s *Source, read string, to ingest.Publisher, now func() t
 
 // counted is an intake that tells seen where each record belongs; nil tells nobody.
 func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() time.Time, seen func(account, region string)) *ingest.Intake {
+	var room *ingest.Buffers
+	if _, ok := to.(*stream.Stream); ok {
+		room = g.room // a planner keeps what it is given
+	}
 	return ingest.New(read, ingest.Options{
 		Seen:        seen,
 		Source:      s.Name,
@@ -391,6 +404,7 @@ func (g *Graph) counted(s *Source, read string, to ingest.Publisher, now func() 
 		Account:     g.fleet.Account,
 		Memo:        g.memo,
 		Handover:    g.hand,
+		Buffers:     room,
 		Mask:        g.mask.Bytes,
 		Publish:     to,
 		MinSeverity: s.Min,

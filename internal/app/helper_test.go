@@ -20,18 +20,20 @@ import (
 	"github.com/docket-hub/docket/config"
 	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/internal/api"
+	"github.com/docket-hub/docket/pipeline/identity"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // site is a folder with a configuration, findings and tickets, as a user has one.
 type site struct {
-	t    testing.TB
-	dir  string
-	env  map[string]string
-	log  *logs
-	set  connectors.Set // nil: what the binary has
-	skew time.Duration  // that docket's clock is ahead
+	t     testing.TB
+	dir   string
+	env   map[string]string
+	log   *logs
+	set   connectors.Set // nil: what the binary has
+	skew  time.Duration  // that docket's clock is ahead
+	equiv *identity.Map  // nil: the binary's own
 }
 
 // newSite makes the folder; yaml is everything of the configuration.
@@ -94,7 +96,7 @@ func (s *site) config() *config.Config {
 }
 
 func (s *site) options() RunOptions {
-	return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set, Skew: s.skew}
+	return RunOptions{Log: s.log.logger(), Load: s.read, Set: s.set, Skew: s.skew, Map: s.equiv}
 }
 
 func quiet(string, int, int) {}

@@ -16,6 +16,7 @@ import (
 	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ingest"
+	"github.com/docket-hub/docket/pipeline/risk"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -58,6 +59,7 @@ func (r *reader) Sources(context.Context) ([]api.SourceRow, error) {
 		delete(byName, s.Name)
 		out = append(out, row)
 	}
+	out = append(out, feedRows(r.judging().feeds)...)
 	for _, w := range known {
 		if _, left := byName[w.Name]; left {
 			row := rowOf(w, now)
@@ -159,7 +161,7 @@ func (r *reader) RouteTree(context.Context) (string, error) {
 
 // RouteTest implements api.Service.
 func (r *reader) RouteTest(_ context.Context, body io.Reader, origin string) (api.RouteTest, error) {
-	return r.graph().RouteTest(body, origin)
+	return r.judging().RouteTest(body, origin)
 }
 
 // RouteTest says which route, team, priority and group each record of a document gets, and why.
@@ -189,3 +191,17 @@ func (g *Graph) RouteTest(body io.Reader, origin string) (api.RouteTest, error) 
 
 // reader answers questions over this App.
 func (a *App) reader() *reader { return &reader{store: a.store, graph: a.Graph, now: a.now} }
+
+// FactorNames lists the risk factors that findings of a configuration may have: those that docket knows
+// and its own, sorted.
+func FactorNames(cfg *config.Config) []string {
+	var out []string
+	for _, f := range risk.BuiltinFactors() {
+		out = append(out, f.Name)
+	}
+	for _, f := range cfg.Risk.Factors {
+		out = append(out, f.Name)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

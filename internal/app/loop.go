@@ -28,7 +28,7 @@ const (
 	gatherFull = 8
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
-	gatherBusy = 40 * time.Millisecond
+	gatherBusy = 100 * time.Millisecond
 	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
 	// soon; for at most this long, so that it never starves.
 	crowd       = 4
@@ -52,11 +52,13 @@ type loop struct {
 	readErr          chan error
 	injected         chan injection // what comes by no stream
 
-	issuing  atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
-	sweeping bool
-	full     bool // the last issue reached its bound: more is due
-	left     leftReads
-	position struct {
+	issuing   atomic.Pointer[issuing] // one value, so that no look at it finds half of a change
+	sweeping  bool
+	migrating bool // state is on its way to another equivalence map
+	full      bool // the last issue reached its bound: more is due
+	holding   bool // updates of tickets wait for the end of a flood
+	left      leftReads
+	position  struct {
 		sync.Mutex
 		findings, inputs uint64
 		changed          chan struct{} // closed at the next commit
@@ -85,7 +87,8 @@ func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
 	l.position.findings, l.position.inputs = meta.Findings, meta.Inputs
-	l.position.settled, l.position.swept = meta.Sweep == 0, meta.Sweep == 0
+	l.migrating = meta.Map != a.Graph().Rules.Map || meta.Migration != (triage.Migration{})
+	l.position.settled, l.position.swept = meta.Sweep == 0 && !l.migrating, meta.Sweep == 0
 	l.position.changed = make(chan struct{})
 	var err error
 	if l.left, err = findLeftReads(a); err != nil {
@@ -156,6 +159,9 @@ func more(ctx context.Context, r *stream.Reader, messages []stream.Message, with
 }
 
 func (l *loop) run(ctx context.Context) error {
+	if err := l.migrate(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	rctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); l.readers.Wait() }()
 	l.readers.Add(2)
@@ -167,6 +173,7 @@ func (l *loop) run(ctx context.Context) error {
 	defer issue.timer.Stop()
 	for {
 		if l.sweeping {
+			l.holding = false
 			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
 				return err
 			}
@@ -176,7 +183,7 @@ func (l *loop) run(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				issue.after(n)
+				issue.after(n, time.Now())
 			default:
 			}
 			if ctx.Err() != nil {
@@ -197,10 +204,13 @@ func (l *loop) run(ctx context.Context) error {
 				return err
 			}
 			if !issued {
-				issue.after(n)
+				issue.after(n, time.Now())
 			}
 		case <-issue.timer.C:
-			issue.since = time.Time{}
+			var now bool
+			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd); !now {
+				continue
+			}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
@@ -321,7 +331,7 @@ func (l *loop) tick() error {
 // decided input by input; the one at fault is kept as a reject, the others go on.
 func (l *loop) decide(inputs []triage.Input, issue bool) error {
 	if may := l.issuing.Load(); issue && !may.held {
-		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only}})
+		inputs = append(inputs, triage.Input{Time: l.app.now(), Issue: &triage.Issue{Only: may.only, FirstOnly: l.holding}})
 	}
 	if len(inputs) == 0 {
 		return nil
@@ -419,10 +429,10 @@ func (l *loop) commit(inputs []triage.Input) error {
 		l.app.brakeOn.Store(cs.Meta.Brake.On)
 		l.app.brakeMu.Unlock()
 	}
-	l.sweeping = cs.Meta.Sweep != 0
+	l.sweeping, l.migrating = cs.Meta.Sweep != 0, cs.Meta.Migration != (triage.Migration{})
 	l.full = sum.Issued >= triage.IssueAtOnce
 	l.app.o.Metrics.decided(sum, cs.Rejects)
-	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping)
+	l.committed(cs.Meta, sum, len(cs.Outbox) == 0 && !l.sweeping && !l.migrating && !l.holding)
 	if len(cs.Outbox) > 0 {
 		l.app.relay.wake()
 	}

@@ -7,6 +7,7 @@ import (
 
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
+	"github.com/docket-hub/docket/internal/state"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
@@ -22,8 +23,15 @@ type message struct {
 
 type configChange = triage.ConfigChange
 
+// encode is the message as JSON, but for an outcome, which is written often, the compact form of it.
 func (m message) encode() ([]byte, error) {
-	b, err := json.Marshal(m)
+	var b []byte
+	var err error
+	if m.Outcome != nil {
+		b, err = state.EncodeOutcome(m.Outcome)
+	} else {
+		b, err = json.Marshal(m)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("encoding an input: %w", err)
 	}
@@ -33,8 +41,14 @@ func (m message) encode() ([]byte, error) {
 // decodeInput reads one payload of the inputs stream.
 func decodeInput(payload []byte, seq uint64, at time.Time) (triage.Input, error) {
 	var m message
-	// The standard library's rules, at half its cost.
-	if err := jsonv1.Unmarshal(payload, &m); err != nil {
+	var err error
+	if len(payload) > 0 && payload[0] == '{' {
+		// The standard library's rules, at half its cost. Older versions wrote outcomes so, too.
+		err = jsonv1.Unmarshal(payload, &m)
+	} else {
+		m.Outcome, err = state.DecodeOutcome(payload)
+	}
+	if err != nil {
 		return triage.Input{}, fmt.Errorf("input %d: %w", seq, err)
 	}
 	return triage.Input{

@@ -28,12 +28,13 @@ type Metrics struct {
 	reloadTime   prometheus.Gauge
 	noRoom       *prometheus.GaugeVec
 	delivery     *deliveryMetrics
+	feeds        *feedMetrics
 }
 
 // NewMetrics makes and registers all metrics; combinations that are known from the start show as zero.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(),
+		reg: prometheus.NewRegistry(), delivery: newDeliveryMetrics(), feeds: newFeedMetrics(),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "docket_findings_total", Help: "Reports that triage judged, by what it found them to be.",
 		}, []string{"kind"}),
@@ -72,7 +73,7 @@ func NewMetrics() *Metrics {
 		}, []string{"part"}),
 	}
 	m.reg.MustRegister(m.noRoom, m.findings, m.rejected, m.cases, m.tickets, m.doubled, m.outcomes, m.records, m.pollFailures, m.lastPoll,
-		m.reloadOK, m.reloadTime, m.delivery, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.reloadOK, m.reloadTime, m.delivery, m.feeds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, part := range []string{partState, partStream} {
 		m.noRoom.WithLabelValues(part)
 	}

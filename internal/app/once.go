@@ -31,6 +31,10 @@ func (a *App) Once(ctx context.Context, wait time.Duration, p api.Progress) (api
 		failed = append(failed, err)
 		sum.Failures++
 	}
+	p("reading feeds", 0, 0)
+	if err := a.refreshFeeds(ctx); err != nil {
+		return sum, err
+	}
 	for i := range a.Graph().Sources {
 		s := &a.Graph().Sources[i]
 		got, err := a.polls.poll(ctx, s, true, func(n int) { p("reading "+s.Name, n, 0) })

@@ -108,6 +108,9 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 	defer a.run.Store(false)
 	began := time.Now()
 	out := api.Applied{Planned: len(saved.Actions)}
+	if err := a.refreshFeeds(ctx); err != nil {
+		return out, err
+	}
 	if a.brakeOn.Load() {
 		return out, fmt.Errorf("%w: the brake is on, so nothing could be written: `docket brake off` first", api.ErrRefused)
 	}

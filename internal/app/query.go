@@ -26,7 +26,17 @@ const (
 type reader struct {
 	store *state.Store
 	graph func() *Graph
-	now   func() time.Time
+	// live is graph with the copies of its feeds, which take a moment to read where no daemon has them; nil: graph has them.
+	live func() *Graph
+	now  func() time.Time
+}
+
+// judging is the graph that judges findings.
+func (r *reader) judging() *Graph {
+	if r.live != nil {
+		return r.live()
+	}
+	return r.graph()
 }
 
 // view runs fn over one consistent moment.
@@ -106,7 +116,7 @@ func (r *reader) findingRow(v triage.View, rec *triage.Record, f *pipeline.Findi
 	row := api.FindingRow{
 		Fingerprint: rec.Print, State: findingState(rec, f), Priority: rec.Explanation.Priority, Severity: f.Severity,
 		Title: f.Title, Control: f.Control, Resource: f.Resource.ID, Account: f.Account.ID, Region: f.Region,
-		Repository: f.Repository, Products: f.Products, RiskFactors: f.RiskFactors, Suppressed: rec.SuppressedBy,
+		Repository: f.Repository, Products: f.Products, RiskFactors: factorsOf(rec, f), Suppressed: rec.SuppressedBy,
 		FirstSeen: rec.FirstSeen, LastChange: rec.LastChange,
 	}
 	if rec.Case != 0 {
@@ -120,6 +130,18 @@ func (r *reader) findingRow(v triage.View, rec *triage.Record, f *pipeline.Findi
 		}
 	}
 	return row, nil
+}
+
+// factorsOf are a finding's risk factors, those included that feeds gave it when it was judged.
+func factorsOf(rec *triage.Record, f *pipeline.Finding) []string {
+	out := f.RiskFactors
+	for _, reason := range rec.Explanation.Reasons {
+		if reason.Feed != "" && !slices.Contains(out, reason.What) {
+			out = append(slices.Clip(out), reason.What)
+			slices.Sort(out)
+		}
+	}
+	return out
 }
 
 var findingStates = []string{"open", "resolved", "unproven", "suppressed", "unwatched"}
@@ -188,10 +210,15 @@ func (r *reader) Finding(_ context.Context, print string) (api.FindingDetail, er
 func (r *reader) detail(v triage.View, rec *triage.Record) (api.FindingDetail, error) {
 	f := rec.Finding()
 	row, err := r.findingRow(v, rec, &f)
-	return api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation}, err
+	out := api.FindingDetail{FindingRow: row, Finding: f, Explanation: rec.Explanation, FeedNotes: r.feedNotes(&rec.Explanation, &f)}
+	for _, a := range rec.Aliases {
+		out.Former = append(out.Former, api.Former{Fingerprint: a.Print, Map: a.Map, At: a.At})
+	}
+	return out, err
 }
 
-// findPrint finds a finding by its fingerprint or the first 8 or more digits of it.
+// findPrint finds a finding by its fingerprint, or one that it went by under an earlier equivalence map, or the first
+// 8 or more digits of either.
 func findPrint(snap *state.Snapshot, word string) (*triage.Record, error) {
 	var print pipeline.Fingerprint
 	if len(word) == 64 && print.UnmarshalText([]byte(word)) == nil {
@@ -205,12 +232,13 @@ func findPrint(snap *state.Snapshot, word string) (*triage.Record, error) {
 		return nil, fmt.Errorf("%w: %q is no fingerprint (64 hex digits, or at least the first 8)", api.ErrNotFound, word)
 	}
 	var hits []uint64
-	err := snap.EachHot(1, func(h triage.Hot) bool {
-		if strings.HasPrefix(h.Print.String(), strings.ToLower(word)) {
-			hits = append(hits, h.Seq)
+	add := func(print pipeline.Fingerprint, seq uint64) bool {
+		if strings.HasPrefix(print.String(), strings.ToLower(word)) && !slices.Contains(hits, seq) {
+			hits = append(hits, seq)
 		}
 		return len(hits) < 2
-	})
+	}
+	err := firstOf(snap.EachHot(1, func(h triage.Hot) bool { return add(h.Print, h.Seq) }), snap.EachAlias(add))
 	switch {
 	case err != nil:
 		return nil, err
@@ -327,7 +355,7 @@ func (r *reader) caseRow(v triage.View, c *triage.Case, f api.Filter) (api.CaseR
 	lead := rec.Finding()
 	row.Title = lead.Title
 	keep := in(f.Account, lead.Account.ID) && in(f.Region, lead.Region) && anyIn(f.Source, lead.Products) &&
-		anyIn(f.RiskFactor, lead.RiskFactors) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
+		anyIn(f.RiskFactor, factorsOf(rec, &lead)) && in(f.Repository, lead.Repository) && in(f.Severity, lead.Severity.String())
 	return row, keep, nil
 }
 
@@ -437,7 +465,7 @@ func (r *reader) caseDetail(snap *state.Snapshot, c *triage.Case) (api.CaseDetai
 		return out, err
 	}
 	if c.Open {
-		if out.WouldMove, err = plan.WouldMove(r.graph().Rules, snap, c); err != nil {
+		if out.WouldMove, err = plan.WouldMove(r.judging().Rules, snap, c); err != nil {
 			return out, err
 		}
 	}

@@ -2,8 +2,8 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
@@ -14,12 +14,17 @@ import (
 // settleAfter is how long published rows wait for a commit to remove them along with its own changes.
 const settleAfter = time.Second
 
-// publishAfter is how long actions that were handed over wait for their messages: nobody waits for these, and
-// one flush then serves many, while the disk is free for the claims.
-const publishAfter = 100 * time.Millisecond
+// Actions that were handed over wait so long for their messages: nobody waits for these, most are finished by then
+// and need none, and one flush serves the others, while the disk is free for the claims.
+const (
+	publishAfter = time.Second
+	publishLook  = 100 * time.Millisecond // how often it is looked which are finished
+)
 
-// relayRows is how many actions go out with one flush.
-const relayRows = 500
+const (
+	relayRows = 500  // how many actions go out with one flush
+	handRows  = 2000 // with that many in the outbox nothing is handed over
+)
 
 // relay publishes what triage put into the outbox. A row may be published
 // twice, at any distance in time: the claims make that harmless.
@@ -28,13 +33,15 @@ type relay struct {
 	stream *stream.Stream
 	// epoch stands in the ids of messages: an older state that was put back numbers actions anew, and within two
 	// minutes the stream would take one for the repeat of another and drop it.
-	epoch string
-	log   *slog.Logger
-	kick  chan struct{}
+	epoch  string
+	log    *slog.Logger
+	kick   chan struct{}
+	handed map[string]stream.ActionMessage // by key of the row: with the sinks' loops, and not published
+	since  time.Time                       // the first of them was handed over then
 }
 
 func newRelay(store *state.Store, s *stream.Stream, epoch string, log *slog.Logger) *relay {
-	r := &relay{store: store, stream: s, epoch: epoch, log: log, kick: make(chan struct{}, 1)}
+	r := &relay{store: store, stream: s, epoch: epoch, log: log, kick: make(chan struct{}, 1), handed: map[string]stream.ActionMessage{}}
 	r.wake()
 	return r
 }
@@ -57,11 +64,19 @@ func (r *relay) run(ctx context.Context) error {
 			settle.Reset(settleAfter)
 			if r.handOver() {
 				if publish == nil {
-					publish = time.After(publishAfter)
+					publish = time.After(publishLook)
 				}
 				continue
 			}
 		case <-publish:
+			publish = nil
+			if r.finished(); len(r.handed) == 0 {
+				continue
+			}
+			if time.Since(r.since) < publishAfter {
+				publish = time.After(publishLook)
+				continue
+			}
 		case <-settle.C:
 			r.settle()
 			continue
@@ -98,40 +113,72 @@ func (r *relay) settle() {
 	}
 }
 
-// handOver gives the oldest rows to the sinks' loops; false when some are left that only their messages
+// handOver gives new rows to the sinks' loops; false when some are left that only their messages
 // bring there. The rows are on disk, so that the loops need not wait for the stream's flush as well: the
-// message follows as a second copy of the same action, and a row goes only when it is there.
+// message follows as a second copy of the same action where that is not finished soon, and a row goes only
+// when it is there or the action is finished.
 func (r *relay) handOver() bool {
-	messages, _, err := r.rows()
-	return err == nil && len(messages) < relayRows && r.stream.HandOver(messages)
-}
-
-// rows are the oldest rows of the outbox as messages, and their keys.
-func (r *relay) rows() ([]stream.ActionMessage, [][]byte, error) {
-	rows, err := r.store.Outbox(relayRows)
-	if err != nil {
-		return nil, nil, err
+	rows, err := r.store.OutboxBut(handRows, func(key []byte) bool {
+		_, ok := r.handed[string(key)]
+		return ok
+	})
+	if err != nil || len(rows)+len(r.handed) >= handRows {
+		return false
 	}
 	messages := make([]stream.ActionMessage, len(rows))
-	keys := make([][]byte, len(rows))
-	for i, row := range rows {
-		messages[i] = stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: fmt.Sprintf("a/%s/%s/%d.%d%s", row.Case, row.Sink, row.N, row.K, r.epoch), Data: row.Data}
-		keys[i] = row.Key
+	for i := range rows {
+		messages[i] = r.message(&rows[i])
 	}
-	return messages, keys, nil
+	if !r.stream.HandOver(messages) {
+		return false
+	}
+	if len(r.handed) == 0 {
+		r.since = time.Now()
+	}
+	for i := range messages {
+		messages[i].Data = nil
+		r.handed[string(rows[i].Key)] = messages[i]
+	}
+	return true
+}
+
+func (r *relay) message(row *state.OutboxRow) stream.ActionMessage {
+	id := "a/" + row.Case + "/" + row.Sink + "/" + strconv.FormatUint(row.N, 10) + "." + strconv.Itoa(row.K) + r.epoch
+	return stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: id, Data: row.Data}
+}
+
+// finished lets go of the rows whose actions are finished: their outcomes are on disk.
+func (r *relay) finished() {
+	var keys [][]byte
+	for key, m := range r.handed {
+		if r.stream.Finished(m.Sink, m.ID) {
+			keys = append(keys, []byte(key))
+			delete(r.handed, key)
+		}
+	}
+	r.store.Published(keys)
 }
 
 // once publishes the oldest rows. The next commit removes them.
 func (r *relay) once(ctx context.Context) (int, error) {
-	messages, keys, err := r.rows()
-	if err != nil || len(messages) == 0 {
+	r.finished()
+	rows, err := r.store.Outbox(relayRows)
+	if err != nil || len(rows) == 0 {
 		return 0, err
+	}
+	messages := make([]stream.ActionMessage, len(rows))
+	keys := make([][]byte, len(rows))
+	for i := range rows {
+		messages[i], keys[i] = r.message(&rows[i]), rows[i].Key
 	}
 	failpoint.Hit("relay/publish")
 	if err := r.stream.PublishActions(ctx, messages); err != nil {
 		return 0, err
 	}
 	failpoint.Hit("relay/published")
+	for _, key := range keys {
+		delete(r.handed, string(key))
+	}
 	r.store.Published(keys)
 	failpoint.Hit("relay/removed")
 	return len(keys), nil

@@ -32,7 +32,9 @@ func (r *reader) RuleDiff(ctx context.Context, q api.RuleDiffRequest) (api.RuleD
 	if err != nil {
 		return api.RuleDiff{}, err
 	}
-	d := ruleDiff{old: r.graph(), other: other, since: q.Since, now: time.Now(), tickets: map[ticketPlace]*ticketCount{}, changes: map[[3]string]*api.RuleDiffChange{}}
+	old := r.judging()
+	other = other.withFeeds(old.model.Feeds()) // both ask the same copies, each by its own score of what is likely
+	d := ruleDiff{old: old, other: other, since: q.Since, now: time.Now(), tickets: map[ticketPlace]*ticketCount{}, changes: map[[3]string]*api.RuleDiffChange{}}
 	err = r.view(func(snap *state.Snapshot) error {
 		var failed error
 		err := snap.EachRecord(0, func(rec *triage.Record) bool {

@@ -26,6 +26,9 @@ func riskConfig(cfg *config.Config) risk.Config {
 		Severity: cfg.Risk.Severity, Weights: cfg.Risk.Weights, Thresholds: cfg.Risk.Thresholds,
 		SLA: risk.SLA{Start: cfg.Risk.SLA.Start, Due: map[pipeline.Priority]time.Duration{}},
 	}
+	if e := cfg.Risk.Feeds.EPSS; e != nil {
+		c.Likely = e.Likely
+	}
 	for _, f := range cfg.Risk.Factors {
 		c.Factors = append(c.Factors, risk.Factor{Name: f.Name, When: f.When, Points: f.Points})
 	}
@@ -69,10 +72,10 @@ func teams(cfg *config.Config) []route.Team {
 }
 
 func (g *Graph) rules(cfg *config.Config, o Outside) {
-	m := &matcher{env: g.env, model: g.model, programs: map[string]*expr.Program{}}
 	r := &triage.Rules{
-		Config: cfg.Hash(), Installation: o.Installation,
-		Decode: g.Decode, Judge: g.Judge, Matches: m.matches,
+		Config: cfg.Hash(), Installation: o.Installation, ReadsScores: readsScores(cfg),
+		Map: g.equiv.Version(), Identify: g.identify,
+		Decode: g.Decode, Judge: g.Judge, Matches: g.newMatcher().matches,
 		Due: g.model.Due, SLAStart: g.model.SLAStart(),
 		NeedsApproval: cfg.Approval,
 		Limits: triage.Limits{
@@ -198,6 +201,10 @@ type matcher struct {
 	model    *risk.Model
 	mu       sync.Mutex
 	programs map[string]*expr.Program
+}
+
+func (g *Graph) newMatcher() *matcher {
+	return &matcher{env: g.env, model: g.model, programs: map[string]*expr.Program{}}
 }
 
 func (m *matcher) matches(when string, f *pipeline.Finding) (bool, error) {

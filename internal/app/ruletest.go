@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/expr"
 	"github.com/docket-hub/docket/pipeline/plan"
+	"github.com/docket-hub/docket/pipeline/risk"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -48,10 +50,32 @@ func TestRules(cfg *config.Config, tests []config.RuleTest, now time.Time) (api.
 	}
 	r := ruleRun{g: g, now: now, seen: map[string]bool{}, overlaps: map[[2]string]int{}}
 	for i := range tests {
+		r.g = g.withFeeds(fixedFeeds(tests[i].Feeds))
 		r.out.Tests = append(r.out.Tests, r.test(&tests[i]))
 	}
 	r.summarise()
 	return r.out, nil
+}
+
+// fixedFeeds are the copies that a test describes.
+func fixedFeeds(f *config.RuleFeeds) risk.Feeds {
+	if f == nil {
+		return risk.Feeds{}
+	}
+	listed := map[risk.CVE]risk.Exploited{}
+	for _, name := range f.KEV {
+		if cve, ok := risk.ParseCVE(name); ok {
+			listed[cve] = risk.Exploited{}
+		}
+	}
+	var scores []risk.Score
+	for name, value := range f.EPSS {
+		if cve, ok := risk.ParseCVE(name); ok {
+			scores = append(scores, risk.Score{CVE: cve, Value: value})
+		}
+	}
+	date := f.Date.End(time.UTC).Add(-time.Nanosecond) // within the day
+	return risk.Feeds{KEV: risk.NewKEV("", date, "test", listed), EPSS: risk.NewEPSS("", date, "test", scores)}
 }
 
 // ruleRun is one run of tests.
@@ -104,13 +128,22 @@ func (r *ruleRun) findings(t *config.RuleTest, res *api.RuleTestResult) error {
 		if err != nil {
 			return err
 		}
-		for _, w := range wrong {
-			if len(records) > 1 {
-				w = fmt.Sprintf("record %d: %s", records[i].Index, w)
-			}
-			res.Failures = append(res.Failures, w)
-		}
 		res.Findings++
+		which := ""
+		if len(records) > 1 {
+			which = fmt.Sprintf("record %d: ", records[i].Index)
+		}
+		if len(wrong.differ)+len(wrong.other) > 0 && len(res.Because) == 0 {
+			res.Because = wrong.because
+		}
+		for _, x := range wrong.differ {
+			x.Record = records[i].Index
+			res.Differences = append(res.Differences, x)
+			res.Failures = append(res.Failures, fmt.Sprintf("%s:%d: %s%s = %s; want %s", t.Position.File, x.Line, which, x.What, x.Got, x.Want))
+		}
+		for _, w := range wrong.other {
+			res.Failures = append(res.Failures, fmt.Sprintf("%s:%d: %s%s", t.Position.File, t.Position.Line, which, w))
+		}
 	}
 	return nil
 }
@@ -144,47 +177,55 @@ func document(t *config.RuleTest) (doc []byte, origin string, err error) {
 	return doc, "finding", err
 }
 
+// judgement is what became of one record.
+type judgement struct {
+	differ  []api.RuleDifference
+	other   []string // why it could not be compared
+	because []string // what decided about it
+}
+
 // record judges one record and says what is other than wanted.
-func (r *ruleRun) record(t *config.RuleTest, rec pipeline.Record, now time.Time) ([]string, error) {
+func (r *ruleRun) record(t *config.RuleTest, rec pipeline.Record, now time.Time) (judgement, error) {
+	var none judgement
 	if rec.Observed.IsZero() {
 		rec.Observed = now
 	}
 	pl := plan.New(r.g.Rules, triage.NewLayer(nil), now)
 	if err := pl.Start(); err != nil {
-		return nil, err
+		return none, err
 	}
 	in := r.g.intake(&Source{Name: "test"}, "test", pl, func() time.Time { return now })
 	taken, err := in.Records(context.Background(), []pipeline.Record{rec})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if len(taken.Rejected) > 0 {
-		return []string{r.g.shown(taken.Rejected[0]).Reason}, nil
+		return judgement{other: []string{r.g.shown(taken.Rejected[0]).Reason}}, nil
 	}
 	if _, err := pl.Finish(r.g.Rules.Limits); err != nil {
-		return nil, err
+		return none, err
 	}
 	rep, err := r.g.Normalise("test", &rec)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	h, ok := pl.Layer().Hot(rep.Print)
 	if !ok {
-		return []string{"nothing is known of it afterwards"}, nil
+		return judgement{other: []string{"nothing is known of it afterwards"}}, nil
 	}
 	known, err := pl.Layer().Record(h.Seq)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	f := known.Finding()
 	action, err := actionOf(pl.Layer(), known, h.Case)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	judged := (&reader{graph: func() *Graph { return r.g }}).judge(&f)
-	full := r.g.model.Extend(&f) // with the user's own factors
+	full := r.g.model.Extend(&f) // with what the feeds say and the user's own factors
 	r.cover(full, &judged)
-	return compareRules(&t.Want, &judged, full.RiskFactors, known.SuppressedBy, action), nil
+	return judgement{differ: compareRules(t, &judged, full.RiskFactors, known.SuppressedBy, action), because: r.because(&judged)}, nil
 }
 
 // actionOf is what became of a finding.
@@ -208,13 +249,35 @@ func actionOf(l *triage.Layer, rec *triage.Record, number uint64) (string, error
 	return ruleWait, nil
 }
 
+// because says which route and which rule decided, and where they stand.
+func (r *ruleRun) because(got *api.RouteResult) []string {
+	at := func(path string) string {
+		if p := r.g.Config.Pos(path); p.Line > 0 {
+			return fmt.Sprintf(" (%s:%d)", p.File, p.Line)
+		}
+		return ""
+	}
+	route := got.Route + at(got.Route)
+	if len(got.Why) > 0 {
+		route += ": " + got.Why[len(got.Why)-1].Why // of the deepest route that matched
+	}
+	out := []string{route}
+	if rule := got.Explanation.Rule; rule != "" {
+		out = append(out, rule+at(rule))
+	}
+	return append(out, fmt.Sprintf("priority %s: %s", got.Priority, plan.Reason(got.Explanation)))
+}
+
 // compareRules says what is other than a test wants it.
-func compareRules(w *config.RuleWant, got *api.RouteResult, factors []string, suppressed, action string) []string {
-	var out []string
-	differ := func(what string, is, wants any) { out = append(out, fmt.Sprintf("%s = %v; want %v", what, is, wants)) }
+func compareRules(t *config.RuleTest, got *api.RouteResult, factors []string, suppressed, action string) []api.RuleDifference {
+	var out []api.RuleDifference
+	w := &t.Want
+	differ := func(key, what string, is, wants any) {
+		out = append(out, api.RuleDifference{What: what, Got: fmt.Sprint(is), Want: fmt.Sprint(wants), Line: cmp.Or(t.Lines[key], t.Position.Line)})
+	}
 	text := func(what, is string, wants *string) {
 		if wants != nil && is != *wants {
-			differ(what, fmt.Sprintf("%q", is), fmt.Sprintf("%q", *wants))
+			differ(what, what, fmt.Sprintf("%q", is), fmt.Sprintf("%q", *wants))
 		}
 	}
 	text("team", got.Team, w.Team)
@@ -222,30 +285,30 @@ func compareRules(w *config.RuleWant, got *api.RouteResult, factors []string, su
 	text("rule", got.Explanation.Rule, w.Rule)
 	text("suppressed", suppressed, w.Suppressed)
 	if w.Priority != 0 && got.Priority != w.Priority {
-		differ("priority", fmt.Sprintf("%s (%s)", got.Priority, plan.Reason(got.Explanation)), w.Priority)
+		differ("priority", "priority", fmt.Sprintf("%s (%s)", got.Priority, plan.Reason(got.Explanation)), w.Priority)
 	}
 	if w.Sinks != nil {
 		wants := slices.Sorted(slices.Values(*w.Sinks))
 		if !slices.Equal(got.Sinks, wants) {
-			differ("sinks", got.Sinks, wants)
+			differ("sinks", "sinks", got.Sinks, wants)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Group)) {
 		at := slices.IndexFunc(got.Group, func(v pipeline.GroupValue) bool { return v.Name == name })
 		switch {
 		case at < 0:
-			differ("group", fmt.Sprintf("by %s", groupNames(got.Group)), "by "+name)
+			differ("group", "group", "by "+groupNames(got.Group), "by "+name)
 		case got.Group[at].Value != w.Group[name]:
-			differ("group "+name, fmt.Sprintf("%q", got.Group[at].Value), fmt.Sprintf("%q", w.Group[name]))
+			differ("group", "group "+name, fmt.Sprintf("%q", got.Group[at].Value), fmt.Sprintf("%q", w.Group[name]))
 		}
 	}
 	for _, f := range w.RiskFactors {
 		if !slices.Contains(factors, f) {
-			differ("risk factors", factors, f+" among them")
+			differ("risk_factors", "risk factors", factors, f+" among them")
 		}
 	}
 	if w.Action != "" && action != w.Action {
-		differ("action", action, w.Action)
+		differ("action", "action", action, w.Action)
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/docket-hub/docket/config"
@@ -253,7 +254,7 @@ func (f *offline) build() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg)})
+	return Build(f.cfg, Outside{Set: opts.Set, Log: opts.Log, Stdin: opts.Stdin, Now: f.now, Installation: InstallationOf(f.cfg), Map: opts.Map})
 }
 
 func (f *offline) now() time.Time { return time.Now().UTC().Add(f.o.Skew) }
@@ -265,7 +266,8 @@ func (f *offline) read(fn func(*reader) error) (err error) {
 		return err
 	}
 	path := filepath.Join(DataDir(f.cfg), stateFile)
-	r := &reader{graph: func() *Graph { return g }, now: f.now}
+	live := func() *Graph { return g.readFeeds(context.Background(), feedsKept) }
+	r := &reader{graph: func() *Graph { return g }, live: sync.OnceValue(live), now: f.now}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return fn(r)
 	}
@@ -379,7 +381,9 @@ func (f *offline) RouteTest(ctx context.Context, body io.Reader, origin string) 
 
 func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
-	return one(f.read, func(r *reader) (api.Plan, error) { return PlanOffline(ctx, r.graph(), r.store, now, p) })
+	return one(f.read, func(r *reader) (api.Plan, error) {
+		return PlanOffline(ctx, r.graph().readFeeds(ctx, feedsDue), r.store, now, p)
+	})
 }
 
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {

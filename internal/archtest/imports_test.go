@@ -91,12 +91,13 @@ var rules = []rule{
 	{"internal/awsx", "pipeline"},
 	{"internal/awsx/awstest/...", "internal/awsx/awstest internal/awsx/awstest/lab"}, // no rule of the product names it: only tests and the lab import it
 	{"internal/mask", "pipeline"},
+	{"internal/feeds", "pipeline pipeline/risk internal/httpx"},
 	{"internal/stream", "pipeline " + probes},
 	{"internal/state", "pipeline pipeline/deliver pipeline/triage " + probes},
 	{"internal/api", "pipeline pipeline/plan config/secret"},
 	{"internal/server", "internal/api pipeline config/secret " + probes},
 	{"internal/app", "config/... connectors connectors/all connectors/format/... pipeline/... " +
-		"internal/api internal/awsx internal/httpx internal/mask internal/server internal/state internal/stream " + probes},
+		"internal/api internal/awsx internal/feeds internal/httpx internal/mask internal/server internal/state internal/stream " + probes},
 	{"internal/cli", "internal/app internal/api config/... pipeline pipeline/plan"},
 
 	// Tools and tests stand outside the flow.

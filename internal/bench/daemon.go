@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -34,16 +34,15 @@ func Build(ctx context.Context, dir, into string) (string, error) {
 	return binary, nil
 }
 
-// Daemon is a running docket with its own empty state.
+// Daemon is a docket with a folder of its own, running unless it was halted.
 type Daemon struct {
 	dir     string
 	tickets string
 	url     string
-	cmd     *exec.Cmd
+	command []string
 	http    *http.Client
 	log     *os.File
-	done    chan struct{} // closed when the process has ended with err
-	err     error
+	*process
 }
 
 // Setup is what differs between the daemons of the measures.
@@ -55,7 +54,7 @@ type Setup struct {
 // Start runs binary on a new configuration and an empty state in a folder below
 // dir, and returns once it is ready.
 func Start(ctx context.Context, binary, dir string, setup Setup) (_ *Daemon, err error) {
-	d := &Daemon{done: make(chan struct{}), http: &http.Client{
+	d := &Daemon{http: &http.Client{
 		Timeout:   2 * time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128},
 	}}
@@ -77,24 +76,25 @@ func Start(ctx context.Context, binary, dir string, setup Setup) (_ *Daemon, err
 	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)
 	}
-	args := []string{"--config", path, "--log-level", "warn", "run"}
+	d.command = []string{binary, "--config", path, "--log-level", "warn", "run"}
 	if setup.Pprof {
-		args = append(args, "--pprof")
+		d.command = append(d.command, "--pprof")
 	}
-	d.cmd = exec.Command(binary, args...)
-	d.cmd.Env = append(os.Environ(), "DOCKET_BENCH_TOKEN="+token)
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start docket: %w", err)
-	}
-	go func() {
-		d.err = d.cmd.Wait()
-		close(d.done)
-	}()
-	if err := d.ready(ctx); err != nil {
+	if _, err := d.launch(ctx); err != nil {
 		return nil, errors.Join(err, d.Stop())
 	}
 	return d, nil
+}
+
+// launch runs the process on the folder as it is, and returns how long it took to get ready.
+func (d *Daemon) launch(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	var err error
+	if d.process, err = startProcess(d.log, []string{"DOCKET_BENCH_TOKEN=" + token}, d.command[0], d.command[1:]...); err != nil {
+		return 0, fmt.Errorf("start docket: %w", err)
+	}
+	err = d.ready(ctx)
+	return time.Since(start), err
 }
 
 // memory is a file system in memory on Linux.
@@ -148,6 +148,9 @@ teams:
 	return b.String()
 }
 
+// readyLook is how often a starting daemon is asked whether it is ready.
+const readyLook = 5 * time.Millisecond
+
 func (d *Daemon) ready(ctx context.Context) error {
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -159,7 +162,7 @@ func (d *Daemon) ready(ctx context.Context) error {
 			return fmt.Errorf("docket did not get ready: %w", err)
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(readyLook):
 		case <-d.done:
 			return errors.New("docket ended before it was ready")
 		}
@@ -184,53 +187,31 @@ func (d *Daemon) get(ctx context.Context, path string, into io.Writer) error {
 }
 
 // Stop ends the daemon in good order and removes its folder. A daemon that
-// does not end within 30 s is killed, which is an error.
+// does not end within a minute is killed, which is an error.
 func (d *Daemon) Stop() error {
-	timer := time.AfterFunc(30*time.Second, func() { _ = d.cmd.Process.Kill() })
-	defer timer.Stop()
-	_ = d.cmd.Process.Signal(syscall.SIGTERM) // fails only where it ended already, which Wait tells
-	<-d.done
-	err := d.err
-	if err != nil {
-		text, _ := os.ReadFile(d.log.Name())
-		err = fmt.Errorf("docket ended: %w\n%.4000s", err, text)
-	}
+	err := d.halt()
 	d.http.CloseIdleConnections()
 	return errors.Join(err, d.log.Close(), os.RemoveAll(d.dir), os.RemoveAll(d.tickets))
 }
 
-// clockTick is the unit of CPU times in /proc (proc_pid_stat(5)): USER_HZ is 100 on every Linux.
-const clockTick = 10 * time.Millisecond
-
-// CPU is the time that the process used so far, in user and system mode.
-func (d *Daemon) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+// halt ends the daemon in good order; its folder stays.
+func (d *Daemon) halt() error {
+	if d.process == nil {
+		return nil
+	}
+	err := d.process.stop()
 	if err != nil {
-		return 0, fmt.Errorf("read CPU time: %w", err)
+		text, _ := os.ReadFile(d.log.Name())
+		err = fmt.Errorf("docket ended: %w\n%.4000s", err, text)
 	}
-	// The name in brackets may hold blanks; behind it utime and stime are the 12th and 13th.
-	f := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
-	if len(f) < 13 {
-		return 0, fmt.Errorf("read CPU time: %q is too short", text)
-	}
-	user, err1 := strconv.ParseInt(f[11], 10, 64)
-	system, err2 := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+	d.process = nil
+	return err
 }
 
-// PeakRSS is the most memory that the process had at any time, in bytes.
-func (d *Daemon) PeakRSS() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, errors.New("read memory: no VmHWM in /proc")
+// crash ends the daemon as a kill would; its folder stays.
+func (d *Daemon) crash() {
+	d.process.kill()
+	d.process = nil
 }
 
 // profile writes a CPU profile of the next seconds to path.
@@ -334,4 +315,41 @@ func (d *Daemon) Drain(ctx context.Context, findings int) (Judged, error) {
 			return j, fmt.Errorf("%w: %d of %d findings judged", context.Cause(ctx), j.Findings(), findings)
 		}
 	}
+}
+
+// rest returns once the daemon has nothing to do: for half a second it used next to no CPU.
+func (d *Daemon) rest(ctx context.Context) error {
+	for {
+		before, err := d.CPU()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		after, err := d.CPU()
+		if err != nil || after-before <= 30*time.Millisecond {
+			return err
+		}
+	}
+}
+
+// folderSize is how many bytes the files of a folder have, those of its folders included.
+func folderSize(dir string) (n int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("measure the folder: %w", err)
+	}
+	return n, nil
 }

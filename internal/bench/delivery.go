@@ -86,21 +86,8 @@ func (p Plan) prepare(ctx context.Context, d *Daemon, n int) error {
 		return err
 	}
 	for {
-		before, err := d.CPU()
-		if err != nil {
+		if err := d.rest(ctx); err != nil { // until then it judges, and puts actions on their way
 			return err
-		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		after, err := d.CPU()
-		if err != nil {
-			return err
-		}
-		if after-before > 30*time.Millisecond {
-			continue // it still judges, and puts actions on their way
 		}
 		waiting, err := d.waiting(ctx)
 		if err != nil || waiting >= n {

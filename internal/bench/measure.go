@@ -28,11 +28,15 @@ type Plan struct {
 	Seed        uint64
 	Findings    int           // of one load
 	Singles     int           // of the load that sends one finding a request
-	Few, Known  int           // findings known before the growth of CPU per finding is measured; Known 0: not measured
+	Few, Known  int           // findings known before growth is measured; Known 0: not measured
+	Chunk       int           // events of a load that growth is measured with
+	Grown       int           // repetitions of the measures of growth
+	Idle        time.Duration // how long a daemon that rests is watched
 	Tickets     int           // of the backlog that delivery at 20 ms is measured with; 0: delivery is not measured
 	Steady      time.Duration // how long findings come at a steady pace, whole seconds
 	Deliveries  int           // repetitions of the measures of delivery
-	Repetitions int           // of the others
+	Repetitions int           // of those of the way in
+	Compared    int           // repetitions of the comparison with Alertmanager
 	Profile     string        // where a CPU profile of the load of repeats is written, and with the suffix .tickets one of a backlog; empty: none
 	Progress    func(format string, args ...any)
 }
@@ -60,6 +64,7 @@ type Repetition struct {
 	RSS           int64   // peak bytes of the daemon in the load that CPU is of
 	Tickets       Tickets // of that load
 	Distinct      int     // findings of that load
+	Written       float64 // bytes written to disk per byte of the bodies that were accepted, 100 findings each; NaN: not measured
 }
 
 // JetStream is the limit of the round.
@@ -71,22 +76,6 @@ func (r Repetition) HTTP() float64 { return (r.Before.HTTP + r.After.HTTP) / 2 }
 // Void reports whether the machine changed under the round.
 func (r Repetition) Void() bool { return r.Before.far(r.After) }
 
-// Growth compares the CPU per finding with few and with many known ones.
-type Growth struct {
-	Few, Known      int
-	FewCPU, ManyCPU []float64 // seconds per 100,000 findings, by round
-	RSS             int64     // peak bytes with many known
-}
-
-// Ratios are many over few, by round.
-func (g Growth) Ratios() []float64 {
-	out := make([]float64, len(g.FewCPU))
-	for i := range out {
-		out[i] = g.ManyCPU[i] / g.FewCPU[i]
-	}
-	return out
-}
-
 // Results is a whole measurement.
 type Results struct {
 	Plan        Plan
@@ -94,6 +83,7 @@ type Results struct {
 	Voided      int // rounds that were thrown away
 	Growth      *Growth
 	Deliveries  []Delivery
+	Beside      []Comparison
 	Took        time.Duration
 }
 
@@ -136,29 +126,13 @@ func (l *load) records(n int) [][]byte {
 	return out
 }
 
-// Run measures. A round whose limits before and after differ too much is void
+// Run measures. A round of the way in whose limits before and after differ too much is void
 // and done again, at most as often as rounds were asked for.
 func (p Plan) Run(ctx context.Context) (Results, error) {
 	start := time.Now()
 	res := Results{Plan: p}
-	p.Progress("making the load from seed %d", p.Seed)
-	standard := makeLoad(Options{Seed: p.Seed, Mix: Standard()}, p.Findings, clients, perBody)
-	single := makeLoad(Options{Seed: p.Seed + 1, Mix: Standard()}, p.Singles, singleClients, 1)
-	quarter := makeLoad(Options{Seed: p.Seed + 2, Mix: Quarter()}, p.Findings, clients, perBody)
-	sample := standard.records(min(p.Findings, 20_000))
-	for len(res.Repetitions) < p.Repetitions {
-		r, err := p.round(ctx, &standard, &single, &quarter, sample)
-		if err != nil {
-			return res, err
-		}
-		if r.Void() {
-			if res.Voided++; res.Voided > p.Repetitions {
-				return res, errors.New("the machine is too unsteady: the limits before and after differ by more than 3x again and again")
-			}
-			p.Progress("void: the limits changed from %.0f to %.0f findings/s", r.Before.JetStream, r.After.JetStream)
-			continue
-		}
-		res.Repetitions = append(res.Repetitions, r)
+	if err := p.intake(ctx, &res); err != nil {
+		return res, err
 	}
 	if p.Known > 0 {
 		g, err := p.growth(ctx)
@@ -174,8 +148,40 @@ func (p Plan) Run(ctx context.Context) (Results, error) {
 		}
 		res.Deliveries = append(res.Deliveries, d)
 	}
+	if p.Compared > 0 {
+		if err := p.beside(ctx, &res); err != nil {
+			return res, err
+		}
+	}
 	res.Took = time.Since(start)
 	return res, nil
+}
+
+// intake measures the way in.
+func (p Plan) intake(ctx context.Context, res *Results) error {
+	if p.Repetitions == 0 {
+		return nil
+	}
+	p.Progress("making the load from seed %d", p.Seed)
+	standard := makeLoad(Options{Seed: p.Seed, Mix: Standard()}, p.Findings, clients, perBody)
+	single := makeLoad(Options{Seed: p.Seed + 1, Mix: Standard()}, p.Singles, singleClients, 1)
+	quarter := makeLoad(Options{Seed: p.Seed + 2, Mix: Quarter()}, p.Findings, clients, perBody)
+	sample := standard.records(min(p.Findings, 20_000))
+	for len(res.Repetitions) < p.Repetitions {
+		r, err := p.round(ctx, &standard, &single, &quarter, sample)
+		if err != nil {
+			return err
+		}
+		if r.Void() {
+			if res.Voided++; res.Voided > p.Repetitions {
+				return errors.New("the machine is too unsteady: the limits before and after differ by more than 3x again and again")
+			}
+			p.Progress("void: the limits changed from %.0f to %.0f findings/s", r.Before.JetStream, r.After.JetStream)
+			continue
+		}
+		res.Repetitions = append(res.Repetitions, r)
+	}
+	return nil
 }
 
 // round measures everything once, the limits around it.
@@ -184,10 +190,15 @@ func (p Plan) round(ctx context.Context, standard, single, quarter *load, sample
 		return r, err
 	}
 	err = p.with(ctx, Setup{}, func(d *Daemon) error {
+		disk := watchDisk(d.dir)
 		sent, err := d.Send(ctx, standard.clients)
 		r.Rate = sent.Rate()
 		p.Progress("accepted %.0f findings/s", r.Rate)
-		return errors.Join(err, p.complete(ctx, d, standard))
+		if err := errors.Join(err, p.complete(ctx, d, standard)); err != nil {
+			return err
+		}
+		r.Written = disk.per(standard.counts.Bytes)
+		return nil
 	})
 	if err != nil {
 		return r, fmt.Errorf("load of %d a request: %w", perBody, err)
@@ -291,95 +302,6 @@ func (p Plan) limits(ctx context.Context, sample [][]byte) (l Limits, err error)
 	}
 	l.HTTP, err = limits.BareHTTP(ctx, sample[0], singleClients, min(max(p.Singles, 5000), 20_000))
 	return l, err
-}
-
-// growth fills one daemon with few findings and one with many, and sends both
-// the same number of further events in turn.
-func (p Plan) growth(ctx context.Context) (*Growth, error) {
-	g := &Growth{Few: p.Few, Known: p.Known}
-	chunk := min(p.Findings, 20_000)
-	few, err := p.filled(ctx, p.Few)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = few.d.Stop() }()
-	many, err := p.filled(ctx, p.Known)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = many.d.Stop() }()
-	for range p.Repetitions {
-		a, err := few.chunk(ctx, chunk)
-		if err != nil {
-			return nil, err
-		}
-		b, err := many.chunk(ctx, chunk)
-		if err != nil {
-			return nil, err
-		}
-		g.FewCPU, g.ManyCPU = append(g.FewCPU, a), append(g.ManyCPU, b)
-		p.Progress("CPU s per 100,000 at %d known %.2f, at %d %.2f (%.2f)", p.Few, a, p.Known, b, b/a)
-	}
-	g.RSS, err = many.d.PeakRSS()
-	return g, err
-}
-
-// grown is a daemon that knows findings, and the loads that go on from there.
-type grown struct {
-	d    *Daemon
-	work []*Workload
-	sent int
-}
-
-func (p Plan) filled(ctx context.Context, known int) (*grown, error) {
-	d, err := Start(ctx, p.Binary, p.Dir, Setup{Pprof: p.Profile != ""})
-	if err != nil {
-		return nil, err
-	}
-	g := &grown{d: d}
-	for c := range clients {
-		g.work = append(g.work, New(Options{Seed: p.Seed + 3, Mix: Fresh(), Small: true, Offset: c, Step: clients}))
-	}
-	const part = 50_000 // so that memory holds a part of the bodies only
-	for at := 0; at < known; at += part {
-		n := min(part, known-at)
-		if _, err := g.send(ctx, n); err != nil {
-			return nil, errors.Join(fmt.Errorf("fill with %d findings: %w", known, err), d.Stop())
-		}
-		p.Progress("%d of %d known", at+n, known)
-	}
-	for _, w := range g.work {
-		w.With(Standard())
-	}
-	return g, nil
-}
-
-// send sends n events and waits until all is done.
-func (g *grown) send(ctx context.Context, n int) (accepted int, err error) {
-	var lists [][]Body
-	for _, w := range g.work {
-		lists = append(lists, w.Bodies(n/len(g.work), perBody))
-	}
-	sent, err := g.d.Send(ctx, lists)
-	if err != nil {
-		return 0, err
-	}
-	g.sent += sent.Accepted
-	_, err = g.d.Drain(ctx, g.sent)
-	return sent.Accepted, err
-}
-
-func (g *grown) chunk(ctx context.Context, n int) (cpu float64, err error) {
-	before, err := g.d.CPU()
-	if err != nil {
-		return 0, err
-	}
-	accepted, err := g.send(ctx, n)
-	if err != nil {
-		return 0, err
-	}
-	after, err := g.d.CPU()
-	return per100k(after-before, accepted), err
 }
 
 func per100k(cpu time.Duration, findings int) float64 {

@@ -10,11 +10,13 @@ import (
 
 // The forms that records come in.
 const (
-	securityHub = iota // ASFF, in an array
+	mixed       = iota // no form: what each source has
+	securityHub        // ASFF, in an array
 	guardDuty          // ASFF, in an array
 	own                // docket's own JSON, in an array: Trusted Advisor and own checks
 	ocsf               // OCSF compliance findings, in an array
 	sarif              // results of a SARIF run
+	alert              // alerts as Alertmanager takes them, in an array; no source of docket's
 	formats
 )
 
@@ -97,6 +99,12 @@ func (w *Workload) describe(index int) *description {
 	r := rand.New(rand.NewPCG(w.seed, uint64(index)<<8|0xff))
 	d := &description{index: index}
 	d.format, d.product = source(r)
+	switch w.form {
+	case own:
+		d.format, d.product = own, "docket"
+	case alert:
+		d.format = alert
+	}
 	account := w.zipf[accounts].draw(r)
 	d.account = fmt.Sprintf("%012d", 210000000000+account*10007)
 	d.region = [regions]string{"eu-west-1", "us-east-1", "eu-central-1", "us-west-2"}[w.zipf[regions].draw(r)]
@@ -130,6 +138,8 @@ func (d *description) render(e *event) []byte {
 		d.ocsf(&b, e)
 	case sarif:
 		d.sarif(&b, e)
+	case alert:
+		d.alert(&b, e)
 	}
 	return b.Bytes()
 }
@@ -217,6 +227,15 @@ func (d *description) sarif(b *bytes.Buffer, e *event) {
 	fmt.Fprintf(b, `{%s"level":"%s",%s"message":{"text":"The value reaches the call unchecked."},`, rule, level, pick(e.resolved, `"baselineState":"absent",`, ""))
 	fmt.Fprintf(b, `"locations":[{"physicalLocation":{"artifactLocation":{"uri":"services/%s/file%d.go"},"region":{"startLine":%d,"startColumn":3,"snippet":{"text":"db.Query(q%[2]d)"}}}}],`, d.team, d.index, 10+d.index%500)
 	fmt.Fprintf(b, `"partialFingerprints":{"primaryLocationLineHash":"%016x:1"},"properties":{`, d.index)
+	d.pad(b, 2)
+	b.WriteString("}}")
+}
+
+// alert says the same as own does, with what tells one from another in the labels.
+func (d *description) alert(b *bytes.Buffer, e *event) {
+	fmt.Fprintf(b, `{"labels":{"alertname":"%s","account":"%s","region":"%s","resource":"%s","type":"%s","team":"%s"},`, d.control.id, d.account, d.region, d.resource, d.control.typ, d.team)
+	fmt.Fprintf(b, `"startsAt":"%s","generatorURL":"https://checks.example.com/%s","annotations":{"severity":"%s","summary":"%s keeps to rule %[2]s","description":"The setting is missing or weaker than the baseline asks for.",`, since, d.control.id, e.severity, d.control.service)
+	fmt.Fprintf(b, `"observed_at":"%s","remediation":"Set what the baseline asks for and check again.",`, stamp(e.at))
 	d.pad(b, 2)
 	b.WriteString("}}")
 }

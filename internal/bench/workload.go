@@ -57,6 +57,7 @@ type Workload struct {
 	mix    Mix
 	rng    *rand.Rand
 	small  bool
+	form   int
 	clock  time.Time
 	offset int
 	step   int
@@ -91,6 +92,7 @@ type Options struct {
 	Small  bool // records of about 1 KB only
 	Offset int  // number of the first finding; each Step-th one follows
 	Step   int  // 0 is 1
+	form   int  // that every record has; mixed: as its source has it
 }
 
 // New starts a workload. Two with the same seed and step but different offsets
@@ -99,7 +101,7 @@ func New(o Options) *Workload {
 	all := controls()
 	return &Workload{
 		controls: all,
-		seed:     o.Seed, mix: o.Mix, small: o.Small, offset: o.Offset, step: max(1, o.Step),
+		seed:     o.Seed, mix: o.Mix, small: o.Small, form: o.form, offset: o.Offset, step: max(1, o.Step),
 		rng:   rand.New(rand.NewPCG(o.Seed, uint64(o.Offset)+1)),
 		clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		zipf:  map[int]zipf{accounts: newZipf(accounts), regions: newZipf(regions), teams: newZipf(teams), len(all): newZipf(len(all))},

@@ -53,7 +53,7 @@ severity are those of the finding that leads the case.
 			})
 		},
 	}
-	f.flags(c, "open, closed, held, waiting, disputed, recurring, acked, digest, dead, parked, gone")
+	f.flags(c, strings.Join(caseStates(), ", "))
 	f.paging(c)
 	o.flag(c)
 	return c

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -380,6 +381,9 @@ func TestInit(t *testing.T) {
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != string(config.Starter()) {
 		t.Errorf("init wrote %d bytes, %v; want the starter", len(got), err)
+	}
+	if got, err := os.ReadFile(filepath.Join(filepath.Dir(path), "docket.schema.json")); err != nil || !json.Valid(got) {
+		t.Errorf("init wrote a schema of %d bytes, %v; want JSON", len(got), err)
 	}
 }
 

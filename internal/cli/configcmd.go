@@ -80,7 +80,7 @@ func (p *program) configSchema() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of the configuration, for editors",
 		Long: `Schema prints what editors complete and check a configuration by. Write it to a file and name that in
-the first line of the configuration:
+the first line of the configuration, as docket init does:
 
   docket config schema > docket.schema.json
   # yaml-language-server: $schema=docket.schema.json
@@ -98,12 +98,16 @@ What refers to another place of the file is not in it: config check says the res
 	}
 }
 
+// schemaFile is the schema that the starter's first line names.
+const schemaFile = "docket.schema.json"
+
 func (p *program) initCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "init", Short: "Write a commented starter configuration",
 		Long: `Init writes a configuration that reads exports from ./findings and makes one Markdown file a
-ticket in ./tickets. It writes where --config says, docket.yaml by itself.
+ticket in ./tickets. It writes where --config says, docket.yaml by itself, and beside it
+docket.schema.json, by which editors complete and check it: the first line names it.
 
   docket init`,
 		Args: arguments(0, 0, ""),
@@ -112,11 +116,20 @@ ticket in ./tickets. It writes where --config says, docket.yaml by itself.
 			if err := writeNew(path, config.Starter(), force); err != nil {
 				return err
 			}
+			schema, err := p.schema()
+			if err != nil {
+				return err
+			}
+			// It is what this docket makes of itself, so that one that is there already may be replaced.
+			beside := filepath.Join(filepath.Dir(path), schemaFile)
+			if err := writeNew(beside, schema, true); err != nil {
+				return err
+			}
 			flag := ""
 			if path != defaultConfig {
 				flag = " --config " + path
 			}
-			_, err := fmt.Fprintf(p.out, "wrote %s\nPut exports into %s, then: docket plan%s\n", clean(path), filepath.Join(filepath.Dir(path), "findings"), clean(flag))
+			_, err = fmt.Fprintf(p.out, "wrote %s\nwrote %s, by which editors complete and check it\nPut exports into %s, then: docket plan%s\n", clean(path), clean(beside), filepath.Join(filepath.Dir(path), "findings"), clean(flag))
 			return err
 		},
 	}

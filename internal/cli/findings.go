@@ -46,7 +46,7 @@ values take any of them; several flags take what fits all.
 			})
 		},
 	}
-	f.flags(c, "open, resolved, unproven, suppressed, unwatched")
+	f.flags(c, strings.Join(findingStates(), ", "))
 	f.paging(c)
 	o.flag(c)
 	return c
@@ -140,6 +140,9 @@ func drawFinding(pg *page, d *api.FindingDetail) {
 	pg.table(t)
 	drawReports(pg, f.Reports)
 	drawExplanation(pg, &d.Explanation)
+	for _, note := range d.FeedNotes {
+		pg.line("  %s", note)
+	}
 }
 
 func optional(t *table, name, value string) {
@@ -182,6 +185,9 @@ func drawExplanation(pg *page, x *pipeline.Explanation) {
 		t.row(r.What, points, r.Why)
 	}
 	pg.table(t)
+	for _, f := range x.Feeds {
+		pg.line("  feed: %s", f.String())
+	}
 	for _, e := range x.Errors {
 		pg.line("  counted as false: %s", e)
 	}

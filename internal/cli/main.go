@@ -76,6 +76,8 @@ Begin with a starter configuration, look at what would happen, and make it happe
   docket plan --out plan.json
   docket apply plan.json`)
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = thisBuild().Version
+	root.SetVersionTemplate("docket {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVarP(&p.flags.config, "config", "c", "", "configuration file or folder (default docket.yaml, or $DOCKET_CONFIG)")
 	f.StringVar(&p.flags.logFormat, "log-format", "text", "how to write the log: text or json")
@@ -87,8 +89,9 @@ Begin with a starter configuration, look at what would happen, and make it happe
 		p.findingsCommand(), p.casesCommand(), p.suppressCommand(),
 		p.routesCommand(), p.rulesCommand(), p.sourcesCommand(), p.sinksCommand(), p.rejectsCommand(), p.deadLettersCommand(), p.brakeCommand(),
 		p.drillCommand(), p.reconcileCommand(), p.adoptCommand(), p.stateCommand(),
-		p.configCommand(), p.initCommand(), p.versionCommand(),
+		p.configCommand(), p.initCommand(), p.completionCommand(), p.versionCommand(),
 	)
+	p.completeAll(root)
 	return root
 }
 

@@ -37,6 +37,11 @@ happen and why. It changes nothing anywhere. --out saves the plan for docket app
 			if err := f.check(c); err != nil {
 				return err
 			}
+			if f.out != "" { // a plan of a company takes minutes: say at once that it cannot be kept
+				if dir := filepath.Dir(f.out); !isDir(dir) {
+					return misuse(c, "--out %s: there is no folder %s", f.out, dir)
+				}
+			}
 			return p.ask(c, func(ctx context.Context, svc api.Service) error { return p.plan(ctx, svc, &f) })
 		},
 	}
@@ -44,6 +49,11 @@ happen and why. It changes nothing anywhere. --out saves the plan for docket app
 	c.Flags().BoolVar(&f.exitcode, "detailed-exitcode", false, "exit with 3 when there is something to do")
 	f.output.flag(c)
 	return c
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func (p *program) plan(ctx context.Context, svc api.Service, f *planFlags) error {

@@ -55,6 +55,7 @@ func byCase(actions []api.PlanAction) []planned {
 
 // drawPlan writes a plan for people; saved is the file it is kept in, or "".
 func drawPlan(pg *page, pl *api.Plan, saved string) {
+	drawMigration(pg, pl.Migration)
 	team := "\x00"
 	for _, a := range byCase(pl.Actions) {
 		if a.Team != team {
@@ -87,6 +88,27 @@ func drawPlan(pg *page, pl *api.Plan, saved string) {
 	default:
 		pg.line("\nSave it with `docket plan --out plan.json`, then carry it out with `docket apply plan.json`.")
 	}
+}
+
+// drawMigration says what another equivalence map makes of what is known.
+func drawMigration(pg *page, m *plan.Migration) {
+	if m == nil {
+		return
+	}
+	from := m.From
+	if from == "" {
+		from = "an unknown one"
+	}
+	pg.head("Equivalence map " + m.To + ", state is under " + from)
+	pg.line("%s identified anew: %d become one with another, %d parts leave theirs, %s as merged",
+		count(m.Identified, "finding"), m.Merged, m.Split, count(len(m.Cases), "case")+" closes")
+	for _, c := range m.Cases {
+		pg.line("  %s", c)
+	}
+	if m.Unidentified > 0 {
+		pg.line("%s %s their identity until they are reported again: what was stored of them is masked", cell{"note:", yellow}, count(m.Unidentified, "report")+" keep")
+	}
+	pg.line("%s", "")
 }
 
 // namedAccounts is how many accounts of a source are named one by one.

@@ -33,7 +33,8 @@ priority, sinks, group, action. It opens no state, asks nobody and reads no secr
 anywhere. It also names routes, factors, rules and suppressions that no test met, routes that
 nothing can reach, and routes that match what another one before them takes.
 
-A test that fails is exit status 1.
+A test that fails is exit status 1, a broken file of tests or configuration 2. As a step of
+GitHub Actions it also marks the lines of the tests that fail.
 
   docket rules test rules/
   docket rules test rules/ --junit report.xml --min-coverage 80`,
@@ -65,7 +66,12 @@ A test that fails is exit status 1.
 				return err
 			}
 			if junit != "" {
-				if err := writeJUnit(junit, &rep); err != nil {
+				if err := writeJUnit(junit, &rep, least); err != nil {
+					return err
+				}
+			}
+			if word, _ := p.getenv("GITHUB_ACTIONS"); word == "true" && !o.json() {
+				if err := p.annotate(&rep); err != nil {
 					return err
 				}
 			}
@@ -92,22 +98,35 @@ func ruleVerdict(rep *api.RuleReport, least int) error {
 	if rep.Failed > 0 {
 		return fmt.Errorf("%d of %s failed", rep.Failed, count(len(rep.Tests), "test"))
 	}
+	return coverageVerdict(rep, least)
+}
+
+func coverageVerdict(rep *api.RuleReport, least int) error {
 	if hit, all := covered(rep); hit*100 < least*all {
 		return fmt.Errorf("the tests meet %d of %d parts of the rules (%d%%), --min-coverage asks for %d%%", hit, all, hit*100/all, least)
 	}
 	return nil
 }
 
+// shownFailures is how many failures of one test are printed: one of a long document may have thousands.
+const shownFailures = 20
+
 func drawRuleReport(pg *page, rep *api.RuleReport) {
 	for i := range rep.Tests {
 		t := &rep.Tests[i]
 		if t.OK {
-			pg.line("ok    %s", t.Name)
+			pg.line("%s    %s", cell{"ok", green}, t.Name)
 			continue
 		}
-		pg.line("FAIL  %s  (%s:%d)", t.Name, t.File, t.Line)
-		for _, f := range t.Failures {
+		pg.line("%s  %s  (%s:%d)", cell{"FAIL", red}, t.Name, t.File, t.Line)
+		for _, f := range t.Failures[:min(len(t.Failures), shownFailures)] {
 			pg.line("        %s", f)
+		}
+		if more := len(t.Failures) - shownFailures; more > 0 {
+			pg.line("        … and %d more, -o json shows all", more)
+		}
+		for _, b := range t.Because {
+			pg.line("        because of %s", b)
 		}
 	}
 	hit, all := covered(rep)
@@ -160,7 +179,8 @@ type junitFailure struct {
 	Text    string `xml:",chardata"`
 }
 
-func writeJUnit(path string, rep *api.RuleReport) error {
+// writeJUnit writes the report of CI systems; too little coverage, where least is above 0, is a test that fails, too.
+func writeJUnit(path string, rep *api.RuleReport, least int) error {
 	s := junitSuite{Name: "docket rules", Tests: len(rep.Tests), Failures: rep.Failed}
 	total := 0.0
 	for i := range rep.Tests {
@@ -168,8 +188,21 @@ func writeJUnit(path string, rep *api.RuleReport) error {
 		total += t.Seconds
 		one := junitCase{Name: t.Name, Class: filepath.ToSlash(t.File), File: t.File, Line: t.Line, Time: fmt.Sprintf("%.3f", t.Seconds)}
 		if !t.OK {
-			one.Failure = &junitFailure{Message: t.Failures[0], Text: fmt.Sprintf("%s:%d\n%s", t.File, t.Line, strings.Join(t.Failures, "\n"))}
+			text := fmt.Sprintf("%s:%d\n%s", t.File, t.Line, strings.Join(t.Failures, "\n"))
+			for _, b := range t.Because {
+				text += "\nbecause of " + b
+			}
+			one.Failure = &junitFailure{Message: t.Failures[0], Text: text}
 		}
+		s.Cases = append(s.Cases, one)
+	}
+	if least > 0 {
+		one := junitCase{Name: fmt.Sprintf("the tests meet %d%% of the rules", least), Class: "coverage", Time: "0.000"}
+		if err := coverageVerdict(rep, least); err != nil {
+			one.Failure = &junitFailure{Message: err.Error(), Text: neverMet(rep)}
+			s.Failures++
+		}
+		s.Tests++
 		s.Cases = append(s.Cases, one)
 	}
 	s.Time = fmt.Sprintf("%.3f", total)
@@ -177,8 +210,43 @@ func writeJUnit(path string, rep *api.RuleReport) error {
 	if err != nil {
 		return fmt.Errorf("writing the JUnit report: %w", err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing the JUnit report: %w", err)
+	}
 	if err := os.WriteFile(path, append([]byte(xml.Header), append(b, '\n')...), 0o644); err != nil {
 		return fmt.Errorf("writing the JUnit report: %w", err)
+	}
+	return nil
+}
+
+// neverMet lists the parts of the rules that no test met, a line each.
+func neverMet(rep *api.RuleReport) string {
+	var b strings.Builder
+	for _, c := range rep.Cover {
+		if !c.Hit {
+			fmt.Fprintf(&b, "%s:%d: no test meets the %s %s\n", c.File, c.Line, c.Kind, c.What)
+		}
+	}
+	return b.String()
+}
+
+// annotate writes what GitHub shows beside the lines of the tests (GitHub documentation, "Workflow commands").
+func (p *program) annotate(rep *api.RuleReport) error {
+	value := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	for i := range rep.Tests {
+		t := &rep.Tests[i]
+		if t.OK {
+			continue
+		}
+		line := t.Line
+		if len(t.Differences) > 0 {
+			line = t.Differences[0].Line
+		}
+		text := strings.Join(t.Failures[:min(len(t.Failures), shownFailures)], "\n")
+		if _, err := fmt.Fprintf(p.out, "::error file=%s,line=%d,title=%s::%s\n", property.Replace(filepath.ToSlash(t.File)), line, property.Replace(t.Name), value.Replace(cleanLines(text))); err != nil {
+			return err
+		}
 	}
 	return nil
 }

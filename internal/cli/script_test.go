@@ -33,7 +33,8 @@ func (l leakChecked) Run() int {
 	return code
 }
 
-// docketUnderTest is the product's main whose clock DOCKET_TEST_SKEW moves.
+// docketUnderTest is the product's main whose clock DOCKET_TEST_SKEW moves, and whose completion
+// takes as long as DOCKET_TEST_PATIENCE says.
 func docketUnderTest() {
 	w := product()
 	if word := os.Getenv("DOCKET_TEST_SKEW"); word != "" {
@@ -43,6 +44,15 @@ func docketUnderTest() {
 			os.Exit(2)
 		}
 		w.skew = d
+	}
+	w.patience = startWithin // a busy machine is slow to open a state
+	if word := os.Getenv("DOCKET_TEST_PATIENCE"); word != "" {
+		d, err := time.ParseDuration(word)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "DOCKET_TEST_PATIENCE:", err)
+			os.Exit(2)
+		}
+		w.patience = d
 	}
 	os.Exit(run(os.Args[1:], newStreams(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv), os.LookupEnv, w))
 }

@@ -62,6 +62,8 @@ func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
 			state = "failed"
 		case r.LastRun.IsZero():
 			state = "not read yet"
+		case r.Stale:
+			state = "stale"
 		case len(r.Gaps) > 0:
 			state = "partly"
 		}

@@ -30,6 +30,7 @@ type wiring struct {
 	user         func() string // of the operating system; "" where it has no name
 	clock        func() time.Time
 	skew         time.Duration // moves the clock; zero in the product
+	patience     time.Duration // how long completion looks for names; 0 is completeWithin
 }
 
 // client is a service behind HTTP.

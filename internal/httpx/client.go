@@ -25,11 +25,12 @@ import (
 )
 
 const (
-	// MaxBodyBytes is how much of an answer is read; a longer one counts as unreadable.
+	// MaxBodyBytes is how much of an answer is read unless Options say otherwise; a longer one counts as unreadable.
 	MaxBodyBytes = 8 << 20
 	// errorBodyBytes is how much of a refusal's body an Error keeps.
 	errorBodyBytes = 4 << 10
 	defaultTimeout = 20 * time.Second
+	maxRedirects   = 5
 	connections    = 256 // kept open: the most calls at a time that a sink can be configured for
 )
 
@@ -44,14 +45,18 @@ type Route struct {
 
 // Options is what a Client is made of.
 type Options struct {
-	Base      string                            // http or https, with a path or without; no user, query or fragment
-	Auth      func(*http.Request)               // puts the credentials on a request; nil for none
-	Timeout   time.Duration                     // of one call, beside the context's deadline; 0: 20s
-	Log       *slog.Logger                      // nil: none. One line a call at Debug
-	Route     func(method, path string) Route   // path is relative to Base; nil: GET and HEAD are reads, each path an endpoint
-	Transport http.RoundTripper                 // nil: one of its own, with proxies from the environment
-	Now       func() time.Time                  // nil: time.Now
-	Hold      func(*Error, Route) (keys []Hold) // what a named wait is about: HoldAll, or a part; nil: not told, the endpoint is not called
+	Base      string                          // http or https, with a path or without; no user, query or fragment
+	Auth      func(*http.Request)             // puts the credentials on a request; nil for none
+	Timeout   time.Duration                   // of one call, beside the context's deadline; 0: 20s
+	Log       *slog.Logger                    // nil: none. One line a call at Debug
+	Route     func(method, path string) Route // path is relative to Base; nil: GET and HEAD are reads, each path an endpoint
+	Transport http.RoundTripper               // nil: one of its own, with proxies from the environment
+	Now       func() time.Time                // nil: time.Now
+	MaxBody   int64                           // bytes of an answer that are read; 0: MaxBodyBytes
+	// Follow follows redirects of reads, a few, and from https to https alone; without it one is an error as any status of 300 or
+	// more. For servers of documents: what is an interface does not move by itself.
+	Follow bool
+	Hold   func(*Error, Route) (keys []Hold) // what a named wait is about: HoldAll, or a part; nil: not told, the endpoint is not called
 }
 
 // Client calls one server. It is safe for concurrent use.
@@ -71,7 +76,8 @@ type Request struct {
 	Body   []byte // nil for none
 }
 
-// Response is an answer with a status below 300, read to its end.
+// Response is an answer with a status below 300, read to its end, or the 304 without a body that a
+// request with If-None-Match or If-Modified-Since asked for.
 type Response struct {
 	Status int
 	Header http.Header
@@ -101,11 +107,27 @@ func New(o Options) (*Client, error) {
 	if o.Transport == nil {
 		o.Transport = transport()
 	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = MaxBodyBytes
+	}
 	c := &Client{o: o, base: base, gate: NewGate(o.Now), agent: userAgent()}
-	c.http = &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a write sent on as GET would look like a success
-	}}
+	c.http = &http.Client{Transport: o.Transport, CheckRedirect: c.redirect}
 	return c, nil
+}
+
+// redirect decides whether an answer that points elsewhere is followed.
+func (c *Client) redirect(next *http.Request, before []*http.Request) error {
+	first := before[0]
+	read := first.Method == http.MethodGet || first.Method == http.MethodHead
+	switch {
+	case !c.o.Follow || !read || c.o.Auth != nil:
+		return http.ErrUseLastResponse // a write sent on as GET would look like a success, and credentials are for one server
+	case first.URL.Scheme == "https" && next.URL.Scheme != "https":
+		return errors.New("it points from https to an address without encryption")
+	case len(before) > maxRedirects:
+		return errors.New("it points on and on")
+	}
+	return nil
 }
 
 // Close lets go of idle connections; the client can go on being used.
@@ -261,8 +283,11 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 	defer resp.Body.Close()
 	failpoint.Hit("http/answered")
 	c.o.Log.Debug("called", "method", req.Method, "endpoint", x.route.Template, "status", resp.StatusCode, "took", c.o.Now().Sub(began))
-	body, readErr := io.ReadAll(io.LimitReader(resp.Body, MaxBodyBytes+1))
+	body, readErr := io.ReadAll(io.LimitReader(resp.Body, c.o.MaxBody+1))
 	failpoint.Hit("http/read")
+	if resp.StatusCode == http.StatusNotModified && conditional(req.Header) {
+		return &Response{Status: resp.StatusCode, Header: resp.Header}, nil
+	}
 	if resp.StatusCode >= 300 {
 		return nil, x.refused(resp, body) // the status says enough, whatever became of the body
 	}
@@ -270,8 +295,8 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 	switch {
 	case readErr != nil:
 		return nil, x.lost(readErr, "reading the answer")
-	case len(body) > MaxBodyBytes:
-		return nil, x.lost(fmt.Errorf("the answer is longer than %d bytes", MaxBodyBytes), "reading the answer")
+	case int64(len(body)) > c.o.MaxBody:
+		return nil, x.lost(fmt.Errorf("the answer is longer than %d bytes", c.o.MaxBody), "reading the answer")
 	case out == nil || resp.StatusCode == http.StatusNoContent:
 		return r, nil
 	}
@@ -282,6 +307,11 @@ func (c *Client) call(req *http.Request, out any) (*Response, error) {
 		return nil, x.lost(fmt.Errorf("the answer is not what was expected: %w", err), "reading the answer")
 	}
 	return r, nil
+}
+
+// conditional reports whether a request asks for what changed alone.
+func conditional(h http.Header) bool {
+	return h.Get("If-None-Match") != "" || h.Get("If-Modified-Since") != ""
 }
 
 // onceOnly hides the headers that make Go's transport repeat a write (net/http,

@@ -379,3 +379,66 @@ func TestGateHoldsOnlyWhatIsLimited(t *testing.T) {
 	now = now.Add(time.Second)
 	do("POST", "limited", "wait 30s", 1)
 }
+
+func TestConditionalRead(t *testing.T) {
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") != `"1"` && r.URL.Query().Get("always") == "" {
+			t.Errorf("If-None-Match = %q; want \"1\"", r.Header.Get("If-None-Match"))
+		}
+		w.WriteHeader(http.StatusNotModified)
+	})
+	got, err := c.Send(t.Context(), Request{Method: http.MethodGet, Path: "x", Header: http.Header{"If-None-Match": {`"1"`}}})
+	if err != nil || got.Status != http.StatusNotModified || got.Body != nil {
+		t.Errorf("Send() = %+v, %v; want 304 without a body", got, err)
+	}
+	if _, err := c.Send(t.Context(), Request{Method: http.MethodGet, Path: "x?always=1"}); err == nil {
+		t.Error("Send() without a condition = nil; want 304 to be an error")
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/base/old":
+			http.Redirect(w, r, "/base/new", http.StatusMovedPermanently)
+		case "/base/round":
+			http.Redirect(w, r, "/base/round", http.StatusFound)
+		default:
+			_, _ = io.WriteString(w, "here")
+		}
+	}
+	follow := func(o *Options) { o.Follow, o.Auth = true, nil }
+	withAuth := func(o *Options) { o.Follow = true }
+	tests := []struct {
+		name, method, path string
+		change             func(*Options)
+		want               string // the body, or a part of the error
+	}{
+		{"followed", http.MethodGet, "old", follow, "here"},
+		{"not asked for", http.MethodGet, "old", func(o *Options) { o.Auth = nil }, "301"},
+		{"a write", http.MethodPost, "old", follow, "301"},
+		{"with credentials", http.MethodGet, "old", withAuth, "301"},
+		{"without an end", http.MethodGet, "round", follow, "points on and on"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := newClient(t, answer, tt.change).Send(t.Context(), Request{Method: tt.method, Path: tt.path})
+			text := ""
+			if err != nil {
+				text = err.Error()
+			} else {
+				text = string(got.Body)
+			}
+			if !strings.Contains(text, tt.want) {
+				t.Errorf("Send() = %q; want %q", text, tt.want)
+			}
+		})
+	}
+}
+
+func TestMaxBody(t *testing.T) {
+	c := newClient(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "12345678") }, func(o *Options) { o.MaxBody = 7 })
+	if _, err := c.Send(t.Context(), Request{Method: http.MethodGet, Path: "x"}); err == nil || !strings.Contains(err.Error(), "longer than 7 bytes") {
+		t.Errorf("Send() = %v; want the bound named", err)
+	}
+}

@@ -11,6 +11,7 @@ package mask
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/docket-hub/docket/pipeline"
@@ -262,6 +263,9 @@ const (
 	maskClose = "]"
 )
 
+// Masked reports whether something in a text was masked.
+func Masked(text string) bool { return strings.Contains(text, maskOpen) }
+
 // replace returns a copy of text with every span masked.
 func (m *Masker) replace(text []byte, spans []span) []byte {
 	out := make([]byte, 0, len(text))
@@ -325,6 +329,9 @@ func (m *Masker) Report(r *pipeline.Report) {
 	if v := r.Vuln; v != nil {
 		v.ID, v.Package = m.String(v.ID), m.String(v.Package)
 		v.Version, v.FixedVersion = m.String(v.Version), m.String(v.FixedVersion)
+	}
+	if g := r.Given; g != nil {
+		g.ID, g.Type, g.Region = m.String(g.ID), m.String(g.Type), m.String(g.Region)
 	}
 	if c := r.Code; c != nil {
 		c.Rule, c.Path = m.String(c.Rule), m.String(c.Path)

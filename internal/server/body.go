@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,13 +19,21 @@ import (
 // layers is how often a body may be packed: once by the sender's tool, once by its HTTP client.
 const layers = 2
 
+// wholeBytes is how long a body may be that is read at once, into memory that the next one uses again.
+const wholeBytes = 1 << 20
+
 // document is a body unpacked. Its error is kept, because what reads it may
 // report it in words of its own.
 type document struct {
 	r    io.Reader
 	zips []*gzip.Reader
+	text *bytes.Buffer // what was read at once
+	all  []byte        // the body, where that is all of it
 	err  error
 }
+
+// Whole is the body where it is in memory, else nil; until the request is answered.
+func (d *document) Whole() []byte { return d.all }
 
 // Read implements io.Reader.
 func (d *document) Read(b []byte) (int, error) {
@@ -55,7 +64,14 @@ func (s *Server) open(r *http.Request) (*document, error) {
 		return nil, refusal{http.StatusUnsupportedMediaType, api.CodeInvalid, fmt.Sprintf("the body's encoding %q is not known here: use gzip or none", encoding)}
 	}
 	d := &document{}
-	b := bufio.NewReader(r.Body)
+	body := io.Reader(r.Body)
+	if !packed && r.ContentLength > 0 && r.ContentLength <= wholeBytes {
+		if s.whole(d, r); d.all != nil {
+			return d, nil
+		}
+		body = d.r
+	}
+	b := bufio.NewReader(body)
 	for n := 0; ; n++ {
 		head, err := b.Peek(2)
 		if err != nil && err != io.EOF {
@@ -83,12 +99,39 @@ func (s *Server) open(r *http.Request) (*document, error) {
 	}
 }
 
+// whole reads a body at once. Where it breaks off or is packed, what came of it is read again as a stream.
+func (s *Server) whole(d *document, r *http.Request) {
+	var ok bool
+	if d.text, ok = s.texts.Get().(*bytes.Buffer); !ok {
+		d.text = new(bytes.Buffer)
+	}
+	d.text.Grow(int(r.ContentLength) + bytes.MinRead) // so that it does not grow again to find the end
+	_, err := d.text.ReadFrom(r.Body)
+	switch b := d.text.Bytes(); {
+	case err != nil:
+		d.r = io.MultiReader(bytes.NewReader(b), broken{err})
+	case len(b) > 1 && b[0] == 0x1f && b[1] == 0x8b:
+		d.r = bytes.NewReader(b)
+	default:
+		d.r, d.all = bytes.NewReader(b), b
+	}
+}
+
+// broken is the end of a body that could not be read further.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
 // close gives back what open took.
 func (s *Server) close(d *document) {
 	for _, z := range d.zips {
 		s.zips.Put(z)
 	}
-	d.zips, d.r = nil, eof{}
+	if d.text != nil {
+		d.text.Reset()
+		s.texts.Put(d.text)
+	}
+	d.zips, d.text, d.all, d.r = nil, nil, nil, eof{}
 }
 
 // eof is a document that was given back: reading it late must not touch another request's body.

@@ -33,6 +33,7 @@ func (i requestIDs) next() string { return i.prefix + strconv.FormatUint(i.n.Add
 type exchange struct {
 	http.ResponseWriter
 	id     string
+	route  string // for metrics and log
 	by     caller
 	status int   // 0: nothing was answered yet
 	err    error // what went wrong, for the log
@@ -68,27 +69,23 @@ func (x *exchange) fail(err error) {
 // serve is round every request: it names, measures and logs it and turns a panic into an answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	x := &exchange{ResponseWriter: w, id: s.ids.next()}
+	x := &exchange{ResponseWriter: w, id: s.ids.next(), route: otherRoute}
 	h := w.Header()
 	h.Set(requestHeader, x.id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	_, name := s.mux.Handler(r)
-	if name == "" || name == "/" {
-		name = otherRoute
-	}
 	defer func() {
 		p := recover()
 		cut := p != nil && x.status != 0
 		if p != nil {
-			s.panicked(x, name, p)
+			s.panicked(x, p)
 		}
 		if x.status == 0 {
 			x.status = http.StatusOK // what net/http answers for a handler that wrote nothing
 		}
 		took := time.Since(began)
-		s.metrics.served(name, x.status, took)
-		s.log(x, name, took)
+		s.metrics.served(x.route, x.status, took)
+		s.log(x, took)
 		if cut {
 			// Only a broken connection tells the client that the answer is not whole.
 			panic(http.ErrAbortHandler)
@@ -99,24 +96,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // panicked answers for a handler that panicked. The value may hold anything a
 // source sent, so only that of the runtime is logged.
-func (s *Server) panicked(x *exchange, name string, p any) {
+func (s *Server) panicked(x *exchange, p any) {
 	s.metrics.panics.Inc()
 	what := fmt.Sprintf("a value of type %T", p)
 	if err, ok := p.(runtime.Error); ok {
 		what = err.Error()
 	}
-	s.o.Log.Error("a request ended in a defect of docket", "request", x.id, "route", name, "panic", what, "stack", string(debug.Stack()))
+	s.o.Log.Error("a request ended in a defect of docket", "request", x.id, "route", x.route, "panic", what, "stack", string(debug.Stack()))
 	if x.status == 0 {
 		failureOf(fmt.Errorf("a defect of docket: its log has the details under request %s", x.id)).write(x)
 	}
 }
 
-func (s *Server) log(x *exchange, name string, took time.Duration) {
+func (s *Server) log(x *exchange, took time.Duration) {
 	level := levelOf(x)
 	if !s.o.Log.Enabled(context.Background(), level) {
 		return
 	}
-	args := []any{"request", x.id, "route", name, "status", x.status, "duration", took, "by", x.by.name}
+	args := []any{"request", x.id, "route", x.route, "status", x.status, "duration", took, "by", x.by.name}
 	if x.err != nil {
 		args = append(args, "err", x.err)
 	}

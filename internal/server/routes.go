@@ -93,8 +93,13 @@ func passed(h http.Handler) func(*exchange, *http.Request) error {
 
 // handler is round every route: who may, for how long, and what its error becomes.
 func (s *Server) handler(rt route) http.Handler {
+	name := otherRoute
+	if rt.path != "" {
+		name = rt.pattern()
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := w.(*exchange) // serve hands nothing else to the router
+		x.route = name
 		if rt.need != needNothing {
 			by, err := s.identify(r)
 			if err == nil {

@@ -81,6 +81,7 @@ type Server struct {
 	keys    atomic.Pointer[keyring]
 	ids     requestIDs
 	zips    sync.Pool // of *gzip.Reader
+	texts   sync.Pool // of *bytes.Buffer, empty
 	hooks   chan struct{}
 
 	mu       sync.Mutex

@@ -47,7 +47,7 @@ func (s *Store) Check() []string {
 		}
 	}
 	for _, step := range []func() error{
-		c.checkCases, c.checkMembers, c.checkIndexes, c.checkGroups, c.checkFindings, c.checkRecords, c.checkTouches, c.checkOutbox, c.checkCounts,
+		c.checkCases, c.checkMembers, c.checkIndexes, c.checkGroups, c.checkFindings, c.checkAliases, c.checkRecords, c.checkTouches, c.checkOutbox, c.checkCounts,
 	} {
 		if err := guard(step); err != nil {
 			c.problem("%v", err)
@@ -188,7 +188,7 @@ func (c *checker) checkGroups() error {
 			c.problem("%v", err)
 		case x == nil:
 			c.problem("a group's newest case %s does not exist", triage.CaseID(number(v)))
-		case !bytes.Equal(k, nameKey(x.Key)):
+		case !bytes.Equal(k, nameKey(x.Key)) && !slices.ContainsFunc(x.Groups, func(g string) bool { return bytes.Equal(k, nameKey(g)) }):
 			c.problem("%s is the newest case of a group that is not its own", x.ID())
 		}
 		return nil

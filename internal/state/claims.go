@@ -32,7 +32,7 @@ var (
 const (
 	claimsVersion   = 1
 	claimKeyBytes   = 512                    // longest key
-	claimBytes      = 1 << 20                // largest claim, as JSON
+	claimBytes      = 1 << 20                // largest claim
 	claimsGather    = 2 * time.Millisecond   // longest wait for more to flush
 	claimsQuiet     = 100 * time.Microsecond // without another write: no more is coming
 	claimsBatch     = 1024                   // most writes in one flush
@@ -68,7 +68,7 @@ type claimSwap struct {
 	key      []byte
 	claim    deliver.Claim
 	revision uint64
-	value    []byte // JSON
+	value    []byte
 	result   chan claimResult
 }
 
@@ -218,15 +218,9 @@ func (c *Claims) Read(ctx context.Context, key string) (deliver.Claim, uint64, e
 		return known.claim, known.revision, nil
 	}
 	err := c.db.View(func(tx *bbolt.Tx) error {
-		value := tx.Bucket(claimsBucket).Get([]byte(key))
-		if value == nil {
-			return nil
-		}
 		var err error
-		if revision, err = claimRevision(value); err != nil {
-			return err
-		}
-		return json.Unmarshal(value[claimHeadLength:], &claim)
+		claim, revision, err = decodeClaim(tx.Bucket(claimsBucket).Get([]byte(key)))
+		return err
 	})
 	if err != nil {
 		return deliver.Claim{}, 0, fmt.Errorf("reading claim %s: %w", key, err)
@@ -392,12 +386,12 @@ func (c *Claims) learn(batch []*claimSwap, results []claimResult, failed error) 
 	}
 }
 
-// encodeClaim is the claim as JSON, within the limits of key and size.
+// encodeClaim is the claim in the compact form, within the limits of key and size.
 func encodeClaim(key string, claim deliver.Claim) ([]byte, error) {
 	if key == "" || len(key) > claimKeyBytes {
 		return nil, fmt.Errorf("the key has %d bytes; it must have 1 to %d", len(key), claimKeyBytes)
 	}
-	value, err := json.Marshal(claim)
+	value, err := encode(&claim)
 	if err != nil {
 		return nil, err
 	}
@@ -405,6 +399,19 @@ func encodeClaim(key string, claim deliver.Claim) ([]byte, error) {
 		return nil, fmt.Errorf("the claim has %d bytes; it must have at most %d", len(value), claimBytes)
 	}
 	return value, nil
+}
+
+// decodeClaim reads a row that putClaim wrote, or an older docket, which wrote JSON.
+func decodeClaim(row []byte) (claim deliver.Claim, revision uint64, err error) {
+	if revision, err = claimRevision(row); err != nil || revision == 0 {
+		return claim, revision, err
+	}
+	if value := row[claimHeadLength:]; len(value) > 0 && value[0] == '{' {
+		err = json.Unmarshal(value, &claim)
+	} else {
+		err = load(value, &claim)
+	}
+	return claim, revision, err
 }
 
 // putClaim writes version, revision and claim, and returns the revision: the bucket's next number.

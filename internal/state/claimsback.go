@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -82,11 +81,8 @@ func (c *Claims) PutBack(entries []ClaimEntry, p Position) error {
 		head, claims := tx.Bucket(claimsHead), tx.Bucket(claimsBucket)
 		change := map[string]deliver.Claim{}
 		err := claims.ForEach(func(k, row []byte) error {
-			var was deliver.Claim
-			if _, err := claimRevision(row); err != nil {
-				return err
-			}
-			if err := json.Unmarshal(row[claimHeadLength:], &was); err != nil {
+			was, _, err := decodeClaim(row)
+			if err != nil {
 				return err
 			}
 			e := known[string(k)]

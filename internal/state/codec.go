@@ -7,33 +7,39 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	jsonv1 "github.com/go-json-experiment/json/v1"
 	"github.com/klauspost/compress/s2"
 
 	"github.com/docket-hub/docket/pipeline"
+	"github.com/docket-hub/docket/pipeline/deliver"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
 // valueVersion is the first byte of every value written by this version.
 const valueVersion = 1
 
-// The second byte of a value that may be compressed.
+// The second byte of a value says its form. The compact forms came with layout 3; JSON is still read everywhere.
 const (
-	plain      = 0
-	compressed = 1
+	plain             = 0 // JSON, or the source records
+	compressed        = 1 // the same, compressed
+	pointer           = 2 // of a story: another row's key
+	compact           = 3 // wire.go
+	compactCompressed = 4
 )
 
 const (
-	compressAbove = 256       // bytes; shorter values gain nothing
+	compressAbove = 1024      // bytes; shorter values gain little
 	maxValue      = 256 << 20 // bytes after decompression; a damaged length must not take the memory
 )
 
 // reader reads the compact values: after the first short or impossible read bad stays set and all reads give zero.
 type reader struct {
-	b   []byte
-	bad bool
+	b    []byte
+	bad  bool
+	text string // for shared: ends where b ends
 }
 
 func (r *reader) bytes(n uint64) []byte {
@@ -279,14 +285,43 @@ func addSeen(s *triage.Seen, v []byte) error {
 	return r.end("row of a read")
 }
 
+// forms are the compact forms of what is written often.
+var forms = map[reflect.Type]form{
+	reflect.TypeFor[triage.Case]():      formOf(reflect.TypeFor[triage.Case]()),
+	reflect.TypeFor[triage.Record]():    formOf(reflect.TypeFor[triage.Record]()),
+	reflect.TypeFor[triage.Audit]():     formOf(reflect.TypeFor[triage.Audit]()),
+	reflect.TypeFor[triage.Meta]():      formOf(reflect.TypeFor[triage.Meta]()),
+	reflect.TypeFor[triage.TeamState](): formOf(reflect.TypeFor[triage.TeamState]()),
+	reflect.TypeFor[triage.Scope]():     formOf(reflect.TypeFor[triage.Scope]()),
+	reflect.TypeFor[pipeline.Action]():  formOf(reflect.TypeFor[pipeline.Action]()),
+	reflect.TypeFor[pipeline.Outcome](): formOf(reflect.TypeFor[pipeline.Outcome]()),
+	reflect.TypeFor[deliver.Claim]():    formOf(reflect.TypeFor[deliver.Claim]()),
+}
+
 // packer makes values that stay as they are until the transaction ends, as bbolt wants them.
 type packer struct {
 	arena  []byte
 	json   bytes.Buffer
+	wire   []byte
 	packed []byte
 }
 
 const arenaChunk = 256 << 10
+
+// again is a packer for the next transaction, once this one's has ended, in the same memory as far as that is not much.
+func (p *packer) again() packer {
+	var next packer
+	if cap(p.arena) <= 4*arenaChunk {
+		next.arena = p.arena[:0]
+	}
+	if cap(p.wire) <= arenaChunk {
+		next.wire = p.wire
+	}
+	if cap(p.packed) <= arenaChunk {
+		next.packed = p.packed
+	}
+	return next
+}
 
 // keep is a copy of b that lives in the arena.
 func (p *packer) keep(b []byte) []byte {
@@ -298,8 +333,16 @@ func (p *packer) keep(b []byte) []byte {
 	return p.arena[start:len(p.arena):len(p.arena)]
 }
 
-// value is v as JSON behind the version byte, compressed where that helps.
+// value is what v, a pointer, leads to: in the compact form where it has one, else as JSON. It is compressed where that helps.
 func (p *packer) value(v any) ([]byte, error) {
+	x := reflect.ValueOf(v).Elem()
+	if f, ok := forms[x.Type()]; ok {
+		var err error
+		if p.wire, err = f.write(p.wire[:0], x); err != nil {
+			return nil, err
+		}
+		return p.packAs(compact, p.wire), nil
+	}
 	p.json.Reset()
 	e := json.NewEncoder(&p.json)
 	e.SetEscapeHTML(false)
@@ -309,51 +352,86 @@ func (p *packer) value(v any) ([]byte, error) {
 	return p.pack(bytes.TrimSuffix(p.json.Bytes(), []byte("\n"))), nil
 }
 
+// encode is what v, a pointer to something small, leads to, in its compact form.
+func encode(v any) ([]byte, error) {
+	x := reflect.ValueOf(v).Elem()
+	return forms[x.Type()].write(append(make([]byte, 0, 512), valueVersion, compact), x)
+}
+
+// EncodeOutcome is an outcome as it travels on the inputs stream.
+func EncodeOutcome(o *pipeline.Outcome) ([]byte, error) { return encode(o) }
+
+// DecodeOutcome reads what EncodeOutcome wrote; the error is ErrDamaged or ErrNewer.
+func DecodeOutcome(data []byte) (*pipeline.Outcome, error) {
+	o := &pipeline.Outcome{}
+	return o, load(data, o)
+}
+
 // pack puts the version and, for long data, compression round it. The result lives in the arena.
-func (p *packer) pack(data []byte) []byte {
+func (p *packer) pack(data []byte) []byte { return p.packAs(plain, data) }
+
+// packAs is pack of data of the form given; compressed, it has the next one.
+func (p *packer) packAs(form byte, data []byte) []byte {
 	if len(data) > compressAbove {
 		if need := s2.MaxEncodedLen(len(data)); cap(p.packed) < need+2 {
 			p.packed = make([]byte, need+2)
 		}
 		p.packed = p.packed[:cap(p.packed)]
 		if z := s2.Encode(p.packed[2:], data); len(z) < len(data) {
-			p.packed[0], p.packed[1] = valueVersion, compressed
+			p.packed[0], p.packed[1] = valueVersion, form+1
 			return p.keep(p.packed[:len(z)+2])
 		}
 	}
-	v := p.keep(make([]byte, len(data)+2))
-	v[0], v[1] = valueVersion, plain
-	copy(v[2:], data)
-	return v
+	p.packed = append(append(p.packed[:0], valueVersion, form), data...)
+	return p.keep(p.packed)
 }
 
 // unpack undoes pack. The result may share memory with v.
 func unpack(v []byte) ([]byte, error) {
+	data, form, err := open(v)
+	if err == nil && form != plain {
+		err = fmt.Errorf("%w: form of a value", ErrDamaged)
+	}
+	return data, err
+}
+
+// open undoes packAs, and says which form the data has.
+func open(v []byte) (data []byte, form byte, err error) {
 	r := reader{b: v}
 	if err := r.version(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	switch form := r.byte(); {
-	case !r.bad && form == plain:
-		return r.b, nil
-	case !r.bad && form == compressed:
+	case !r.bad && (form == plain || form == compact):
+		return r.b, form, nil
+	case !r.bad && (form == compressed || form == compactCompressed):
 		if n, err := s2.DecodedLen(r.b); err != nil || n > maxValue {
-			return nil, fmt.Errorf("%w: compressed value", ErrDamaged)
+			return nil, 0, fmt.Errorf("%w: compressed value", ErrDamaged)
 		}
 		data, err := s2.Decode(nil, r.b)
 		if err != nil {
-			return nil, fmt.Errorf("%w: compressed value: %w", ErrDamaged, err)
+			return nil, 0, fmt.Errorf("%w: compressed value: %w", ErrDamaged, err)
 		}
-		return data, nil
+		return data, form - 1, nil
 	}
-	return nil, fmt.Errorf("%w: form of a value", ErrDamaged)
+	return nil, 0, fmt.Errorf("%w: form of a value", ErrDamaged)
 }
 
-// load decodes a value made by packer.value into out.
+// load decodes a value made by packer.value, of this or an earlier layout, into what out, a pointer, leads to.
 func load(v []byte, out any) error {
-	data, err := unpack(v)
+	data, kind, err := open(v)
 	if err != nil {
 		return err
+	}
+	if kind == compact {
+		x := reflect.ValueOf(out).Elem()
+		f, ok := forms[x.Type()]
+		if !ok {
+			return fmt.Errorf("%w: a compact %s", ErrDamaged, x.Type())
+		}
+		r := reader{b: data, text: string(data)}
+		f.read(&r, x)
+		return r.end(x.Type().Name())
 	}
 	// The standard library's rules, at half its cost.
 	if err := jsonv1.Unmarshal(data, out); err != nil {

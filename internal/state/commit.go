@@ -54,7 +54,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	w := &writer{s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs, gone: s.published.all()}
+	w := &writer{packer: s.packer, s: s, tx: tx, cs: cs, buckets: map[string]*bolt.Bucket{}, position: cs.Meta.Findings + cs.Meta.Inputs, gone: s.published.all()}
 	w.row = tx.Bucket(bucketTouches).Sequence()
 	fold, err := w.apply()
 	if err != nil {
@@ -62,6 +62,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	}
 	// The index learns new findings first: a snapshot that does not have them
 	// yet sees no record, while one that has them must find them.
+	s.notIndexed(w)
 	if err := s.index(w.added); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (s *Store) commit(cs *triage.Changeset) error {
 	if w.newRow > 0 {
 		fold.logged += len(cs.Touches)
 	}
-	s.fold = fold
+	s.fold, s.packer = fold, w.packer.again()
 	s.published.remove(w.gone)
 	s.learn(w, id)
 	return nil
@@ -147,6 +148,7 @@ func (s *Store) buryGraves() {
 }
 
 func (w *writer) bucket(name []byte) *bolt.Bucket {
+	w.s.looked(w.tx, 1) // what is changed is read first
 	b := w.buckets[string(name)]
 	if b == nil {
 		b = w.tx.Bucket(name)
@@ -208,6 +210,7 @@ func (w *writer) apply() (folding, error) {
 		{"findings", w.applyFindings},
 		{"cases", w.applyCases},
 		{"purge", w.applyPurge},
+		{"former fingerprints", w.applyAliases},
 		{"groups", w.applyGroups},
 		{"last-seen times", w.applyTouches},
 		{"scopes", w.applyScopes},
@@ -318,6 +321,9 @@ func (w *writer) purgeFinding(seq uint64) error {
 	if v := w.bucket(bucketRecords).Get(key); v != nil {
 		var r triage.Record
 		if err := load(v, &r); err != nil {
+			return err
+		}
+		if err := w.purgeAliases(&r); err != nil {
 			return err
 		}
 		for i := range r.Reports {

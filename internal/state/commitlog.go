@@ -120,9 +120,6 @@ func (w *writer) applyAudit() error {
 	return nil
 }
 
-// pointer is the second byte of a value that is another row's key.
-const pointer = 2
-
 func (w *writer) applyRejects() error {
 	b := w.bucket(bucketRejects)
 	for i := range w.cs.Rejects {

@@ -111,7 +111,7 @@ func exportParts() []exportPart {
 // derived are the buckets that are left out: they are written from the others, or stand in other lines.
 func derived() [][]byte {
 	return [][]byte{
-		bucketMeta, bucketRecords, bucketRaw, bucketTouches, // in the header and in the lines of findings
+		bucketMeta, bucketRecords, bucketRaw, bucketTouches, bucketAliases, // in the header and in the lines of findings
 		bucketCaseIndex, bucketDue, bucketReady, bucketHeld, bucketBusy, bucketGroups, bucketScopeReports, bucketSuppressed,
 	}
 }

@@ -13,6 +13,7 @@ import (
 var (
 	bucketMeta         = []byte("meta")
 	bucketHot          = []byte("hot")          // arrival number -> hot record
+	bucketAliases      = []byte("aliases")      // former fingerprint -> arrival number
 	bucketRecords      = []byte("records")      // arrival number -> record
 	bucketRaw          = []byte("raw")          // arrival number -> the reports' own records
 	bucketCases        = []byte("cases")        // number -> case
@@ -40,7 +41,7 @@ var (
 
 func allBuckets() [][]byte {
 	return [][]byte{
-		bucketMeta, bucketHot, bucketRecords, bucketRaw, bucketCases, bucketCaseIndex, bucketDue, bucketReady,
+		bucketMeta, bucketHot, bucketAliases, bucketRecords, bucketRaw, bucketCases, bucketCaseIndex, bucketDue, bucketReady,
 		bucketHeld, bucketBusy, bucketGroups, bucketMembers, bucketTouches, bucketSeen, bucketScopes, bucketScopeReports,
 		bucketTeams, bucketSuppressions, bucketSuppressed, bucketApprovals, bucketInteractions, bucketOutbox,
 		bucketAudit, bucketRejects, bucketWatermarks,

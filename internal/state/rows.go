@@ -101,13 +101,16 @@ func (s *Store) Watermarks() ([]SourceState, error) {
 }
 
 // Outbox lists at most limit actions that are still to be published, by case, sink and number.
-func (s *Store) Outbox(limit int) ([]OutboxRow, error) {
+func (s *Store) Outbox(limit int) ([]OutboxRow, error) { return s.OutboxBut(limit, nil) }
+
+// OutboxBut is Outbox without the rows for which but, which may be nil, is true.
+func (s *Store) OutboxBut(limit int, but func(key []byte) bool) ([]OutboxRow, error) {
 	var out []OutboxRow
 	published := s.published.all() // before the file is looked at: what leaves both meanwhile is in neither
 	err := s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketOutbox).Cursor()
 		for k, v := c.First(); k != nil && len(out) < limit; k, v = c.Next() {
-			if published[string(k)] {
+			if published[string(k)] || but != nil && but(k) {
 				continue
 			}
 			row, err := outboxRow(k, v)
@@ -144,7 +147,7 @@ func DecodeAction(data []byte) (pipeline.Action, error) {
 	return a, err
 }
 
-// Published notes actions that were published: Outbox lists them no more. Their
+// Published notes actions that were published, or need it no more: Outbox lists them no more. Their
 // rows leave the file with the next commit, which so saves a flush, or with RemovePublished;
 // after a crash before that they are listed again.
 func (s *Store) Published(keys [][]byte) { s.published.add(keys) }

@@ -77,7 +77,10 @@ func (p *Snapshot) note(err error) {
 }
 
 func (p *Snapshot) get(bucket, key []byte) []byte {
-	p.lookups++
+	if p.lookups++; p.lookups >= lookupTrim {
+		p.s.looked(p.tx, p.lookups)
+		p.lookups = 0
+	}
 	return p.tx.Bucket(bucket).Get(key)
 }
 
@@ -98,6 +101,11 @@ func (p *Snapshot) Hot(print pipeline.Fingerprint) (triage.Hot, bool) {
 		v := p.get(bucketHot, key64(seq))
 		if len(v) >= hotPrintAt+32 && bytes.Equal(v[hotPrintAt:hotPrintAt+32], print[:]) {
 			return p.hot(seq, v)
+		}
+	}
+	if len(seqs) > 0 { // a former fingerprint stands in the index too
+		if seq := p.aliasOf(print); seq != 0 {
+			return p.HotBySeq(seq)
 		}
 	}
 	return triage.Hot{}, false

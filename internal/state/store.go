@@ -69,7 +69,8 @@ type Store struct {
 
 	published keySet // rows of the outbox that the next commit removes
 
-	commitMu  sync.Mutex // one commit at a time; guards fold
+	commitMu  sync.Mutex // one commit at a time; guards fold and packer
+	packer    packer     // of the next commit
 	fold      folding
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
@@ -243,6 +244,15 @@ func (s *Store) loadPrints(tx *bolt.Tx) (*printIndex, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.scan(tx, bucketAliases, nil, func(k, v []byte) error {
+		if len(k) != 32 {
+			return fmt.Errorf("%w: key of a former fingerprint", ErrDamaged)
+		}
+		return x.add([32]byte(k), number(v))
+	})
 	return x, err
 }
 
@@ -265,8 +275,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit.
-const maxFreeList = 4096
+// maxFreeList is up to how many free pages (8 bytes each) their list is written with every commit. With
+// 1,000,000 findings some 10,000 are free, and a commit writes a megabyte or two.
+const maxFreeList = 16_384
 
 // chooseFreeList decides whether the next transaction writes the list of free
 // pages. A file without one is read whole by the next Open (measured with

@@ -3,15 +3,15 @@ package state
 import bolt "go.etcd.io/bbolt"
 
 const (
-	scanTrim   = 16 << 20  // bytes of values that a scan passes before memory is looked at
-	lookupTrim = 512       // look-ups after which it is
-	trimAbove  = 112 << 20 // bytes of mapped files, the program's own included, above which memory is given back
+	scanTrim   = 1 << 20  // bytes of values that a scan passes before memory is looked at: some hundred pages
+	lookupTrim = 256      // look-ups after which it is
+	trimAbove  = 64 << 20 // bytes of mapped files, the program's own included, above which memory is given back
 )
 
-// trim gives the pages of the file back that reading has touched, once they are
-// many. The kernel maps 64 KB round each page that is read, so that looking up
-// findings here and there would soon count the whole file as this process's
-// memory. Giving back less often saves faults, more often saves memory.
+// trim gives the pages of the file back that were touched, once they are many.
+// The kernel maps 64 KB round each page that is read (more where its cache holds larger pieces), so
+// that looking up or changing findings here and there would soon count the whole file as this
+// process's memory. Giving back less often saves faults, more often saves memory.
 func (s *Store) trim(tx *bolt.Tx) {
 	s.lookups.Store(0)
 	if mapped() > trimAbove {

@@ -11,10 +11,13 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex.
+// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the bucket
+// aliases and the compact forms of values (an older docket cannot read them, this one reads both: nothing is rewritten).
 const (
 	schemaFirst   = 1
-	schemaVersion = 2 // the layout that this version writes and reads
+	schemaBusy    = 2
+	schemaAliases = 3
+	schemaVersion = 3 // the layout that this version writes and reads
 )
 
 // checkSchema makes the layout of a new file, brings that of an older docket up to date
@@ -35,10 +38,19 @@ func (s *Store) checkSchema() error {
 		return fmt.Errorf("%w: layout %d, this docket reads %d; start `docket run`, which brings it up to date, then try again", ErrOlder, layout, schemaVersion)
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
-		if layout != 0 {
-			if err := s.indexCases(tx); err != nil {
-				return fmt.Errorf("bringing layout %d up to %d: %w", layout, schemaVersion, err)
-			}
+		var err error
+		if layout > 0 && layout < schemaAliases {
+			_, err = tx.CreateBucketIfNotExists(bucketAliases)
+		}
+		switch {
+		case err != nil || layout == 0:
+		case layout < schemaBusy:
+			err = s.indexCases(tx)
+		default:
+			err = haveBuckets(tx, allBuckets())
+		}
+		if err != nil {
+			return fmt.Errorf("bringing layout %d up to %d: %w", layout, schemaVersion, err)
 		}
 		for _, name := range allBuckets() {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -55,7 +57,7 @@ func oldLayout(t *testing.T, also func(tx *bolt.Tx) error) string {
 
 func TestOpenOlderLayout(t *testing.T) {
 	path := oldLayout(t, func(*bolt.Tx) error { return nil })
-	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "layout 1, this docket reads 2; start `docket run`") {
+	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "layout 1, this docket reads 3; start `docket run`") {
 		t.Fatalf("Open(layout 1, read only) = %v; want ErrOlder that names the command", err)
 	}
 	s := openStore(t, path)
@@ -103,10 +105,53 @@ func TestOpenOlderDamaged(t *testing.T) {
 				if err == nil {
 					s.Close()
 				}
-				if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "bringing layout 1 up to 2") || !strings.Contains(err.Error(), tc.want) {
+				if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "bringing layout 1 up to 3") || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("Open(layout 1, %s) = %v; want ErrDamaged about %s", name, err, tc.want)
 				}
 			}
 		})
+	}
+}
+
+// TestOpenLayout2 opens a file whose values are JSON: they are read as they are, and written compactly as they change.
+func TestOpenLayout2(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := openStore(t, path)
+	c := &triage.Case{Number: 1, Key: "a", Team: "payments", Open: true, Priority: pipeline.P2}
+	commit(t, s, &triage.Changeset{Meta: triage.Meta{Findings: 1, NextSeq: 1, NextCase: 2}, Cases: []*triage.Case{c}})
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		var p packer
+		text, err := json.Marshal(c)
+		return errors.Join(err, tx.Bucket(bucketCases).Put(key64(1), p.pack(text)),
+			tx.Bucket(bucketMeta).Put(keyHead, p.pack([]byte(`{"findings":1,"inputs":0,"next_seq":1,"next_case":2}`))),
+			tx.Bucket(bucketMeta).Put(keySchema, []byte{0, 0, 0, 2}))
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, path)
+	snap, err := s.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := snap.Case(1)
+	if err != nil || got.Team != "payments" || got.Priority != pipeline.P2 || snap.Meta().NextCase != 2 {
+		t.Errorf("Case(1) of layout 2 = %+v, %v, head %+v; want what was written", got, err, snap.Meta())
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, &triage.Changeset{Meta: triage.Meta{Findings: 2, NextSeq: 1, NextCase: 2}, Cases: []*triage.Case{got}})
+	err = s.db.View(func(tx *bolt.Tx) error {
+		if v := tx.Bucket(bucketCases).Get(key64(1)); len(v) < 2 || v[1] != compact {
+			t.Errorf("a case of layout 2 that changed is %.20q; want its compact form", v)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Check(); len(got) > 0 {
+		t.Errorf("Check(layout 2) = %q; want no problems", got)
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 const (
 	// handedKept bounds the actions of a sink that were handed over and not met on the stream yet.
-	handedKept = 1024
+	handedKept = 2048
 	// handedReady bounds those of them that no worker took. With more than that the sink is busy, and what
 	// waits on the stream goes first anyhow.
-	handedReady = 64
+	handedReady = 1024
 )
 
 // handed is an action that goes to its worker before it is on the stream. What the worker says of it
@@ -51,7 +51,7 @@ func newHandOver() *handOver {
 
 // HandOver gives actions that are yet to be published to this process's own workers at once, so that
 // these need not wait for the disk a second time: the caller has the actions on disk, and keeps them there until
-// PublishActions has stored them too. After a crash they come by the stream, as any action that was handed out
+// PublishActions has stored them too, or they are Finished. After a crash they come by the stream, as any action that was handed out
 // and not finished does. An action that is handed over again is with its worker already and stays there. All is true when
 // none is left that only PublishActions brings to a worker. With an external server nothing
 // is handed over: another process may be the one to take it.
@@ -65,6 +65,24 @@ func (s *Stream) HandOver(actions []ActionMessage) (all bool) {
 		all = ok && h.(*handOver).offer(actions[i].ID, actions[i].Data) && all
 	}
 	return all
+}
+
+// Finished reports whether a worker is done with an action that was handed over and is on no stream as far as this
+// process knows: it need not be published any more. It says so once.
+func (s *Stream) Finished(sink, id string) bool {
+	h, ok := s.handed.Load(sink)
+	return ok && h.(*handOver).finished(id)
+}
+
+func (h *handOver) finished(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	one := h.all[id]
+	if one == nil || one.state != handedDone {
+		return false
+	}
+	delete(h.all, id)
+	return true
 }
 
 // offer takes an action in, and reports whether it is there.

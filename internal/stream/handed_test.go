@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -66,6 +67,17 @@ func TestHandOver(t *testing.T) {
 			ok(w, d.InProgress())
 			ok(w, d.Done())
 			publish(w)
+			none(w)
+		},
+		"finished: it need not be published": func(w *world) {
+			if d := take(w); w.s.Finished("jira", w.list[0].ID) {
+				w.t.Error("Finished = true while the worker has it; want false")
+			} else {
+				ok(w, d.Done())
+			}
+			if !w.s.Finished("jira", w.list[0].ID) || w.s.Finished("jira", w.list[0].ID) || w.s.Finished("mail", "x") {
+				w.t.Error("Finished of what the worker is done with: want true, once")
+			}
 			none(w)
 		},
 		"published before a worker has it": func(w *world) {
@@ -143,8 +155,8 @@ func TestHandOverGivesWay(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 2*handedReady || got[0] != "0" || got[handedReady] != "64" {
-		t.Errorf("Fetch = %d actions, %v; want those of the stream, then those that were handed over", len(got), got)
+	if len(got) != 2*handedReady || got[0] != "0" || got[handedReady] != strconv.Itoa(handedReady) {
+		t.Errorf("Fetch = %d actions; want those of the stream, then those that were handed over", len(got))
 	}
 	if rest, err := c.Fetch(t.Context(), 100, 200*time.Millisecond); err != nil || len(rest) != 0 {
 		t.Errorf("Fetch = %d actions, %v; want no more than %d handed over", len(rest), err, handedReady)

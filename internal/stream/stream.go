@@ -310,7 +310,7 @@ func (s *Stream) state(ctx context.Context, name string, opts ...jetstream.Strea
 
 // PublishFindings stores one packed envelope and returns once it is on disk. A
 // full stream is pipeline.ErrFull, a payload that can never fit ErrTooLarge. After any
-// other error it may or may not be stored. The payload must not change after the call.
+// other error it may or may not be stored, and the payload must not change any more; without one it is the caller's again.
 func (s *Stream) PublishFindings(ctx context.Context, payload []byte) error {
 	failpoint.Hit("findings/publish")
 	if planted.On("answer-before-stored") {

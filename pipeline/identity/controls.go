@@ -1,9 +1,14 @@
 package identity
 
 import (
+	"crypto/sha256"
 	_ "embed" // for controls.tsv
+	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -29,31 +34,35 @@ type Relation struct {
 	Note string
 }
 
-// table is the map, indexed. It is never changed after it was read.
-type table struct {
+// Map is an equivalence map, indexed. It is never changed after it was read,
+// so that several goroutines may use it.
+type Map struct {
 	version   string
 	rows      []*Row
 	byName    map[string]*Row   // names as written and as key makes them
 	byProblem map[string]string // canonical problem, or the key of a related name -> remediation group
 }
 
-// controls reads the embedded map once. A malformed file is a defect of the
+// Embedded is the map that this program carries. A malformed file is a defect of the
 // build that the package's tests find, so it stops the program.
-var controls = sync.OnceValue(func() *table {
-	t, err := readControls(controlsFile)
+var Embedded = sync.OnceValue(func() *Map {
+	m, err := ReadMap(controlsFile)
 	if err != nil {
 		panic("identity: controls.tsv: " + err.Error())
 	}
-	return t
+	return m
 })
 
-// MapVersion is the version of the equivalence map. Findings identified under
-// another version may carry other fingerprints.
-func MapVersion() string { return controls().version }
+// Version names the map: the word of its version line, a dash and 8 hex digits over all that
+// identity takes from it, so that a map with another outcome never has the same name.
+// Findings identified under another version may carry other fingerprints.
+func (t *Map) Version() string { return t.version }
+
+// Rows are all problems of the program's own map, ordered by problem. The caller owns them.
+func Rows() []Row { return Embedded().Rows() }
 
 // Rows are all problems of the map, ordered by problem. The caller owns them.
-func Rows() []Row {
-	t := controls()
+func (t *Map) Rows() []Row {
 	out := make([]Row, len(t.rows))
 	for i, r := range t.rows {
 		out[i] = *r
@@ -67,18 +76,20 @@ func Rows() []Row {
 // Remediation is the group of problems that are fixed in one way: a related
 // control and what it overlaps with are in one group. A problem that the map
 // does not know is its own group.
-func Remediation(problem string) string {
-	if g, ok := controls().byProblem[problem]; ok {
+func Remediation(problem string) string { return Embedded().remediation(problem) }
+
+func (t *Map) remediation(problem string) string {
+	if g, ok := t.byProblem[problem]; ok {
 		return g
 	}
 	return problem
 }
 
-// readControls reads the file's lines: comments, "version <word>", and rows of
+// ReadMap reads a map's lines: comments, "version <word>", and rows of
 // seven columns between tabs: problem, kind, relation, names, remediation,
 // title or note, sources. A related line follows the row of its problem.
-func readControls(file string) (*table, error) {
-	t := &table{byName: map[string]*Row{}, byProblem: map[string]string{}}
+func ReadMap(file string) (*Map, error) {
+	t := &Map{byName: map[string]*Row{}, byProblem: map[string]string{}}
 	byProblem := map[string]*Row{}
 	for i, line := range strings.Split(file, "\n") {
 		line = strings.TrimRight(line, "\r")
@@ -97,10 +108,30 @@ func readControls(file string) (*table, error) {
 		return nil, fmt.Errorf("no version line")
 	}
 	sort.Slice(t.rows, func(i, j int) bool { return t.rows[i].Problem < t.rows[j].Problem })
+	t.version += "-" + t.digest()
 	return t, nil
 }
 
-func (t *table) addLine(byProblem map[string]*Row, col []string) error {
+// digest is 8 hex digits over what identity takes from the map. Titles, sources,
+// notes and the order of lines are no part of it.
+func (t *Map) digest() string {
+	h := sha256.New()
+	word := func(words ...string) { h.Write(lengthPrefixed(nil, words...)) }
+	for _, r := range t.rows {
+		names := make([]string, len(r.Names))
+		for i, n := range r.Names {
+			names[i] = key(n)
+		}
+		slices.Sort(names)
+		word(r.Problem, r.Kind, strconv.FormatBool(r.Global), strings.Join(names, ","))
+	}
+	for _, problem := range slices.Sorted(maps.Keys(t.byProblem)) {
+		word(problem, t.byProblem[problem])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:4])
+}
+
+func (t *Map) addLine(byProblem map[string]*Row, col []string) error {
 	if len(col) != 7 {
 		return fmt.Errorf("%d columns, want 7", len(col))
 	}

@@ -131,8 +131,8 @@ func TestTheMapIsWellFormed(t *testing.T) {
 	if three < 60 {
 		t.Errorf("rows with three or more names = %d; want at least 60", three)
 	}
-	if MapVersion() == "" {
-		t.Error("MapVersion() is empty")
+	if Embedded().Version() == "" {
+		t.Error("Embedded().Version() is empty")
 	}
 }
 
@@ -172,9 +172,9 @@ func TestReadControlsRefuses(t *testing.T) {
 		"related to none":   {"version 1\na-b\tX\trelated\tfsbp:X.1\t-\tT\tH\n", "line 2: related to a-b, which has no row above"},
 		"other remediation": {"version 1\n" + row + "a-b\tX\trelated\tfsbp:Y.1\tz\tT\tH\n", "line 3: remediation z, but that of a-b is a-b"},
 	} {
-		_, err := readControls(c.file)
+		_, err := ReadMap(c.file)
 		if err == nil || err.Error() != c.want {
-			t.Errorf("readControls(%s) = %v; want %s", name, err, c.want)
+			t.Errorf("ReadMap(%s) = %v; want %s", name, err, c.want)
 		}
 	}
 }

@@ -11,11 +11,15 @@ import (
 // globalRegion is the canonical region of what belongs to an account as a whole.
 const globalRegion = "global"
 
+// Identify is Map.Identify under the program's own map.
+func Identify(r *pipeline.Report) { Embedded().Identify(r) }
+
 // Identify fills in, in place, the canonical region, resource, problem and
 // fingerprint of r, and keeps the source's spelling of the resource in
-// Resource.Original. It never fails: what it does not know passes through
-// trimmed. Doing it twice changes nothing more.
-func Identify(r *pipeline.Report) {
+// Resource.Original, and what else it replaces of a control in Given. It never
+// fails: what it does not know passes through trimmed. Doing it twice changes nothing more.
+func (t *Map) Identify(r *pipeline.Report) {
+	fresh, given := r.Print.IsZero(), pipeline.Given{Account: r.Account.ID, ID: r.Resource.ID, Type: r.Resource.Type, Region: r.Region}
 	r.Account.ID = accountID(r.Account.ID)
 	r.Region = regionOf(r.Region)
 	if r.Resource.Original == "" && r.Print.IsZero() {
@@ -31,8 +35,8 @@ func Identify(r *pipeline.Report) {
 	case pipeline.KindThreat:
 		r.Problem = threatProblem(r)
 	default:
-		r.Problem, row = controlProblem(r)
-		if group := Remediation(r.Problem); group != r.Problem {
+		r.Problem, row = t.controlProblem(r)
+		if group := t.remediation(r.Problem); group != r.Problem {
 			r.RemediationGroup = group
 		}
 	}
@@ -57,6 +61,9 @@ func Identify(r *pipeline.Report) {
 		}
 	}
 	r.Print = fingerprint(r.Account.ID, region, r.Resource.ID, r.Problem)
+	if fresh && kindOf(r) == pipeline.KindControl {
+		keepGiven(r, given)
+	}
 }
 
 // theAccount makes the account itself the resource, whatever stand-in the

@@ -141,8 +141,7 @@ func key(n string) string {
 // controlProblem is the canonical problem of a control and its row in the map,
 // which is nil where no row knows any of the report's names. The most specific
 // name decides, so the order in which a source lists names does not matter.
-func controlProblem(r *pipeline.Report) (string, *Row) {
-	t := controls()
+func (t *Map) controlProblem(r *pipeline.Report) (string, *Row) {
 	var best candidate
 	for _, n := range r.Names {
 		best.offer(t, n)
@@ -170,7 +169,7 @@ type candidate struct {
 	rank int
 }
 
-func (c *candidate) offer(t *table, n string) {
+func (c *candidate) offer(t *Map, n string) {
 	row := t.byName[n] // most names come in the map's own spelling
 	k := n
 	if row == nil {

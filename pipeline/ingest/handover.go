@@ -9,8 +9,8 @@ import (
 
 // The bounds of a Handover.
 const (
-	handoverCount = 4096
-	handoverBytes = 8 << 20 // of the records that the reports were decoded from
+	handoverCount = 8192
+	handoverBytes = 16 << 20 // by weight
 	handoverAge   = 10 * time.Second
 )
 
@@ -53,7 +53,7 @@ func (h *Handover) sum(source string, it *pipeline.Item) sum {
 // put hands over the report of an item; the caller does not touch it afterwards.
 func (h *Handover) put(source string, it *pipeline.Item, rep *pipeline.Report) {
 	rep.Raw = nil // the item has it
-	x := &handed{sum: h.sum(source, it), report: rep, size: len(it.Data), at: h.now()}
+	x := &handed{sum: h.sum(source, it), report: rep, size: weight(rep), at: h.now()}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for len(h.queue) > 0 && (h.queue[0].report == nil || x.at.Sub(h.queue[0].at) > handoverAge) {
@@ -67,6 +67,25 @@ func (h *Handover) put(source string, it *pipeline.Item, rep *pipeline.Report) {
 	h.bySum[x.sum] = x
 	h.queue = append(h.queue, x)
 	h.bytes += x.size
+}
+
+// weight is about how many bytes a report holds on to. The rest of its record, often most of it, is not in it.
+func weight(r *pipeline.Report) int {
+	n := 1<<10 + len(r.ID) + len(r.Resource.ID) + len(r.Resource.Original) + len(r.Title) + len(r.Description) + len(r.Remediation.Text) + len(r.Remediation.URL)
+	for _, list := range [][]string{r.Names, r.Links, r.Compliance, r.RiskFactors, r.Tags, r.Account.OU} {
+		for _, s := range list {
+			n += 16 + len(s)
+		}
+	}
+	for _, tags := range []map[string]string{r.Resource.Tags, r.Account.Tags} {
+		for k, v := range tags {
+			n += 32 + len(k) + len(v)
+		}
+	}
+	if r.Code != nil {
+		n += len(r.Code.Snippet) + len(r.Code.Path) + len(r.Code.Fingerprint)
+	}
+	return n
 }
 
 // Take is the report of an item of a source, without time, scope and record; nil if

@@ -34,6 +34,8 @@ type Options struct {
 	Memo *Memo
 	// Handover takes what was decoded; nil for none.
 	Handover *Handover
+	// Buffers is memory for envelopes, which Publish keeps nothing of then once it returned without an error; nil for none.
+	Buffers *Buffers
 	// Mask hides credentials in the text of a reject.
 	Mask        func([]byte) []byte
 	Publish     Publisher
@@ -56,7 +58,7 @@ type Counts struct{ Accepted, Rejected, Skipped int }
 
 // New starts the intake of one read; read is unique to it.
 func New(read string, o Options) *Intake {
-	return &Intake{o: o, read: read, broken: map[string]string{}, known: map[string]string{}}
+	return &Intake{o: o, read: read}
 }
 
 // Counts is what was taken so far.
@@ -144,6 +146,9 @@ func (in *Intake) accountText(id string) string {
 		if a, found := in.o.Account(id); found {
 			text = pipeline.AccountText(a)
 		}
+		if in.known == nil {
+			in.known = map[string]string{}
+		}
 		in.known[id] = text
 	}
 	return text
@@ -155,10 +160,11 @@ func (in *Intake) envelope() pipeline.Envelope {
 
 func (in *Intake) publish(ctx context.Context, e *pipeline.Envelope) error {
 	for _, part := range e.Split(pipeline.PackBytes) {
-		payload := pipeline.Append(make([]byte, 0, room(&part)), &part)
+		payload := pipeline.Append(in.o.Buffers.get(room(&part)), &part)
 		if err := in.o.Publish.PublishFindings(ctx, payload); err != nil {
-			return fmt.Errorf("storing records of source %s: %w", in.o.Source, err)
+			return fmt.Errorf("storing records of source %s: %w", in.o.Source, err) // it may still be read
 		}
+		in.o.Buffers.put(payload)
 	}
 	return nil
 }
@@ -178,6 +184,9 @@ func room(e *pipeline.Envelope) int {
 
 func (in *Intake) breakScope(scope, why string) {
 	if scope != "" && in.broken[scope] == "" {
+		if in.broken == nil {
+			in.broken = map[string]string{}
+		}
 		in.broken[scope] = why
 	}
 }

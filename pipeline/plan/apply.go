@@ -111,7 +111,11 @@ func difference(a, b []pipeline.Fingerprint) (onlyA, onlyB int) {
 
 // carriedOut reports whether state shows the action done or under way, with what was planned.
 func carriedOut(a *Action, now triage.View) (bool, error) {
-	c, err := now.Case(now.Newest(a.GroupKey))
+	n := now.Newest(a.GroupKey)
+	if known, ok := triage.ParseCaseID(a.Case); ok {
+		n = known // its group may be another case's by now
+	}
+	c, err := now.Case(n)
 	if err != nil || c == nil {
 		return false, err
 	}

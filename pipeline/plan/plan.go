@@ -85,6 +85,7 @@ type Plan struct {
 	Read      []Read            `json:"read,omitempty"` // of the sources that read several accounts
 	Notes     []string          `json:"notes,omitempty"`
 	Rejected  []pipeline.Reject `json:"rejected,omitempty"`
+	Migration *Migration        `json:"migration,omitempty"` // to another equivalence map
 }
 
 // Planner lays what would happen over a snapshot. It is used by one goroutine.
@@ -94,6 +95,8 @@ type Planner struct {
 	layer *triage.Layer
 	now   time.Time
 	sum   triage.Summary
+
+	migration *Migration
 }
 
 // New starts a plan over base at the instant now. Limits do not hold a plan's
@@ -111,18 +114,42 @@ func (p *Planner) Layer() *triage.Layer { return p.layer }
 // Summary counts what was fed so far.
 func (p *Planner) Summary() triage.Summary { return p.sum }
 
-// Start applies the configuration in force when state was left under another one.
+// Start applies the equivalence map, the configuration and the feeds in force when state was left under others.
 func (p *Planner) Start() error {
-	if p.rules.Config == p.base.Meta().Config {
-		return nil
-	}
-	if err := p.decide(triage.Input{Time: p.now, Config: &triage.ConfigChange{Hash: p.rules.Config}}); err != nil {
+	if err := p.equivalence(); err != nil {
 		return err
 	}
-	for p.layer.Meta().Sweep != 0 {
-		if err := p.decide(triage.Input{Time: p.now, Sweep: 500}); err != nil {
+	if p.rules.Config != p.base.Meta().Config {
+		if err := p.decide(triage.Input{Time: p.now, Config: &triage.ConfigChange{Hash: p.rules.Config}}); err != nil {
 			return err
 		}
+		for p.layer.Meta().Sweep != 0 {
+			if err := p.decide(triage.Input{Time: p.now, Sweep: atOnce}); err != nil {
+				return err
+			}
+		}
+	}
+	return p.feeds()
+}
+
+// atOnce is how many findings are looked at again at a time.
+const atOnce = 500
+
+// feeds judges what the feeds say something else of than they did.
+func (p *Planner) feeds() error {
+	if p.rules.Feeds == p.base.Meta().Feeds {
+		return nil
+	}
+	for from := uint64(1); from != 0; {
+		seqs, next, err := triage.Outdated(p.rules, p.layer, from, atOnce)
+		if err != nil {
+			return err
+		}
+		in := triage.FeedChange{Findings: seqs, Feeds: p.rules.Feeds, Done: next == 0}
+		if err := p.decide(triage.Input{Time: p.now, Feeds: &in}); err != nil {
+			return err
+		}
+		from = next
 	}
 	return nil
 }
@@ -174,7 +201,7 @@ func (p *Planner) Finish(limits triage.Limits) (Plan, error) {
 	}
 	out := Plan{
 		Version: Version, Made: p.now, Config: p.rules.Config, State: p.rules.Installation,
-		Summary: p.sum, Rejected: p.layer.Rejects(),
+		Summary: p.sum, Rejected: p.layer.Rejects(), Migration: p.migration,
 	}
 	for _, a := range p.layer.Outbox() {
 		if len(a.Ticket.Marks) > 0 {
@@ -393,7 +420,7 @@ func WouldMove(r *triage.Rules, v triage.View, c *triage.Case) (string, error) {
 	}
 	f := rec.Finding()
 	verdict := r.Judge(&f)
-	if verdict.Key == c.Key {
+	if c.Holds(verdict.Key) {
 		return "", nil
 	}
 	parts := []string{"team " + verdict.Team}

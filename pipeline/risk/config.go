@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,7 +20,11 @@ type Config struct {
 	Thresholds map[pipeline.Priority]int // P1 to P4: the lowest score of that priority; below all is P5
 	Rules      []Rule                    // the first that matches decides
 	SLA        SLA
+	Likely     float64 // the EPSS score from which a vulnerability is likely_exploited; 0: DefaultLikely
 }
+
+// DefaultLikely is the EPSS score from which a vulnerability counts as likely to be exploited.
+const DefaultLikely = 0.5
 
 // Rule gives a priority whatever the score.
 type Rule struct {
@@ -68,6 +73,7 @@ func (c Config) effective() Config {
 		d.SLA.Start = c.SLA.Start
 	}
 	d.Factors, d.Weights, d.Rules = c.Factors, c.Weights, c.Rules
+	d.Likely = cmp.Or(c.Likely, DefaultLikely)
 	return d
 }
 
@@ -96,7 +102,7 @@ func (c *compiler) compile(path, src string) *expr.Program {
 func New(env *expr.Env, cfg Config) (*Model, error) {
 	cfg = cfg.effective()
 	c := &compiler{env: env}
-	m := &Model{severity: cfg.Severity, sla: cfg.SLA, points: map[string]int{}, meaning: map[string]string{}}
+	m := &Model{severity: cfg.Severity, sla: cfg.SLA, likely: cfg.Likely, points: map[string]int{}, meaning: map[string]string{}}
 	for _, f := range BuiltinFactors() {
 		m.points[f.Name], m.meaning[f.Name] = f.Points, f.Meaning
 	}

@@ -50,6 +50,7 @@ func document(t *testing.T) string {
 	points(&p)
 	factorTable(&p)
 	origins(&p)
+	feedPage(&p)
 	configured(&p)
 	sla(&p)
 	examples(t, &p)
@@ -92,8 +93,8 @@ func factorTable(p *page) {
 func origins(p *page) {
 	p.line("## Where the built-in factors come from\n")
 	p.line("Factors are worked out when a report comes in, from what the report itself carries:\n")
-	p.line("- **vulnerability data**: `known_exploited` only from CISA's KEV catalogue, `exploit_available` only when the source says so. EPSS is a")
-	p.line("  likelihood and never makes a factor; use `finding.vulnerability.epss` in a rule of your own;")
+	p.line("- **vulnerability data**: `known_exploited` only from CISA's KEV catalogue, `exploit_available` only when the source says so. A score of EPSS")
+	p.line("  that a source gives is a likelihood without a date and makes no factor; `finding.vulnerability.epss` reads it, and [the feeds](#the-feeds-kev-and-epss) do more;")
 	p.line("- **the kind**: every threat has `active_threat`;")
 	p.line("- **the names of the control**, all that the report has for it, compared without regard to case, whole or from behind the last `/`, as listed below;")
 	var prefixes []string
@@ -133,6 +134,30 @@ func origins(p *page) {
 		p.line("| %s | %s |", strings.Join(strings.Fields(r.names), ", "), names)
 	}
 	p.line("")
+}
+
+func feedPage(p *page) {
+	p.line("## The feeds KEV and EPSS\n")
+	p.line("Sources tell what they know of a CVE, or nothing. Two public feeds tell the rest, each as a file or an address, each optional:\n")
+	p.line("```yaml\nrisk:\n  feeds:")
+	p.line("    kev: {url: https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json}")
+	p.line("    epss: {file: /srv/feeds/epss_scores-current.csv.gz, likely: %g}\n```\n", DefaultLikely)
+	p.line("- **KEV**, CISA's catalogue of known exploited vulnerabilities, gives `known_exploited` and makes `finding.vulnerability.kev` true. It adds to what sources say: a")
+	p.line("  vulnerability that a source calls known exploited stays so when the catalogue does not list it, and the explanation says whose word it is.")
+	p.line("- **EPSS** gives `likely_exploited` from a score of `risk.feeds.epss.likely` up, and never `known_exploited`: it is the likelihood that somebody exploits the")
+	p.line("  vulnerability within 30 days, and no proof that anybody does. `known_exploited` is the stronger fact and covers it. Its score takes the place of the source's in")
+	p.line("  `finding.vulnerability.epss`, because it has a date.")
+	p.line("- A finding is looked up by every CVE that its reports name; of several the worst counts. An id of another kind (GHSA) is in neither feed.")
+	p.line("- **Every decision keeps the date** of the copies that it was made with, also where they say nothing of the CVE: `docket explain` shows `EPSS 0.93 on 2026-11-20 for CVE-2024-3094`,")
+	p.line("  and what they say now where that is something else.")
+	p.line("- **A new copy** is compared with the open findings. What it lists anew or no longer, and scores that crossed `likely`, are judged again: priorities rise at once and fall after")
+	p.line("  a quiet day, and the story says why. Where an expression reads `finding.vulnerability.epss`, every other score is judged again. All else stays as it was decided, and nothing is written.")
+	p.line("- **A copy that cannot be read** (a broken download, a web page in its place, fewer entries than it says, from an address one that is older or has less than half of the entries) is refused, and the")
+	p.line("  last good one stays in use; it is kept in `data_dir/feeds`, so a restart without a network has it too. A row that cannot be read is named and left out; when that is more than ten")
+	p.line("  rows and more than one in a hundred, the copy is refused.")
+	p.line("- **A stale copy** is one whose own date is older than `max_age`. It is used as before, since an old fact about a vulnerability is better than none, and it is told: a warning in the log once a day, `docket_feed_stale` and")
+	p.line("  `docket_feed_age_seconds`, `docket sources list`, `docket config check` and `docket explain`. Readiness does not depend on it.")
+	p.line("- `docket rules test` asks no feed: a test says what they hold ([rules](rules.md)). `docket rules diff` judges both configurations with the same copies.\n")
 }
 
 func factorNames(s set) string {

@@ -20,6 +20,7 @@ const (
 	ExposedCredential = "exposed_credential"
 	InternetFacing    = "internet_facing"
 	KnownExploited    = "known_exploited"
+	LikelyExploited   = "likely_exploited"
 	NoMFA             = "no_mfa"
 	Production        = "production"
 	PublicExposure    = "public_exposure"
@@ -38,6 +39,7 @@ func BuiltinFactors() []Factor {
 		{Name: ExposedCredential, Points: 40, Meaning: "a key, password or token can be read by those who should not have it"},
 		{Name: InternetFacing, Points: 10, Meaning: "the resource answers the internet by its nature"},
 		{Name: KnownExploited, Points: 30, Meaning: "the vulnerability is in CISA's catalogue of known exploited vulnerabilities (KEV)"},
+		{Name: LikelyExploited, Points: 15, Meaning: "the EPSS feed gives the vulnerability a high likelihood to be exploited soon; no proof that it is"},
 		{Name: NoMFA, Points: 10, Meaning: "a sign-in needs no second factor"},
 		{Name: Production, Points: 10, Meaning: "the resource, or else its account, is marked as production"},
 		{Name: PublicExposure, Points: 20, Meaning: "the problem itself lets everybody reach or read the resource"},
@@ -57,6 +59,7 @@ const (
 	exposedCredential
 	internetFacing
 	knownExploited
+	likelyExploited
 	noMFA
 	production
 	publicExposure
@@ -66,7 +69,7 @@ const (
 )
 
 var setNames = [...]string{ActiveThreat, AdminPrivilege, ExploitAvailable, ExposedCredential, InternetFacing, KnownExploited,
-	NoMFA, Production, PublicExposure, RootIdentity, SensitiveData, Unencrypted}
+	LikelyExploited, NoMFA, Production, PublicExposure, RootIdentity, SensitiveData, Unencrypted}
 
 // add returns names with those of s, sorted and without repeats; it allocates only when something is new.
 func (s set) add(names []string) []string {

@@ -21,6 +21,8 @@ type Model struct {
 	thresholds [4]int // P1 to P4
 	rules      []rule
 	sla        SLA
+	likely     float64 // EPSS score of LikelyExploited
+	feeds      Feeds
 }
 
 type factor struct {
@@ -46,7 +48,8 @@ type rule struct {
 // every factor with the points it gave (also those that gave none), and what
 // decided, a rule or a threshold. An expression that failed counts as false and stands in Errors.
 func (m *Model) Assess(f *pipeline.Finding) pipeline.Explanation {
-	var out pipeline.Explanation
+	f, told := m.enrich(f)
+	out := pipeline.Explanation{Feeds: told}
 	severity := m.severity[f.Severity]
 	out.Score = severity
 	out.Reasons = make([]pipeline.Reason, 0, len(f.RiskFactors)+2)
@@ -78,14 +81,17 @@ func (m *Model) count(out *pipeline.Explanation, name string) {
 		why = "named by the source; no points are set for it"
 	}
 	out.Score += points
-	out.Reasons = append(out.Reasons, pipeline.Reason{What: name, Points: points, Why: why})
+	reason := pipeline.Reason{What: name, Points: points, Why: why}
+	m.sourced(&reason, out.Feeds)
+	out.Reasons = append(out.Reasons, reason)
 }
 
-// Extend is f with the names of the user's own factors that hold added to
-// RiskFactors, so that routes and suppressions see them: f itself when none does, else a
+// Extend is f with what the feeds say of it, and the names of the user's own factors that hold added to
+// RiskFactors, so that routes and suppressions see them: f itself when there is nothing to add, else a
 // shallow copy. Their names do not belong into state, since a changed configuration
 // changes them. Expressions that fail count as false; Assess tells which.
 func (m *Model) Extend(f *pipeline.Finding) *pipeline.Finding {
+	f, _ = m.enrich(f)
 	if len(m.factors) == 0 {
 		return f
 	}

@@ -119,14 +119,25 @@ func Cut(s string, limit int) string {
 
 // Line is outside text as one line: cleaned, white space folded, at most limit
 // characters. It is not escaped: for titles and fields that know no markup.
-func Line(s string, limit int) string {
-	return Cut(strings.Join(strings.Fields(Clean(s)), " "), limit)
+func Line(s string, limit int) string { return Cut(oneLine(s), limit) }
+
+// oneLine is s cleaned, its white space folded.
+func oneLine(s string) string {
+	blank := true // before the first character, and behind a space
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x7f || c < ' ' || c == ' ' && blank {
+			return strings.Join(strings.Fields(Clean(s)), " ")
+		}
+		blank = c == ' '
+	}
+	return strings.TrimSuffix(s, " ")
 }
 
 // Escape makes outside text safe inside a line of Markdown: it reads as it was
 // written and makes no link, image, heading, table cell or HTML. Newlines become spaces.
 func Escape(s string) string {
-	return escapeLine(strings.Join(strings.Fields(Clean(s)), " "))
+	return escapeLine(oneLine(s))
 }
 
 // Block is Escape for text of several lines: paragraphs, line ends, and plain
@@ -167,6 +178,9 @@ func listMarker(line string) int {
 
 // escapeLine escapes by CommonMark 0.31 (backslash before punctuation) and GFM's tables.
 func escapeLine(s string) string {
+	if !strings.ContainsAny(s, "<>&\\`*[]|~_#+-=.)") {
+		return s
+	}
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for i := range len(s) {
@@ -217,7 +231,7 @@ func isDigits(s string) bool {
 // characters of Markdown or HTML is escaped text instead: not every reader of Markdown leaves
 // the inside of a code span alone.
 func Code(s string) string {
-	s = strings.Join(strings.Fields(Clean(s)), " ")
+	s = oneLine(s)
 	if s == "" || strings.ContainsAny(s, "<>`[") {
 		return escapeLine(s)
 	}

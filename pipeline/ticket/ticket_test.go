@@ -273,3 +273,11 @@ func FuzzMarkdown(f *testing.F) {
 		}
 	})
 }
+
+func TestOneLineFoldsAsFieldsDo(t *testing.T) {
+	for _, s := range []string{"", " ", "a", "a b", " a", "a ", "a  b", "a\tb", "a\n b ", "ü  x", "a\u00a0 b", "a\x1b[31mb", "a\x7fb"} {
+		if got, want := oneLine(s), strings.Join(strings.Fields(Clean(s)), " "); got != want {
+			t.Errorf("oneLine(%q) = %q; want %q", s, got, want)
+		}
+	}
+}

@@ -313,6 +313,8 @@ func closeLine(reason CloseReason, why string) string {
 		return "Closed as accepted: " + why + "."
 	case ClosedPerson:
 		return "Closed by a person: " + why + "."
+	case ClosedMerged:
+		return "Closed as merged: " + why + "."
 	case ClosedEmpty:
 		return "Closed: no case waits for room any more."
 	}
@@ -455,7 +457,13 @@ func sameSettings(a, b Settings) bool {
 
 func sameExplanation(a, b pipeline.Explanation) bool {
 	return a.Priority == b.Priority && a.Score == b.Score && a.Rule == b.Rule &&
-		slices.Equal(a.Reasons, b.Reasons) && slices.Equal(a.Errors, b.Errors)
+		slices.EqualFunc(a.Reasons, b.Reasons, sameReason) && slices.Equal(a.Errors, b.Errors)
+}
+
+// sameReason leaves out which copy of a feed was asked: a decision keeps the date of the copy that it was made with until it
+// is another decision, so that a feed's daily copy changes no ticket.
+func sameReason(a, b pipeline.Reason) bool {
+	return a.What == b.What && a.Points == b.Points && a.Feed == b.Feed && (a.Feed != "" || a.Why == b.Why)
 }
 
 // line names a finding in half a line.

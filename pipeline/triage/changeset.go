@@ -13,7 +13,7 @@ import (
 // Changeset is what this layer changed. The layer must not be used afterwards.
 func (l *Layer) Changeset() Changeset {
 	c := Changeset{
-		Meta: l.meta, Newest: l.newest, Approvals: l.approvals,
+		Meta: l.meta, Newest: l.newest, Aliases: l.aliases, Approvals: l.approvals,
 		Outbox: l.outbox, Audit: l.audit, Rejects: l.rejects,
 		PurgedCases: slices.Sorted(maps.Keys(l.purgedCases)), PurgedSeqs: slices.Sorted(maps.Keys(l.purgedSeqs)),
 		Interactions: slices.Sorted(maps.Keys(l.done)),
@@ -100,7 +100,7 @@ func compareSeen(a, b Seen) int {
 // Empty reports whether nothing but the positions moved.
 func (c *Changeset) Empty() bool {
 	return len(c.Hot)+len(c.Records)+len(c.Cases)+len(c.Members)+len(c.PurgedCases)+len(c.PurgedSeqs)+
-		len(c.Newest)+len(c.Touches)+len(c.Seen)+len(c.SeenEnded)+len(c.Scopes)+len(c.ScopePut)+len(c.ScopeDel)+
+		len(c.Newest)+len(c.Aliases)+len(c.Touches)+len(c.Seen)+len(c.SeenEnded)+len(c.Scopes)+len(c.ScopePut)+len(c.ScopeDel)+
 		len(c.Teams)+len(c.Suppressions)+len(c.Unsuppressed)+len(c.Held)+len(c.Approvals)+len(c.Interactions)+
 		len(c.Outbox)+len(c.Audit)+len(c.Rejects) == 0
 }
@@ -128,6 +128,9 @@ func (l *Layer) Apply(c Changeset) {
 		l.purge(seq)
 	}
 	maps.Copy(l.newest, c.Newest)
+	for print, seq := range c.Aliases {
+		l.putAlias(print, seq)
+	}
 	for _, t := range c.Touches {
 		l.touch(t.Seq, t.Key, t.Observed)
 	}
@@ -186,6 +189,14 @@ func (l *Layer) CasesChanged() []uint64 { return slices.Sorted(maps.Keys(l.caseD
 
 func (l *Layer) putHot(h *Hot) {
 	l.hot[h.Seq], l.prints[h.Print], l.hotDirty[h.Seq] = h, h.Seq, true
+}
+
+// putAlias lets a former fingerprint lead to a finding, or, with 0, to none.
+func (l *Layer) putAlias(print pipeline.Fingerprint, seq uint64) {
+	l.aliases[print] = seq
+	if h := l.hotOf(print); h == nil || h.Print != print {
+		l.prints[print] = seq
+	}
 }
 
 func (l *Layer) putRecord(r *Record) { l.records[r.Seq], l.recordDirty[r.Seq] = r, true }

@@ -11,7 +11,7 @@ import (
 // replaced are the parts that a Clone shares with its original: Decide replaces each as a whole
 // and changes none in place. Whoever changes one in place makes Clone copy it and takes it off this list.
 var replaced = []string{
-	"Group", "Why", "Settings.Assignee", "Explanation.Reasons", "Explanation.Errors",
+	"Group", "Why", "Settings.Assignee", "Explanation.Reasons", "Explanation.Errors", "Explanation.Feeds",
 	"Entries[].Last", "Entries[].Sent[]", "Entries[].Comments[].Lines",
 	"Entries[].Waiting", "Entries[].Waiting.Fields", "Entries[].Waiting.Acts", "Entries[].Waiting.Comments",
 }
@@ -57,6 +57,8 @@ func fill(v reflect.Value, n int) {
 		v.SetInt(int64(n))
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(n))
+	case reflect.Float64:
+		v.SetFloat(float64(n))
 	case reflect.String:
 		v.SetString(fmt.Sprint("text ", n))
 	case reflect.Pointer:

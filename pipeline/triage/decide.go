@@ -35,8 +35,20 @@ type Rules struct {
 	Installation string
 	// Decode turns an item into its report: decoded, identified, with risk factors, masked.
 	Decode func(source string, item *pipeline.Item) (pipeline.Report, error)
+	// Map is the version of the equivalence map that Decode identifies by; empty for none. Identify gives a stored report
+	// that went by a fingerprint the identity of that map and returns the fingerprint it has then; false where
+	// this cannot be told, and the report stays as it is.
+	Map      string
+	Identify func(r *pipeline.Report, print pipeline.Fingerprint) (pipeline.Fingerprint, bool)
 	// Judge works out priority, route and group.
 	Judge func(f *pipeline.Finding) Verdict
+	// Feeds names what Judge and Matches ask about CVEs; "" for nothing.
+	Feeds string
+	// Outdated reports whether the feeds say something else of a finding than they did when it was judged, such that
+	// the judgement may be another one. With scores every other score counts. Nil: there are no feeds.
+	Outdated func(was *pipeline.Explanation, f *pipeline.Finding, scores bool) bool
+	// ReadsScores says that an expression of the configuration reads scores of EPSS.
+	ReadsScores bool
 	// Matches evaluates a suppression's expression; one that fails counts as false.
 	Matches func(when string, f *pipeline.Finding) (bool, error)
 	// Due is the SLA date of a priority that counts from start; zero for none.
@@ -73,9 +85,11 @@ type Approval struct {
 	Groups []string `json:"groups"`
 }
 
-// Issue asks for the actions that are due. Only restricts them to the cases of these groups.
+// Issue asks for the actions that are due. Only restricts them to the cases of these groups. With FirstOnly
+// what there is a ticket for already waits for a later Issue.
 type Issue struct {
-	Only map[string]bool
+	Only      map[string]bool
+	FirstOnly bool
 }
 
 // Input is one thing that triage consumes. Exactly one of the pointers or flags
@@ -91,9 +105,12 @@ type Input struct {
 	Reading     *Reading
 	Config      *ConfigChange
 	Approval    *Approval
+	Feeds       *FeedChange
 	Reissue     []Reissue
 	Issue       *Issue
 	Tick        bool
+	Map         *MapChange
+	Migrate     int // take that many findings or cases over into the map in force
 	Sweep       int // look again at that many findings, after a change of rules
 }
 
@@ -119,6 +136,13 @@ type Summary struct {
 	Reopened  int `json:"reopened"`
 	Issued    int `json:"issued"` // actions
 
+	// Of a migration to another equivalence map.
+	Identified   int `json:"identified,omitempty"`   // findings of which something changed
+	Merged       int `json:"merged,omitempty"`       // findings that became one with another
+	Split        int `json:"split,omitempty"`        // parts that left their finding
+	CasesMerged  int `json:"cases_merged,omitempty"` // cases closed as merged
+	Unidentified int `json:"unidentified,omitempty"` // reports that keep their identity until they are reported again
+
 	TicketsCreated int `json:"tickets_created"`
 	TicketsUpdated int `json:"tickets_updated"`
 	TicketsClosed  int `json:"tickets_closed"`
@@ -140,6 +164,11 @@ func (s *Summary) Add(o Summary) {
 	s.Closed += o.Closed
 	s.Reopened += o.Reopened
 	s.Issued += o.Issued
+	s.Identified += o.Identified
+	s.Merged += o.Merged
+	s.Split += o.Split
+	s.CasesMerged += o.CasesMerged
+	s.Unidentified += o.Unidentified
 	s.TicketsCreated += o.TicketsCreated
 	s.TicketsUpdated += o.TicketsUpdated
 	s.TicketsClosed += o.TicketsClosed
@@ -153,7 +182,7 @@ func (s *Summary) Add(o Summary) {
 // position are dropped. With an error nothing is decided; deciding one input at
 // a time finds the one at fault.
 func Decide(r *Rules, view View, inputs []Input) (Changeset, Summary, error) {
-	d := &decider{r: r, l: NewLayer(view), counted: map[uint64]bool{}, carried: map[uint64]map[string]string{}}
+	d := &decider{r: r, l: NewLayer(view), counted: map[uint64]bool{}, carried: map[uint64]map[string]string{}, moving: map[uint64]bool{}}
 	d.l.meta = view.Meta()
 	for i := range inputs {
 		in := &inputs[i]
@@ -181,6 +210,7 @@ type decider struct {
 
 	counted    map[uint64]bool              // cases that Summary counts already, as opened or updated
 	carried    map[uint64]map[string]string // what the products of findings on their way to another case were told
+	moving     map[uint64]bool              // findings that are about to leave their fingerprint
 	from       string                       // the sink in which a person did what is being applied; "" elsewhere
 	approved   bool                         // the envelope in hand was approved by a person
 	exceptions []Suppression                // the active ones, loaded once a batch
@@ -209,10 +239,16 @@ func (d *decider) one(in *Input) error {
 		return d.config(in.Config)
 	case in.Approval != nil:
 		return d.approve(in.Approval)
+	case in.Feeds != nil:
+		return d.feeds(in.Feeds)
 	case in.Reissue != nil:
 		return d.reissue(in.Reissue)
 	case in.Tick:
 		return d.tick()
+	case in.Map != nil:
+		return d.mapChange(in.Map)
+	case in.Migrate > 0:
+		return d.migrate(in.Migrate)
 	case in.Sweep > 0:
 		return d.sweep(in.Sweep)
 	case in.Issue != nil:

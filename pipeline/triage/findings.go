@@ -38,10 +38,34 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 	if it.Mild && (known == nil || it.Status != pipeline.StatusResolved && !older(it, known)) {
 		return d.mild(e, it, h, known)
 	}
+	d.sum.Read++
+	if known == nil && d.history(it) {
+		d.sum.Older++
+		if h == nil {
+			d.seeNothing(e.Scan, it.Scope)
+		} else if it.Scope != "" {
+			d.see(e.Scan, it.Scope, h.Seq, it.Key)
+		}
+		return nil
+	}
+	var rep pipeline.Report
+	if known == nil {
+		var err error
+		if rep, err = d.r.Decode(e.Source, it); err != nil {
+			return d.refuse(e, it, &rep, err)
+		}
+		if rep.Print != it.Print && !rep.Print.IsZero() {
+			// It was on its way while another equivalence map came into force.
+			now := *it
+			now.Print, it = rep.Print, &now
+			if h = d.l.hotOf(it.Print); h != nil {
+				known = h.Find(it.Key)
+			}
+		}
+	}
 	if h != nil && it.Scope != "" {
 		d.see(e.Scan, it.Scope, h.Seq, it.Key)
 	}
-	d.sum.Read++
 	if known != nil {
 		switch {
 		case known.Hash != 0 && it.Hash == known.Hash && it.Status == known.Status && it.Severity == known.Severity:
@@ -50,21 +74,12 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 			d.sum.Older++
 			return nil
 		}
-	} else if d.history(it) {
-		d.sum.Older++
-		if h == nil {
-			d.seeNothing(e.Scan, it.Scope)
+		if rep.Product == "" {
+			var err error
+			if rep, err = d.r.Decode(e.Source, it); err != nil {
+				return d.refuse(e, it, &rep, err)
+			}
 		}
-		return nil
-	}
-	rep, err := d.r.Decode(e.Source, it)
-	if err != nil {
-		d.sum.Rejected++
-		d.l.rejects = append(d.l.rejects, pipeline.Reject{
-			Origin: e.Origin, Reason: err.Error(), Time: d.now, Source: e.Source, ID: rep.ID,
-		})
-		d.breakScan(e.Scan, it.Scope, "a record of it was rejected: "+err.Error())
-		return nil
 	}
 	fresh := h == nil
 	if fresh {
@@ -84,6 +99,16 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 		it = &said
 	}
 	return d.change(h, it, rep, fresh)
+}
+
+// refuse keeps a record that cannot be read.
+func (d *decider) refuse(e *pipeline.Envelope, it *pipeline.Item, rep *pipeline.Report, err error) error {
+	d.sum.Rejected++
+	d.l.rejects = append(d.l.rejects, pipeline.Reject{
+		Origin: e.Origin, Reason: err.Error(), Time: d.now, Source: e.Source, ID: rep.ID,
+	})
+	d.breakScan(e.Scan, it.Scope, "a record of it was rejected: "+err.Error())
+	return nil
 }
 
 // mild judges a report that is milder than what its source takes in: an unknown one is none, a known one leaves

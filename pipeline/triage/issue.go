@@ -28,7 +28,7 @@ func (d *decider) issue(in *Issue) error {
 		if err != nil {
 			return err
 		}
-		if in.Only != nil && !in.Only[c.Key] {
+		if in.Only != nil && !in.Only[c.Key] || in.FirstOnly && !d.firstTicket(c) {
 			continue
 		}
 		ready = append(ready, c)
@@ -293,8 +293,12 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 	if d.r.Settings != nil {
 		t.Settings = d.r.Settings(c.Team, c.Route, sink)
 	}
-	if c.Previous != 0 {
-		if prev, err := d.l.caseOf(c.Previous); err == nil && prev != nil && prev.Entries[sink] != nil {
+	earlier := c.Previous
+	if c.Closed == ClosedMerged {
+		earlier = c.MovedTo
+	}
+	if earlier != 0 {
+		if prev, err := d.l.caseOf(earlier); err == nil && prev != nil && prev.Entries[sink] != nil {
 			t.Previous = prev.Entries[sink].Ref
 		}
 	}

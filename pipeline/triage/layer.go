@@ -18,6 +18,7 @@ type Layer struct {
 	meta         Meta
 	hot          map[uint64]*Hot
 	prints       map[pipeline.Fingerprint]uint64
+	aliases      map[pipeline.Fingerprint]uint64 // 0: none any more
 	records      map[uint64]*Record
 	recordDirty  map[uint64]bool
 	cases        map[uint64]*Case
@@ -58,7 +59,7 @@ func NewLayer(base View) *Layer {
 	}
 	return &Layer{
 		base: base, meta: base.Meta(),
-		hot: map[uint64]*Hot{}, prints: map[pipeline.Fingerprint]uint64{}, hotDirty: map[uint64]bool{},
+		hot: map[uint64]*Hot{}, prints: map[pipeline.Fingerprint]uint64{}, aliases: map[pipeline.Fingerprint]uint64{}, hotDirty: map[uint64]bool{},
 		records: map[uint64]*Record{}, recordDirty: map[uint64]bool{},
 		cases: map[uint64]*Case{}, caseDirty: map[uint64]bool{}, newest: map[string]uint64{},
 		members: map[uint64]map[uint64]Member{}, memberDirty: map[memberKey]bool{},
@@ -88,17 +89,22 @@ func (l *Layer) Hot(print pipeline.Fingerprint) (Hot, bool) {
 	return c, true
 }
 
-// hotOf is the layer's own copy, loaded from the base at first use; nil when unknown.
+// hotOf is the layer's own copy, loaded from the base at first use; nil when unknown. A former
+// fingerprint leads to the finding that goes by another one now.
 func (l *Layer) hotOf(print pipeline.Fingerprint) *Hot {
 	if seq, ok := l.prints[print]; ok {
-		if seq == 0 {
+		if seq == 0 || l.purgedSeqs[seq] {
 			return nil
 		}
-		return l.hot[seq]
+		return l.hotSeq(seq)
 	}
 	h, ok := l.base.Hot(print)
 	if !ok || l.purgedSeqs[h.Seq] {
 		return nil
+	}
+	if known := l.hot[h.Seq]; known != nil { // by its other fingerprint
+		l.prints[print] = h.Seq
+		return known
 	}
 	l.prints[print] = h.Seq
 	l.hot[h.Seq] = &h
@@ -190,6 +196,7 @@ func (c *Case) Clone() *Case {
 	d := *c
 	d.Returns = slices.Clone(c.Returns)
 	d.Sinks = slices.Clone(c.Sinks)
+	d.Groups, d.Rekeyed = slices.Clone(c.Groups), slices.Clone(c.Rekeyed)
 	d.Entries = make(map[string]*Entry, len(c.Entries))
 	for k, e := range c.Entries {
 		x := *e

@@ -25,6 +25,9 @@ func TestOutcomes(t *testing.T) {
 		{"the case moved on meanwhile", func(w *world) []Input {
 			return []Input{join(w, "r2"), outcome(1, pipeline.OutcomeDone, "A"), {Issue: &Issue{}}}
 		}, "inflight A n2 1/2"},
+		{"the case moved on, and only first tickets are asked for", func(w *world) []Input {
+			return []Input{join(w, "r2"), outcome(1, pipeline.OutcomeDone, "A"), {Issue: &Issue{FirstOnly: true}}}
+		}, "idle A n1 1/2"},
 		{"one action at a time", func(w *world) []Input { return []Input{join(w, "r2"), {Issue: &Issue{}}} }, "inflight - n1 0/2"},
 		{"a late outcome of an earlier action", func(w *world) []Input {
 			return []Input{outcome(1, pipeline.OutcomeDone, "A"), join(w, "r2"), {Issue: &Issue{}}, outcome(1, pipeline.OutcomeDone, "A"), outcome(2, pipeline.OutcomeDone, "A")}
@@ -168,6 +171,31 @@ func TestOutcomes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFirstOnlyLetsNewTicketsGo: what has no ticket yet does not wait with the updates, and these go with the next Issue.
+func TestFirstOnlyLetsNewTicketsGo(t *testing.T) {
+	w := newWorld(standard())
+	made := pipeline.Outcome{Case: "DK-1", Sink: "disk", N: 1, Gen: 1, Rev: 1, Result: pipeline.OutcomeDone, Ref: pipeline.Ref{ID: "A"}}
+	for _, step := range []struct {
+		inputs []Input
+		want   string // the cases of the actions that were issued
+	}{
+		{[]Input{w.report(say{resource: "r1"}), {Issue: &Issue{FirstOnly: true}}}, "[DK-1]"},
+		{[]Input{{Outcome: &made}, w.report(say{resource: "r2"}), w.report(say{resource: "r3", account: "222222222222"}), {Issue: &Issue{FirstOnly: true}}}, "[DK-2]"},
+		{[]Input{{Issue: &Issue{}}}, "[DK-1]"},
+	} {
+		if err := w.decide(step.inputs...); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, a := range w.last.Outbox {
+			got = append(got, a.Case)
+		}
+		if fmt.Sprint(got) != step.want {
+			t.Errorf("issued %v; want %s", got, step.want)
+		}
 	}
 }
 

@@ -225,7 +225,7 @@ func (d *decider) move(c *Case, in *pipeline.Interaction) error {
 		}
 		f := rec.Finding()
 		v := d.r.Judge(&f)
-		if v.Key == c.Key {
+		if c.Holds(v.Key) {
 			continue
 		}
 		to, err := d.caseFor(v, &f, rec.FirstSeen)

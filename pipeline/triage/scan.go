@@ -115,6 +115,7 @@ func (d *decider) compare(s *pipeline.Scan, seen Seen) ([]SeenKey, error) {
 		}
 		return true
 	})
+	gone = d.stillThere(gone, seen.Keys)
 	gone, err := d.onlyHere(s.Scope, gone)
 	if err != nil {
 		return nil, err
@@ -125,6 +126,21 @@ func (d *decider) compare(s *pipeline.Scan, seen Seen) ([]SeenKey, error) {
 		}
 	}
 	return gone, nil
+}
+
+// stillThere leaves out the reports that the read did report, before an equivalence map
+// gave them to another finding.
+func (d *decider) stillThere(gone []SeenKey, seen map[SeenKey]bool) []SeenKey {
+	if len(gone) == 0 {
+		return nil
+	}
+	moved := map[[16]byte]bool{}
+	for k := range seen {
+		if h := d.l.hotSeq(k.Seq); h == nil || h.Find(k.Key) == nil {
+			moved[k.Key] = true
+		}
+	}
+	return slices.DeleteFunc(gone, func(g SeenKey) bool { return moved[g.Key] })
 }
 
 // watch puts a report that a whole read reported into its scope.

@@ -235,12 +235,22 @@ func (d *decider) forget(c *Case) error {
 	}
 	for _, seq := range seqs {
 		if h := d.l.hotSeq(seq); h != nil && h.Case == c.Number && h.Member != Suppressed {
-			d.l.purge(seq)
+			d.l.purge(seq) // its former fingerprints go with its record
 		}
 	}
 	if d.l.Newest(c.Key) == c.Number {
 		d.l.newest[c.Key] = 0
 		if g := d.l.Team(groupName(c.Key)); (!c.Ticketed.IsZero() || lastGen(c) > 1) && lastGen(c) > g.Gen {
+			g.Gen = lastGen(c)
+			d.l.teams[g.Name] = g
+		}
+	}
+	for _, key := range c.Groups {
+		if d.l.Newest(key) != c.Number {
+			continue
+		}
+		d.l.newest[key] = 0
+		if g := d.l.Team(groupName(key)); lastGen(c) > g.Gen {
 			g.Gen = lastGen(c)
 			d.l.teams[g.Name] = g
 		}

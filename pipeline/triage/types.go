@@ -52,6 +52,8 @@ type Record struct {
 	Member       Status               `json:"member,omitempty"`
 	Explanation  pipeline.Explanation `json:"explanation"`
 	Unwatched    bool                 `json:"unwatched,omitempty"`
+	// Aliases are the fingerprints that it, or what became one with it, went by under earlier equivalence maps.
+	Aliases []Alias `json:"aliases,omitempty"`
 	// Also lists further scopes of standing sources that a report was seen in, beside the Scope of each report: GuardDuty's
 	// findings come from GuardDuty and through Security Hub.
 	Also []string `json:"also,omitempty"`
@@ -257,6 +259,8 @@ type Case struct {
 
 	Previous uint64            `json:"previous,omitempty"` // an earlier case of this group
 	MovedTo  uint64            `json:"moved_to,omitempty"`
+	Groups   []string          `json:"groups,omitempty"`   // further group keys that are this case's: a new map gave them to its findings
+	Rekeyed  []string          `json:"rekeyed,omitempty"`  // while a migration runs: the keys that its findings have now
 	Evidence string            `json:"evidence,omitempty"` // on what it was closed
 	Entries  map[string]*Entry `json:"entries,omitempty"`
 	PurgeAt  time.Time         `json:"purge_at,omitzero"`
@@ -426,7 +430,12 @@ type Meta struct {
 	Applied   bool   `json:"applied,omitempty"` // an apply was carried out: first_run hold is over
 	Sweep     uint64 `json:"sweep,omitempty"`   // re-evaluation under way: next arrival number to look at; 0 for none
 	SweepTill uint64 `json:"sweep_till,omitempty"`
-	Brake     Brake  `json:"brake,omitzero"`
+	// Map is the equivalence map that every finding is identified by, but for what Migration has not come to yet.
+	Map       string    `json:"map,omitempty"`
+	Migration Migration `json:"migration,omitzero"`
+	// Feeds names the copies of the feeds that every finding which counts was compared with (Rules.Feeds).
+	Feeds string `json:"feeds,omitempty"`
+	Brake Brake  `json:"brake,omitzero"`
 }
 
 // Brake says whether outside writes may start. The zero Brake lets them.

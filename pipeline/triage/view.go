@@ -11,6 +11,7 @@ import (
 // A damaged record is an error; a missing one is a nil pointer, a zero value or false.
 type View interface {
 	Meta() Meta
+	// Hot is the finding that goes by a fingerprint, or else the one that went by it under an earlier equivalence map.
 	Hot(print pipeline.Fingerprint) (Hot, bool)
 	HotBySeq(seq uint64) (Hot, bool)
 	Record(seq uint64) (*Record, error)
@@ -78,6 +79,7 @@ type Changeset struct {
 	PurgedCases  []uint64 // with their members
 	PurgedSeqs   []uint64 // findings
 	Newest       map[string]uint64
+	Aliases      map[pipeline.Fingerprint]uint64 // former fingerprint -> arrival number; 0 removes
 	Touches      []Touch
 	Seen         []Seen // additions: Count and Keys are added to what is stored, Broken replaces
 	SeenEnded    []Seen // Read and Scope of reads whose rows go

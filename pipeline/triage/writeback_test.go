@@ -271,17 +271,16 @@ func (w *life) untold(c *Case) []string {
 	if e == nil || e.St != Idle || e.GivenUp != "" || w.config.back == "" {
 		return nil
 	}
-	if e.Back.Off && !c.Open {
-		return nil // it closed while the write-back was off, and nothing looks at a closed case when that is on again
-	}
 	var out []string
 	d := &decider{r: w.config.rules(), l: NewLayer(w.state), now: w.now}
 	err := d.l.Members(c.Number, func(m Member) bool {
 		row := m.Told[backSink]
 		want, err := d.wants(c, &m, lastTold(row), false)
+		h, _ := w.state.HotBySeq(m.Seq)
 		switch marks, _ := d.named(backSink, m.Seq); {
 		case err != nil:
 			out = append(out, err.Error())
+		case e.Back.Off && h.Case != c.Number: // it left while the write-back was off: where it is now, it is told of
 		case m.Status == Resolved && row == "": // before the write-back was turned on
 		case want.word != "" && row != want.row(e.Back.Epoch) && len(marks) > 0:
 			out = append(out, fmt.Sprintf("finding %d was told %q in epoch %d; want %q", m.Seq, row, e.Back.Epoch, want.word))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/connectors/format/internal/loose"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -55,7 +56,7 @@ type detail struct {
 // principal. An error names the member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var e event
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := json.Unmarshal(data, &e, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	d := &e.Detail

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -187,7 +188,7 @@ func Moves(outer, inner []byte) int {
 // names a finding by ProductArn and Id together. An error names the member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var f finding
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := json.Unmarshal(data, &f, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	product := f.product()

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/docket-hub/docket/connectors/format/asff"
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -283,7 +284,9 @@ func FuzzASFF(f *testing.F) {
 	f.Add(finding(m{"ProductArn": "arn:aws:securityhub:eu-west-1::product/aws/guardduty", "Types": []string{"TTPs/A/B:C-D", "x"}, "ProductFields": m{"a": 1}}))
 	f.Add([]byte(`{"Id":"a","ProductArn":"arn:","AwsAccountId":"1","Types":["TTPs/-"],"GeneratorId":"/v//"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := asff.Decode(data)
+		var r pipeline.Report
+		var err error
+		formattest.Bounded(t, len(data), func() { r, err = asff.Decode(data) })
 		if err == nil && (r.Product == "" || r.ID == "" || r.Status == 0 || r.Kind == "") {
 			t.Errorf("Decode(%q) = %+v; want product, id, status and kind, or an error", data, r)
 		}

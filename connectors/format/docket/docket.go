@@ -1,5 +1,5 @@
-// Package docket reads docket's own finding JSON, described in README.md
-// beside this file: the members of a report in snake_case.
+// Package docket reads docket's own finding JSON, described in
+// docs/formats/docket.md: the members of a report in snake_case.
 package docket
 
 import (
@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -47,7 +48,7 @@ type finding struct {
 // account (or a repository) are required; an error names the member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var f finding
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := json.Unmarshal(data, &f, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	if err := f.required(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/docket-hub/docket/connectors/format/docket"
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -23,21 +24,21 @@ func TestDecodeLeast(t *testing.T) {
 	}
 }
 
-// TestExample reads the example of the README, which stands between two lines of fences.
+// TestExample reads the example of the format's page, which stands between two lines of fences.
 func TestExample(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile("../../../docs/formats/docket.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(text), "```json\n")
+	_, rest, ok := strings.Cut(string(text), "```json sample\n")
 	example, _, ok2 := strings.Cut(rest, "```")
 	if !ok || !ok2 {
-		t.Fatal("README.md has no example in a json fence")
+		t.Fatal("docs/formats/docket.md has no sample in a json fence")
 	}
 	r, err := docket.Decode([]byte(example))
 	if err != nil || r.Product != "Trusted Advisor" || r.Control != "HCP4007jGY" || len(r.Names) != 1 || r.Names[0] != "trustedadvisor:HCP4007jGY" ||
 		!r.ObservedAt.Equal(time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)) || r.Severity != pipeline.High || r.Resource.Tags["team"] != "payments" {
-		t.Errorf("Decode(the README's example) = %+v, %v; want a Trusted Advisor report", r, err)
+		t.Errorf("Decode(the page's sample) = %+v, %v; want a Trusted Advisor report", r, err)
 	}
 }
 
@@ -90,7 +91,9 @@ func FuzzDocket(f *testing.F) {
 	f.Add([]byte(least))
 	f.Add([]byte(`{"product":"P","id":"1","repository":"r","vulnerability":{"id":"CVE-1"},"title":"t","severity":"HIGH","status":"resolved","observed_at":"1772337906"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := docket.Decode(data)
+		var r pipeline.Report
+		var err error
+		formattest.Bounded(t, len(data), func() { r, err = docket.Decode(data) })
 		if err == nil && (r.Product == "" || r.ID == "" || r.Title == "" || r.Severity == 0 || r.Status == 0 || r.Kind == "" || r.Resource.ID == "") {
 			t.Errorf("Decode(%q) = %+v; want every required member, or an error", data, r)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/connectors/format/guardduty"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -254,13 +255,15 @@ func TestMoves(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any text: it gives a report whose identity is filled, or an error.
-func FuzzDecode(f *testing.F) {
+// FuzzGuardDuty reads any text: it gives a report whose identity is filled, or an error.
+func FuzzGuardDuty(f *testing.F) {
 	f.Add(finding(f, nil))
 	f.Add(finding(f, m{"arn": nil, "service": m{"additionalInfo": m{"value": `{"sample":true}`}}}))
 	f.Add([]byte(`{"Id":"1","Type":"a","AccountId":"1","Severity":"9","Resource":{"S3BucketDetails":{"Name":"b","Tags":{"a":"b"}}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := guardduty.Decode(data)
+		var r pipeline.Report
+		var err error
+		formattest.Bounded(t, len(data), func() { r, err = guardduty.Decode(data) })
 		if err != nil {
 			return
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
 	"github.com/docket-hub/docket/connectors/format/internal/loose"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -112,7 +113,7 @@ func (w *when) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // Hub passes it on. An error names the member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var f finding
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := json.Unmarshal(data, &f, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -52,7 +53,7 @@ type finding struct {
 // member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var f finding
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := json.Unmarshal(data, &f, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	bucket := f.Affected.Bucket

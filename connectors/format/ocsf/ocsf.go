@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -252,7 +253,7 @@ func member(part func(string) []byte, key string, into any) error {
 // account, region and resource. An error names the member that is missing or wrong.
 func Decode(data []byte) (pipeline.Report, error) {
 	var e event
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := json.Unmarshal(data, &e, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	sev, err := e.severity()

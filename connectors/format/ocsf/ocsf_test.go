@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/connectors/format/ocsf"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -183,7 +184,9 @@ func FuzzOCSF(f *testing.F) {
 	f.Add(event(m{"unmapped": m{"compliance": m{"CIS-1.4": []string{"1.1"}}, "related_url": "u"}, "remediation": m{"references": []string{"aws x", "https://y"}}}))
 	f.Add(event(m{"resources": []m{{"type": "AWS::A", "labels": []string{"="}}}, "finding_info": m{"types": []string{":", "a:b"}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := ocsf.Decode(data)
+		var r pipeline.Report
+		var err error
+		formattest.Bounded(t, len(data), func() { r, err = ocsf.Decode(data) })
 		if err == nil && (r.Product == "" || r.ID == "" || r.Status == 0 || r.Kind == "") {
 			t.Errorf("Decode(%q) = %+v; want product, id, status and kind, or an error", data, r)
 		}

@@ -15,7 +15,7 @@ import (
 // Kind is one scanner's report.
 type Kind struct {
 	Name string // as Options.Format and Record.Format spell it
-	// Marks are texts of which one stands at the begin of every such document: a quick look before the real one.
+	// Marks are names of members, in their quotes, of which one stands at the begin of every such document: a quick look before the real one.
 	Marks []string
 	// Lists are the members whose elements are read one by one: a name, or two with a dot between them for a
 	// member of an object. The rest of the document is its head.

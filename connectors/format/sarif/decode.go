@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -117,7 +118,7 @@ func idOf(v jsontext.Value) string {
 // the tool's own fingerprint only where that survives moved lines. An error names what is missing.
 func Decode(data []byte) (pipeline.Report, error) {
 	var c composed
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := json.Unmarshal(data, &c, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	id := first(c.Result.RuleID, c.Result.Rule.ID, c.Rule.ID)

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/connectors/format/internal/quoted"
 )
 
@@ -269,7 +270,7 @@ type Found struct {
 // Read takes from a result what Look and Compose need. The text is not kept.
 func (r *Run) Read(result []byte) Found {
 	var x result1
-	if err := json.Unmarshal(result, &x); err != nil {
+	if err := json.Unmarshal(result, &x, names.Checked(result)); err != nil {
 		return Found{err: err}
 	}
 	f := Found{identity: r.identify(&x)}

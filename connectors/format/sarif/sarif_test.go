@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/docket-hub/docket/connectors/format/formattest"
 	"github.com/docket-hub/docket/connectors/format/sarif"
 	"github.com/docket-hub/docket/pipeline"
 )
@@ -241,23 +242,29 @@ func FuzzSARIF(f *testing.F) {
 	f.Add([]byte(`{"ruleIndex":-1,"rule":{"index":7,"toolComponent":{"index":0}},"message":{"id":"m","arguments":["a"]}}`), []byte(`{"A":{"uri":"b","uriBaseId":"A"}}`))
 	f.Add([]byte(`{"locations":[{"physicalLocation":{"artifactLocation":{"uri":"file:","uriBaseId":"A"},"region":{"startLine":-4}}}]}`), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, result, bases []byte) {
-		run := &sarif.Run{}
-		if err := run.Set("tool", []byte(driver)); err != nil {
-			t.Fatal(err)
-		}
-		_ = run.Set("originalUriBaseIds", bases)
-		found := run.Read(result)
-		run.Look(&found)
-		run.Close()
-		data, err := run.Compose(&found, result)
-		if err != nil {
+		var data []byte
+		var r pipeline.Report
+		var composed, decoded error
+		formattest.Bounded(t, len(result)+len(bases), func() {
+			run := &sarif.Run{}
+			if err := run.Set("tool", []byte(driver)); err != nil {
+				t.Fatal(err)
+			}
+			_ = run.Set("originalUriBaseIds", bases)
+			found := run.Read(result)
+			run.Look(&found)
+			run.Close()
+			if data, composed = run.Compose(&found, result); composed == nil {
+				r, decoded = sarif.Decode(data)
+			}
+		})
+		if composed != nil {
 			return
 		}
 		if !jsontext.Value(data).IsValid() {
 			t.Errorf("Compose(%q) = %q; want valid JSON", result, data)
 		}
-		r, err := sarif.Decode(data)
-		if err == nil && (r.Product != "T" || r.ID == "" || r.Status == 0 || r.Code == nil || r.Code.Line < 0 || r.Severity == 0) {
+		if decoded == nil && (r.Product != "T" || r.ID == "" || r.Status == 0 || r.Code == nil || r.Code.Line < 0 || r.Severity == 0) {
 			t.Errorf("Decode(%q) = %+v; want a whole report or an error", data, r)
 		}
 	})

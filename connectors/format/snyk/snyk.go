@@ -1,5 +1,6 @@
 // Package snyk reads the JSON that `snyk test --json` and `snyk container test --json` write: one object a project, or an array of them.
-// Snyk Code writes SARIF.
+// `snyk code test --json` writes SARIF (Snyk documentation, "Code test"), which is read as that, by content and where the
+// format was said to be snyk.
 package snyk
 
 import (

@@ -1,6 +1,6 @@
 // Package trustedadvisor reads the records that the source of that name makes: one object for each
-// resource that a check of AWS Trusted Advisor lists, whichever of its two APIs listed it. README.md beside this
-// file describes them.
+// resource that a check of AWS Trusted Advisor lists, whichever of its two APIs listed it.
+// docs/formats/trustedadvisor.md describes them.
 //
 // Sources: AWS Support API reference, version 2013-04-15 (TrustedAdvisorCheckDescription, TrustedAdvisorCheckResult,
 // TrustedAdvisorResourceDetail); AWS Trusted Advisor API reference, version 2022-09-15 (CheckSummary,
@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/docket-hub/docket/connectors/format/internal/instant"
+	"github.com/docket-hub/docket/connectors/format/internal/names"
 	"github.com/docket-hub/docket/pipeline"
 )
 
@@ -84,7 +85,7 @@ func Decode(data []byte) (pipeline.Report, error) {
 		Record
 		event
 	}
-	if err := json.Unmarshal(data, &both); err != nil {
+	if err := json.Unmarshal(data, &both, names.Checked(data)); err != nil {
 		return pipeline.Report{}, err
 	}
 	in := both.Record

@@ -1,4 +1,4 @@
-// Package zap reads the traditional JSON report of ZAP (ZAP documentation, "Report Generation").
+// Package zap reads the traditional reports of ZAP, JSON and XML, also with requests and responses (ZAP documentation, "Report Generation").
 package zap
 
 import (
@@ -62,46 +62,28 @@ func (d *document) Split(_ string, element []byte, each func([]byte) error) erro
 	if err := json.Unmarshal(element, &s); err != nil {
 		return err
 	}
+	if len(s.Name) > maxSite {
+		return errSite
+	}
 	for _, a := range s.Alerts {
-		var members map[string]jsontext.Value
-		if err := json.Unmarshal(a, &members); err != nil {
+		var alert members
+		if err := json.Unmarshal(a, &alert); err != nil {
 			return err
 		}
 		var places []jsontext.Value
-		if v := members["instances"]; v != nil {
+		if v := alert["instances"]; v != nil {
 			if err := json.Unmarshal(v, &places); err != nil {
 				return fmt.Errorf("instances: %w", err)
 			}
 		}
-		delete(members, "instances")
-		alert, err := json.Marshal(members, json.Deterministic(true))
-		if err != nil {
-			return err
+		delete(alert, "instances")
+		for i, p := range places {
+			var err error
+			if places[i], err = quiet(p); err != nil {
+				return fmt.Errorf("instances: %w", err)
+			}
 		}
-		if err := d.places(row{Site: s.Name, Alert: alert}, places, each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *document) places(one row, places []jsontext.Value, each func([]byte) error) error {
-	if len(places) == 0 {
-		places = []jsontext.Value{nil}
-	}
-	seen := map[string]bool{}
-	for _, p := range places {
-		one.Instance = p
-		where := one.path()
-		if seen[where] {
-			continue
-		}
-		seen[where] = true
-		b, err := json.Marshal(one)
-		if err != nil {
-			return err
-		}
-		if err := each(b); err != nil {
+		if err := spread(s.Name, alert, places, each); err != nil {
 			return err
 		}
 	}
