@@ -66,6 +66,7 @@ type App struct {
 	holder string
 	// lookFirst: the state is an older copy than what was delivered, or a new one; tickets are looked for before they are made.
 	lookFirst bool
+	epoch     string // of the numbers of actions; another one each time that an older state was put back
 
 	mu         sync.Mutex // guards sinks, watches and reload
 	sinks      map[string]*delivery
@@ -174,7 +175,7 @@ func (a *App) start(ctx context.Context, dir string, cfg *config.Config, g *Grap
 		return err
 	}
 	a.holder = rand.Text()
-	a.relay = newRelay(a.store, a.stream, a.o.Log.With("component", "relay"))
+	a.relay = newRelay(a.store, a.stream, a.epoch, a.o.Log.With("component", "relay"))
 	if a.loop, err = newLoop(a, meta); err != nil {
 		return err
 	}

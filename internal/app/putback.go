@@ -53,7 +53,10 @@ func (a *App) lineUp(ctx context.Context, pos state.Position) error {
 	} else if err := a.claims.Note(pos); err != nil {
 		return err
 	}
-	a.lookFirst, err = a.claims.WasPutBack()
+	a.epoch, err = a.claims.WasPutBack()
+	if a.epoch != "" {
+		a.lookFirst, a.epoch = true, "/"+a.epoch
+	}
 	return err
 }
 

@@ -31,14 +31,17 @@ const (
 type relay struct {
 	store  *state.Store
 	stream *stream.Stream
+	// epoch stands in the ids of messages: an older state that was put back numbers actions anew, and within two
+	// minutes the stream would take one for the repeat of another and drop it.
+	epoch  string
 	log    *slog.Logger
 	kick   chan struct{}
 	handed map[string]stream.ActionMessage // by key of the row: with the sinks' loops, and not published
 	since  time.Time                       // the first of them was handed over then
 }
 
-func newRelay(store *state.Store, s *stream.Stream, log *slog.Logger) *relay {
-	r := &relay{store: store, stream: s, log: log, kick: make(chan struct{}, 1), handed: map[string]stream.ActionMessage{}}
+func newRelay(store *state.Store, s *stream.Stream, epoch string, log *slog.Logger) *relay {
+	r := &relay{store: store, stream: s, epoch: epoch, log: log, kick: make(chan struct{}, 1), handed: map[string]stream.ActionMessage{}}
 	r.wake()
 	return r
 }
@@ -124,7 +127,7 @@ func (r *relay) handOver() bool {
 	}
 	messages := make([]stream.ActionMessage, len(rows))
 	for i := range rows {
-		messages[i] = actionMessage(&rows[i])
+		messages[i] = r.message(&rows[i])
 	}
 	if !r.stream.HandOver(messages) {
 		return false
@@ -139,8 +142,8 @@ func (r *relay) handOver() bool {
 	return true
 }
 
-func actionMessage(row *state.OutboxRow) stream.ActionMessage {
-	id := "a/" + row.Case + "/" + row.Sink + "/" + strconv.FormatUint(row.N, 10) + "." + strconv.Itoa(row.K)
+func (r *relay) message(row *state.OutboxRow) stream.ActionMessage {
+	id := "a/" + row.Case + "/" + row.Sink + "/" + strconv.FormatUint(row.N, 10) + "." + strconv.Itoa(row.K) + r.epoch
 	return stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: id, Data: row.Data}
 }
 
@@ -166,7 +169,7 @@ func (r *relay) once(ctx context.Context) (int, error) {
 	messages := make([]stream.ActionMessage, len(rows))
 	keys := make([][]byte, len(rows))
 	for i := range rows {
-		messages[i], keys[i] = actionMessage(&rows[i]), rows[i].Key
+		messages[i], keys[i] = r.message(&rows[i]), rows[i].Key
 	}
 	failpoint.Hit("relay/publish")
 	if err := r.stream.PublishActions(ctx, messages); err != nil {

@@ -103,7 +103,7 @@ func (b *backups) round() {
 func (b *backups) backup(d *process) {
 	b.w.t.Helper()
 	name := fmt.Sprintf("backup-%03d.tar", b.made+b.inBackup)
-	p := b.w.start(nil, "state", "backup", name)
+	p := b.w.start(nil, "state", "backup", name, "--server", b.w.addr)
 	switch b.r.IntN(3) {
 	case 0:
 		b.later(100 * time.Millisecond)
@@ -149,7 +149,7 @@ func (b *backups) last() {
 	d := b.w.daemon(nil)
 	stop := b.load()
 	b.later(400 * time.Millisecond)
-	b.w.must("state", "backup", "last.tar")
+	b.w.must("state", "backup", "last.tar", "--server", b.w.addr)
 	b.later(time.Second)
 	_ = d.cmd.Process.Kill()
 	<-d.done

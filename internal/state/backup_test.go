@@ -383,6 +383,17 @@ func TestCompact(t *testing.T) {
 	more.Meta.NextSeq = 5010
 	commit(t, back, more)
 	sound(t, back)
+	for _, name := range []string{".restoring-1", ".compacting-1"} {
+		if err := os.WriteFile(path+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := back.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Compact(path); err != nil {
+		t.Errorf("Compact(again) = %v; want no error", err)
+	}
 	if left, _ := filepath.Glob(path + "*"); len(left) != 1 {
 		t.Errorf("the folder holds %v; want the state alone", left)
 	}

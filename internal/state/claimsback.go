@@ -2,7 +2,9 @@ package state
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,7 +24,7 @@ type Position struct {
 var (
 	claimsPosition = []byte("position") // of the state, when it was last opened or closed
 	claimsRestored = []byte("restored") // of that state: the restore it went through
-	claimsBack     = []byte("back")     // set for good once the state was found to be older than the claims
+	claimsBack     = []byte("back")     // set for good once the state was found to be older than the claims; new each time
 )
 
 // Behind reports whether a state is an older copy than the one that these claims
@@ -102,7 +104,7 @@ func (c *Claims) PutBack(entries []ClaimEntry, p Position) error {
 			}
 			c.recent.remove(k)
 		}
-		return errors.Join(p.put(head), head.Put(claimsBack, []byte{1}))
+		return errors.Join(p.put(head), head.Put(claimsBack, []byte(rand.Text())))
 	})
 	if err != nil {
 		return fmt.Errorf("bringing the claims into line with state: %w", err)
@@ -110,16 +112,17 @@ func (c *Claims) PutBack(entries []ClaimEntry, p Position) error {
 	return nil
 }
 
-// WasPutBack reports whether the state was ever found to be older than the
-// claims: tickets that it does not know may be there.
-func (c *Claims) WasPutBack() (bool, error) {
-	back := false
+// WasPutBack says since when the state may lack what was delivered, as a word that is another one after each
+// PutBack; "" when the state was never found to be older than the claims. Else tickets that it does not know may be
+// there, and actions that it numbers anew are not those that were numbered so before.
+func (c *Claims) WasPutBack() (string, error) {
+	back := ""
 	err := c.db.View(func(tx *bbolt.Tx) error {
-		back = tx.Bucket(claimsHead).Get(claimsBack) != nil
+		back = hex.EncodeToString(tx.Bucket(claimsHead).Get(claimsBack))
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("reading the claims: %w", err)
+		return "", fmt.Errorf("reading the claims: %w", err)
 	}
 	return back, nil
 }

@@ -28,7 +28,8 @@ func Compact(path string) (before, after int64, err error) {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".compacting-*") // mode 0600
+	removeLeft(path)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+compactingName) // mode 0600
 	if err != nil {
 		return 0, 0, fmt.Errorf("compacting state: %w", err)
 	}

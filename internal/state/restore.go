@@ -72,7 +72,8 @@ func Restore(path string, r io.Reader) (_ *Restoring, err error) {
 	if x.hold, err = holdFile(path); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".restoring-*") // mode 0600
+	removeLeft(path)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+restoringName) // mode 0600
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,22 @@ func Restore(path string, r io.Reader) (_ *Restoring, err error) {
 	// What the state itself says counts, not what stands beside it.
 	x.Info.Findings, x.Info.Inputs, x.Info.NextCase = snap.Meta().Findings, snap.Meta().Inputs, snap.Meta().NextCase
 	return x, nil
+}
+
+// What is written beside the state file until it takes its place.
+const (
+	restoringName  = ".restoring-*"
+	compactingName = ".compacting-*"
+)
+
+// removeLeft removes what a killed Restore or Compact left beside a state file. The caller holds that file.
+func removeLeft(path string) {
+	for _, pattern := range []string{restoringName, compactingName} {
+		left, _ := filepath.Glob(path + pattern) // the pattern is a good one
+		for _, name := range left {
+			_ = os.Remove(name) // it only takes room
+		}
+	}
 }
 
 // holdFile opens a state file so that no other process can. None that is there, or one that cannot
