@@ -67,6 +67,9 @@ type Store struct {
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
 
+	purgeMu sync.Mutex // one purge of stories at a time
+	purgeAt []byte     // the row of audit that the next one begins with; nil: the first
+
 	memory    sync.Once // builds what follows, at Open or at first use
 	memoryErr error
 	mu        sync.RWMutex // guards what follows
