@@ -60,7 +60,8 @@ type Store struct {
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
-	published keySet // rows of the outbox that the next commit removes
+	floor     atomic.Int64 // bytes of mapped files that were left when memory was given back last
+	published keySet       // rows of the outbox that the next commit removes
 
 	commitMu  sync.Mutex // one commit at a time; guards fold
 	fold      folding
