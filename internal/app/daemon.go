@@ -22,8 +22,9 @@ import (
 // stopWithin is how long a stop may take; what is under way longer is found again at the next start.
 const stopWithin = 20 * time.Second
 
-// purgeAtOnce is how many old story lines are forgotten at a time.
-const purgeAtOnce = 10_000
+// purgeAtOnce is how many story lines the watchdog looks at each time, to forget old ones: with 1,000,000
+// findings it has seen all within a day.
+const purgeAtOnce = 50_000
 
 // reloadWithin bounds a reload; calls to trackers that are under way are waited for.
 const reloadWithin = time.Minute

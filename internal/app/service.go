@@ -29,7 +29,7 @@ func RunOnce(ctx context.Context, cfg *config.Config, o RunOptions, wait time.Du
 		if err := a.reissue(ctx, 0); err != nil {
 			return err
 		}
-		if _, err := a.store.PurgeAudit(a.now().Add(-cfg.Retention.Audit), purgeAtOnce); err != nil {
+		if _, err := a.store.PurgeAudit(a.now().Add(-cfg.Retention.Audit), 0); err != nil {
 			return err
 		}
 		var err error

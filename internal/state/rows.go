@@ -1,7 +1,6 @@
 package state
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/docket-hub/docket/internal/failpoint"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
@@ -230,37 +228,6 @@ func (s *Store) Rejects(limit int, keep func(*pipeline.Reject) bool) ([]pipeline
 		return nil
 	})
 	return out, err
-}
-
-// PurgeAudit deletes at most limit rows of stories older than before and says how
-// many went; call it again while that is limit.
-func (s *Store) PurgeAudit(before time.Time, limit int) (int, error) {
-	n := 0
-	err := s.update(func(tx *bolt.Tx) error {
-		var keys [][]byte
-		err := s.scan(tx, bucketAudit, nil, func(k, _ []byte) error {
-			if at, ok := auditTime(k); ok && at.Before(before) {
-				keys = append(keys, slices.Clone(k))
-			}
-			return more(len(keys) < limit)
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			return err
-		}
-		failpoint.Hit("audit/purge")
-		n = len(keys)
-		for _, k := range keys {
-			if err := tx.Bucket(bucketAudit).Delete(k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("clearing old audit lines: %w", err)
-	}
-	failpoint.Hit("audit/purged")
-	return n, nil
 }
 
 // Stats are numbers about the store.

@@ -206,22 +206,31 @@ func TestPurgeAudit(t *testing.T) {
 	}
 	commit(t, s, cs)
 	total := 0
-	for {
+	for range 7 { // 20 rows, three at a time
 		n, err := s.PurgeAudit(start.Add(4*time.Hour), 3)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if total += n; n < 3 {
-			break
+		if total += n; n > 3 {
+			t.Errorf("PurgeAudit(3 rows) removed %d; want no more than it looks at", n)
 		}
 	}
 	if total != 8 {
 		t.Errorf("PurgeAudit() removed %d rows; want 8: four lines, each under its case and its finding", total)
 	}
+	if n, err := s.PurgeAudit(start.Add(4*time.Hour), 0); n != 0 || err != nil {
+		t.Errorf("PurgeAudit(all) after that = %d, %v; want none left", n, err)
+	}
+	if n, err := s.PurgeAudit(start.Add(4*time.Hour), 5); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := s.PurgeAudit(start.Add(5*time.Hour), 0); n != 2 || err != nil {
+		t.Errorf("PurgeAudit(all) = %d, %v; want one line under its case and its finding, wherever the call before ended", n, err)
+	}
 	look(t, s, func(p *Snapshot) {
 		for what, read := range map[string]func(uint64) ([]triage.Audit, error){"Audit": p.Audit, "AuditFinding": p.AuditFinding} {
-			if got, err := read(1); err != nil || len(got) != 6 || !got[0].Time.Equal(start.Add(4*time.Hour)) {
-				t.Errorf("%s(1) = %d lines, %v; want the newest 6", what, len(got), err)
+			if got, err := read(1); err != nil || len(got) != 5 || !got[0].Time.Equal(start.Add(5*time.Hour)) {
+				t.Errorf("%s(1) = %d lines, %v; want the newest 5", what, len(got), err)
 			}
 		}
 	})

@@ -67,13 +67,17 @@ type Store struct {
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
-	published keySet // rows of the outbox that the next commit removes
+	floor     atomic.Int64 // bytes of mapped files that were left when memory was given back last
+	published keySet       // rows of the outbox that the next commit removes
 
 	commitMu  sync.Mutex // one commit at a time; guards fold and packer
 	packer    packer     // of the next commit
 	fold      folding
 	foldAfter int // touches in rows before they are folded
 	foldStep  int // touches folded, or rows deleted, by one commit
+
+	purgeMu sync.Mutex // one purge of stories at a time
+	purgeAt []byte     // the row of audit that the next one begins with; nil: the first
 
 	memory    sync.Once // builds what follows, at Open or at first use
 	memoryErr error

@@ -6,6 +6,7 @@ const (
 	scanTrim   = 1 << 20  // bytes of values that a scan passes before memory is looked at: some hundred pages
 	lookupTrim = 256      // look-ups after which it is
 	trimAbove  = 64 << 20 // bytes of mapped files, the program's own included, above which memory is given back
+	trimRoom   = 32 << 20 // bytes that the file may have at least, however large the program's own part is
 )
 
 // trim gives the pages of the file back that were touched, once they are many.
@@ -14,8 +15,9 @@ const (
 // process's memory. Giving back less often saves faults, more often saves memory.
 func (s *Store) trim(tx *bolt.Tx) {
 	s.lookups.Store(0)
-	if mapped() > trimAbove {
+	if now := mapped(); now > trimAbove && now > s.floor.Load()+trimRoom {
 		giveBack(tx)
+		s.floor.Store(mapped()) // what is left is not the file's: the program's own pages
 	}
 }
 
