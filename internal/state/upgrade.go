@@ -11,13 +11,13 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
-// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the bucket
-// aliases and the compact forms of values (an older docket cannot read them, this one reads both: nothing is rewritten).
+// The layouts of the file: 2 added the bucket busy, and its key to the rows of caseindex; 3 added the compact forms
+// of values (an older docket cannot read them, this one reads both: nothing is rewritten); 4 added the bucket aliases.
 const (
 	schemaFirst   = 1
 	schemaBusy    = 2
-	schemaAliases = 3
-	schemaVersion = 3 // the layout that this version writes and reads
+	schemaAliases = 4
+	schemaVersion = 4 // the layout that this version writes and reads
 )
 
 // checkSchema makes the layout of a new file, brings that of an older docket up to date

@@ -57,7 +57,7 @@ func oldLayout(t *testing.T, also func(tx *bolt.Tx) error) string {
 
 func TestOpenOlderLayout(t *testing.T) {
 	path := oldLayout(t, func(*bolt.Tx) error { return nil })
-	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "layout 1, this docket reads 3; start `docket run`") {
+	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "layout 1, this docket reads 4; start `docket run`") {
 		t.Fatalf("Open(layout 1, read only) = %v; want ErrOlder that names the command", err)
 	}
 	s := openStore(t, path)
@@ -105,7 +105,7 @@ func TestOpenOlderDamaged(t *testing.T) {
 				if err == nil {
 					s.Close()
 				}
-				if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "bringing layout 1 up to 3") || !strings.Contains(err.Error(), tc.want) {
+				if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "bringing layout 1 up to 4") || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("Open(layout 1, %s) = %v; want ErrDamaged about %s", name, err, tc.want)
 				}
 			}
