@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/docket-hub/docket/connectors/jira/jiratest"
 	"github.com/docket-hub/docket/internal/failpoint"
+	"github.com/docket-hub/docket/internal/state"
+	"github.com/docket-hub/docket/pipeline/triage"
 )
 
 // scenario brings a world to the place that env makes docket die at, and reports whether it died.
@@ -93,6 +96,8 @@ var places = map[string]place{
 	"restore/swapped":    {restored, onBoth, true},
 	"compact/swap":       {compacted, onDisk, true},
 	"compact/swapped":    {compacted, onDisk, true},
+	"map/begun":          {migrated, onBoth, true},
+	"map/step":           {migrated, onBoth, true},
 	"stop/begun":         {stopped, onBoth, true},
 	"stop/drained":       {stopped, onBoth, true},
 	"state/close":        {stopped, onBoth, true},
@@ -404,6 +409,31 @@ func compacted(w *world, env []string) bool {
 		w.must("run", "--once")
 	}
 	return w.start(env, "state", "compact").killed()
+}
+
+// migrated dies while the state is taken over from another equivalence map.
+func migrated(w *world, env []string) bool {
+	if len(w.want) == 0 {
+		w.file("findings", failed, first, span(0, 4), 1)
+		w.must("run", "--once")
+	}
+	store, err := state.Open(filepath.Join(w.dir, "data", "state.db"), state.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	snap, err := store.View()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	meta := snap.Meta()
+	snap.Close()
+	meta.Map, meta.Migration = "an older docket's", triage.Migration{}
+	if err := errors.Join(store.Commit(&triage.Changeset{Meta: meta}), store.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	n := 4 * w.docs
+	w.file("findings", failed, first, span(n, n+2), 1)
+	return w.start(env, "run", "--once").killed()
 }
 
 // stopped is told to stop while it delivers.

@@ -81,6 +81,8 @@ func Sites() []Site {
 		{"restore/swapped", "the state replaced by that of a backup"},
 		{"compact/swap", "the state copied without its free pages, not replaced"},
 		{"compact/swapped", "the state replaced by its copy"},
+		{"map/begun", "another equivalence map noted in state, no finding looked at"},
+		{"map/step", "some findings under the other equivalence map, the rest not"},
 		{"stop/begun", "a stop began"},
 		{"stop/drained", "a stop ended the work, nothing is closed"},
 		{"state/close", "a stop closed everything but the state"},
