@@ -88,7 +88,7 @@ func load(set connectors.Set, path string, env config.Env) (*config.Config, erro
 }
 
 // memoryLimit is above what collections come as often as they must.
-const memoryLimit = 144 << 20
+const memoryLimit = 168 << 20
 
 // tuneGC lets the heap grow further between collections while it is small: a
 // daemon's live heap is a few tens of megabytes, and collecting it at every doubling costs an eighth of

@@ -119,7 +119,10 @@ func TestForbiddenProject(t *testing.T) {
 	d.ingest(ndjson(t, sample{n: 1, resolved: true, at: time.Now()}.doc()))
 	d.ingest(ndjson(t, samples(12, 5)...))
 	eventually(t, "the other project has all of its issues", func() bool { return in("SEC") == 6 })
-	eventually(t, "what goes to the forbidden project is parked", func() bool { return sinkRow(t, d, "jira").Parked == 4 })
+	eventually(t, "what goes to the forbidden project is parked, and what became of the rest is known", func() bool {
+		r := sinkRow(t, d, "jira")
+		return r.Parked == 4 && r.Waiting == 0
+	})
 	if r := sinkRow(t, d, "jira"); r.Stopped != "" || r.Held != "" || r.Dead > 0 {
 		t.Errorf("sinks list = %+v; want it at work", r)
 	}
