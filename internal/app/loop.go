@@ -208,7 +208,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 		case <-issue.timer.C:
 			var now bool
-			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd); !now {
+			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd && !l.full); !now {
 				continue
 			}
 			if err := l.decide(nil, true); err != nil {

@@ -55,7 +55,11 @@ func (p *pacer) due(now time.Time, more bool) (issue, hold bool) {
 		p.since = now
 	}
 	flood := now.Sub(p.last) < issueRest
-	if left := issueFlood - now.Sub(p.since); flood && more && left > 0 {
+	left := issueFlood - now.Sub(p.since)
+	if !p.held.IsZero() {
+		left = min(left, issueUpdates-now.Sub(p.held))
+	}
+	if flood && more && left > 0 {
 		p.timer.Reset(min(issueQuiet, left))
 		return false, true
 	}

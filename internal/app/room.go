@@ -89,19 +89,26 @@ func (a *App) patiently(write func() error) error {
 func (a *App) watchRoom(ctx context.Context) error {
 	tick := time.NewTicker(roomEvery)
 	defer tick.Stop()
+	half := false // the stream may be there again, and its sinks not
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
-		if !a.stream.Broken() {
-			a.noRoom(partStream, a.stream.Room())
+		a.noRoom(partStream, a.stream.Room())
+		half = half || a.stream.Broken()
+		if !half {
 			continue
 		}
-		a.noRoom(partStream, a.stream.Room())
-		if err := a.revive(ctx); err != nil {
+		err := a.revive(ctx)
+		half = err != nil
+		switch {
+		case err == nil:
+		case a.stream.Broken():
 			a.o.Log.Debug("the stream cannot be started yet", "component", "stream", "err", err)
+		default:
+			a.o.Log.Warn("the stream is back, the sinks are not yet: trying again", "component", "stream", "err", err)
 		}
 	}
 }

@@ -360,7 +360,11 @@ func (f *Feed) ask(ctx context.Context) (bool, error) {
 var (
 	errOlder  = errors.New("it is older than the copy in use, which stays")
 	errShrunk = errors.New("it has less than half of the entries of the copy in use, which stays")
+	errAhead  = errors.New("that is in the future, and every right copy after it would be the older one")
 )
+
+// maxAhead is how far a copy's date may be ahead of this clock: time zones, and clocks that are off.
+const maxAhead = 48 * time.Hour
 
 // take makes a body the copy in use, and the kept one. From an address an older or much smaller copy is refused;
 // whoever puts a file there may have meant it.
@@ -370,6 +374,9 @@ func (f *Feed) take(body []byte, k kept) (bool, error) {
 		return false, err
 	}
 	c.From, c.Fetched = f.from(), f.o.Now()
+	if f.fetch != nil && c.Date().After(f.o.Now().Add(maxAhead)) {
+		return false, fmt.Errorf("a copy of %s: %w", c.Date().Format(time.DateOnly), errAhead)
+	}
 	old := f.Copy()
 	if old != nil && f.fetch != nil && old.From == c.From {
 		switch {

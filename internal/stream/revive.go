@@ -30,11 +30,15 @@ func noRoom(err error) error {
 	return fmt.Errorf("%w: %w: %w", pipeline.ErrFull, pipeline.ErrNoRoom, err)
 }
 
+func (s *Stream) unwritten(why string) error {
+	return noRoom(fmt.Errorf("the stream in %s could not be written (%s): make room, docket goes on by itself", s.opts.Dir, why))
+}
+
 // Room is nil, or an error that is pipeline.ErrFull and ErrNoRoom: nothing can be stored now, because the disk of the
 // embedded server is nearly full, or because one of its files could not be written; then Revive helps.
 func (s *Stream) Room() error {
 	if why := s.broken.Load(); why != nil {
-		return noRoom(fmt.Errorf("the stream in %s could not be written (%s): make room, docket goes on by itself", s.opts.Dir, *why))
+		return s.unwritten(*why)
 	}
 	return s.diskRoom()
 }
@@ -98,7 +102,11 @@ func (s *Stream) Revive(ctx context.Context) error {
 	}
 	s.server = started
 	s.current.Store(started)
-	return s.reconnected(ctx)
+	if err := s.reconnected(ctx); err != nil {
+		s.breaks(err.Error()) // so that it is tried again
+		return err
+	}
+	return nil
 }
 
 // probe writes into a folder what a server needs to start.

@@ -369,8 +369,9 @@ func (s *Stream) publisher(conn *nats.Conn, js jetstream.JetStream, name, subjec
 // 2.15 (server/errors.json): resource limits 10002, 10023 and 10047; 10077 is the refusal by a
 // limit of the stream, which only its words tell from a file that cannot be written.
 func (s *Stream) publishError(err error) error {
-	if s.Broken() && err != nil {
-		return s.Room()
+	// Looked at once: the stream may be started again meanwhile, and what was not stored stays so.
+	if why := s.broken.Load(); why != nil && err != nil {
+		return s.unwritten(*why)
 	}
 	var api *jetstream.APIError
 	if !errors.As(err, &api) {
@@ -385,7 +386,7 @@ func (s *Stream) publishError(err error) error {
 		}
 		if s.embedded {
 			s.breaks(api.Description)
-			return s.Room()
+			return s.unwritten(api.Description)
 		}
 	}
 	return err

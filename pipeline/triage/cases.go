@@ -328,10 +328,13 @@ func (d *decider) reopen(c *Case, why string, cameBack bool) {
 	c.Person, c.Disputed = nil, ""
 	if n := d.l.Newest(c.Key); n != c.Number {
 		c.Gen = max(c.Gen, d.l.Team(groupName(c.Key)).Gen)
-		if s, err := d.l.caseOf(n); err == nil && s != nil {
-			c.Gen = max(c.Gen, lastGen(s))
+		newer, err := d.l.caseOf(n)
+		if err == nil && newer != nil {
+			c.Gen = max(c.Gen, lastGen(newer))
 		}
-		d.l.newest[c.Key] = c.Number
+		if err == nil && (newer == nil || !newer.Open) { // an open one holds the group since another map gave it that
+			d.l.newest[c.Key] = c.Number
+		}
 	}
 	if cameBack {
 		c.Returns = append(c.Returns, d.now)

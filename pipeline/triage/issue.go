@@ -23,12 +23,15 @@ const (
 func (d *decider) issue(in *Issue) error {
 	var ready []*Case
 	teams := map[string]bool{}
-	for _, n := range d.l.Ready(IssueAtOnce) {
+	due := d.l.Ready(IssueAtOnce)
+	// More is due than is issued at once: first tickets may stand behind it, so that nothing waits.
+	firstOnly := in.FirstOnly && len(due) < IssueAtOnce
+	for _, n := range due {
 		c, err := d.mustCase(n)
 		if err != nil {
 			return err
 		}
-		if in.Only != nil && !in.Only[c.Key] || in.FirstOnly && !d.firstTicket(c) {
+		if in.Only != nil && !in.Only[c.Key] || firstOnly && !d.firstTicket(c) {
 			continue
 		}
 		ready = append(ready, c)

@@ -47,6 +47,18 @@ func (d *decider) mapChange(in *MapChange) error {
 		m.Map, m.Migration = in.Version, Migration{}
 		return nil
 	}
+	if from := m.Migration.From; from != 0 { // what an earlier map's migration did not finish is looked at again
+		c, err := d.mustCase(from)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(c.Rekeyed, c.Key) {
+			c.Rekeyed = append(c.Rekeyed, c.Key)
+		}
+		if err := d.relead(c, c.Lead); err != nil {
+			return err
+		}
+	}
 	m.Migration = Migration{To: in.Version, Finding: 1, Till: m.NextSeq}
 	d.l.audit = append(d.l.audit, Audit{Time: d.now, Kind: "map", Text: "findings are identified by the equivalence map " + in.Version + " from here on"})
 	return nil
