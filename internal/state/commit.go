@@ -41,6 +41,7 @@ func (s *Store) Commit(cs *triage.Changeset) error {
 	if s.readOnly {
 		return ErrReadOnly
 	}
+	defer s.watch.work()()
 	if err := s.commit(cs); err != nil {
 		return fmt.Errorf("committing a changeset at findings %d, inputs %d: %w", cs.Meta.Findings, cs.Meta.Inputs, boltError(err))
 	}

@@ -69,6 +69,7 @@ type Store struct {
 
 	floor     atomic.Int64 // bytes of mapped files that were left when memory was given back last
 	published keySet       // rows of the outbox that the next commit removes
+	watch     memoryWatch
 
 	commitMu  sync.Mutex // one commit at a time; guards fold and packer
 	packer    packer     // of the next commit
@@ -125,7 +126,12 @@ func Open(path string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening state %s: %w", path, err)
 	}
-	if err := guard(s.prepare); err != nil {
+	s.watch.start(s)
+	done := s.watch.work()
+	err = guard(s.prepare)
+	done()
+	if err != nil {
+		s.watch.end()
 		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), s.db.Close())
 	}
 	return s, nil
@@ -267,6 +273,7 @@ func (s *Store) Path() string { return s.path }
 func (s *Store) Close() error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
+	s.watch.end()
 	if !s.readOnly && s.db.Path() != "" {
 		s.db.NoFreelistSync = false
 		if err := s.db.Update(func(tx *bolt.Tx) error { return nil }); err != nil {

@@ -1,10 +1,18 @@
 package state
 
-import bolt "go.etcd.io/bbolt"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
 
 const (
-	scanTrim   = 1 << 20  // bytes of values that a scan passes before memory is looked at: some hundred pages
-	lookupTrim = 256      // look-ups after which it is
+	watchEvery = 5 * time.Millisecond // while a commit or an open goes on
+
+	scanTrim   = 1 << 18  // bytes of values that a scan passes before memory is looked at: some dozen pages
+	lookupTrim = 32       // look-ups after which it is
 	trimAbove  = 64 << 20 // bytes of mapped files, the program's own included, above which memory is given back
 	trimRoom   = 32 << 20 // bytes that the file may have at least, however large the program's own part is
 )
@@ -43,4 +51,55 @@ func (s *Store) scan(tx *bolt.Tx, bucket, from []byte, fn func(k, v []byte) erro
 	}
 	s.looked(tx, int64(passed>>12))
 	return nil
+}
+
+// memoryWatch looks at memory from outside while bbolt has the thread: what it reads to write a commit is not
+// counted as look-ups. Between the commits it sleeps.
+type memoryWatch struct {
+	working atomic.Int32
+	wake    chan struct{}
+	stop    chan struct{}
+	once    sync.Once
+	done    sync.WaitGroup
+}
+
+func (w *memoryWatch) start(s *Store) {
+	w.wake, w.stop = make(chan struct{}, 1), make(chan struct{})
+	w.done.Go(func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			tick.Stop()
+			select {
+			case <-w.wake:
+			case <-w.stop:
+				return
+			}
+			tick.Reset(watchEvery)
+			for more := true; more; more = w.working.Load() > 0 {
+				select {
+				case <-tick.C:
+				case <-w.stop:
+					return
+				}
+				_ = s.db.View(func(tx *bolt.Tx) error { s.trim(tx); return nil }) // a file that is closed has nothing to give back
+			}
+		}
+	})
+}
+
+// work notes that much may be read from now on, until the function that it returns is called.
+func (w *memoryWatch) work() func() {
+	w.working.Add(1)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return func() { w.working.Add(-1) }
+}
+
+// end stops the looks. It may be called twice.
+func (w *memoryWatch) end() {
+	w.once.Do(func() { close(w.stop) })
+	w.done.Wait()
 }
