@@ -22,7 +22,7 @@ type catch struct {
 // catches has one for every defect of planted.Defects.
 var catches = map[string]catch{
 	"position-before-changes": {"R1", func(t testing.TB, env ...string) verdict {
-		return dieAt(t, &folder{}, "triage/decided", 2, env...) // the first is the configuration
+		return dieAt(t, &folder{}, "triage/decided", 3, env...) // the first are the equivalence map and the configuration
 	}},
 	"answer-before-stored": {"R2", answered},
 	"token-unchecked":      {"R11", forged},
