@@ -332,9 +332,7 @@ func (a *App) Ready(context.Context) error {
 	if a.ctx.Err() != nil {
 		errs = append(errs, errClosing)
 	}
-	for _, err := range a.room.all() {
-		errs = append(errs, err)
-	}
+	errs = append(errs, a.room.all()...)
 	if err := a.stream.Room(); err != nil {
 		errs = append(errs, err)
 	}

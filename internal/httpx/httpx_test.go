@@ -423,7 +423,7 @@ func TestRedirects(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := newClient(t, answer, tt.change).Send(t.Context(), Request{Method: tt.method, Path: tt.path})
-			text := ""
+			var text string
 			if err != nil {
 				text = err.Error()
 			} else {

@@ -328,7 +328,7 @@ func (s *Store) half(id int, err error) error {
 	seen := 0
 	viewErr := s.db.View(func(tx *bolt.Tx) error { seen = tx.ID(); return nil })
 	if viewErr != nil || seen >= id {
-		return fmt.Errorf("%w: %v", ErrHalf, err) // not ErrNoRoom, whatever failed
+		return fmt.Errorf("%w: %s", ErrHalf, err.Error()) // not ErrNoRoom, whatever failed
 	}
 	return err
 }

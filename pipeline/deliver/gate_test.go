@@ -211,7 +211,7 @@ func TestRateValidate(t *testing.T) {
 // The same failure over and over is one line of the log, and later one with its count.
 func TestRecurringFailureIsLoggedOnce(t *testing.T) {
 	bubble(t, func(w *world) {
-		up := time.Now().Add(31 * time.Minute)
+		up := time.Now().Add(33 * time.Minute) // three times ten, and what the waits between two calls add
 		w.tracker.fault = func(call int) fault {
 			if time.Now().Before(up) {
 				return fault{err: fmt.Errorf("Post %q: %w", fmt.Sprint("/issue/", call), errRefused)}

@@ -3,6 +3,7 @@ package formattest_test
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // burn uses CPU for about so long, as the thread's own work shows.
-func burn(d time.Duration) uint64 {
+func burn(d time.Duration) {
 	x := uint64(1)
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for range 1000 {
@@ -19,7 +20,7 @@ func burn(d time.Duration) uint64 {
 			x ^= x >> 7
 		}
 	}
-	return x
+	runtime.KeepAlive(x)
 }
 
 // deep takes a kilobyte of stack a level.

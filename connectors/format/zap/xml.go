@@ -123,7 +123,7 @@ func wrong(err error) string {
 // salvage goes on at the next alert or site.
 func (x *XML) salvage(damage error) bool {
 	var inside misplaced
-	tag := ""
+	var tag string
 	if errors.As(damage, &inside) {
 		tag = inside.begin()
 		if inside.Name.Local == "site" {
