@@ -127,7 +127,10 @@ func Open(path string, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("opening state %s: %w", path, err)
 	}
 	s.watch.start(s)
-	done := s.watch.work()
+	done := func() {}
+	if !opt.ReadOnly { // a file that is only read has its free pages read by Check alone, beside which nothing may begin to look
+		done = s.watch.work()
+	}
 	err = guard(s.prepare)
 	done()
 	if err != nil {
