@@ -128,7 +128,10 @@ func (r *reader) backup(ctx context.Context, info state.BackupInfo, open func(ap
 		out = backupOf(info)
 		out.Bytes = size
 		w, err := open(out)
-		return &until{ctx, w}, err
+		if err != nil {
+			return nil, err
+		}
+		return &until{ctx, w.Write}, nil
 	})
 	return out, err
 }
@@ -144,17 +147,20 @@ func (r *reader) export(ctx context.Context, info state.BackupInfo, w io.Writer)
 	return r.view(func(snap *state.Snapshot) error { return snap.Export(ctx, info, w) })
 }
 
-// until writes for as long as a context lasts.
+// until reads or writes for as long as a context lasts.
 type until struct {
 	ctx context.Context
-	w   io.Writer
+	do  func([]byte) (int, error)
 }
 
-func (u *until) Write(b []byte) (int, error) {
+func (u *until) Read(b []byte) (int, error)  { return u.step(b) }
+func (u *until) Write(b []byte) (int, error) { return u.step(b) }
+
+func (u *until) step(b []byte) (int, error) {
 	if u.ctx.Err() != nil {
 		return 0, context.Cause(u.ctx)
 	}
-	return u.w.Write(b)
+	return u.do(b)
 }
 
 // check checks and counts what the state holds.
@@ -250,7 +256,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	}
 	path := filepath.Join(DataDir(cfg), stateFile)
 	p("reading and checking the backup", 0, 0)
-	x, err := state.Restore(path, &cancelled{ctx, from})
+	x, err := state.Restore(path, &until{ctx, from.Read})
 	if errors.Is(err, state.ErrLocked) {
 		return out, fmt.Errorf("%w (%s)", ErrRunning, path)
 	}
@@ -347,19 +353,6 @@ func readingOf(info state.BackupInfo, held stream.Held) reading {
 
 // again is what becomes of findings that are missing.
 const again = "Sources that docket reads bring theirs again; what was pushed to a webhook source has to be sent again"
-
-// cancelled reads for as long as a context lasts.
-type cancelled struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancelled) Read(b []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(b)
-}
 
 // Compact writes the state file anew without its free pages. With a docket on the same state the error is ErrRunning.
 func Compact(cfg *config.Config) (api.Compaction, error) {

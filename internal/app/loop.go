@@ -463,6 +463,12 @@ func (l *loop) applied(ctx context.Context, inputs uint64) error {
 	return l.until(ctx, func() bool { return l.position.inputs >= inputs })
 }
 
+// swept returns once triage has applied the inputs up to a sequence, and has no finding left to look at again.
+func (l *loop) swept(ctx context.Context, inputs uint64) error {
+	p := &l.position
+	return l.until(ctx, func() bool { return p.inputs >= inputs && p.swept })
+}
+
 // until returns once so is true of the position, which it may read.
 func (l *loop) until(ctx context.Context, so func() bool) error {
 	for {
