@@ -140,3 +140,23 @@ func TestVerifyUnderLoad(t *testing.T) {
 		t.Errorf("verifyLive() = %+v, %v; want two streams and no problem", v, err)
 	}
 }
+
+// TestRejectsAfterRestore: files that a restored state reads again have their rejects kept once.
+func TestRejectsAfterRestore(t *testing.T) {
+	s := newSite(t, fileSite)
+	s.put("in/a.json", ndjson(t, samples(0, 2)...))
+	s.once()
+	b := s.backup()
+	file := append([]byte("{\"product\":\"x\"}\n{\"product\":\"y\"}\nno JSON\n"), ndjson(t, samples(2, 2)...)...)
+	for i, when := range []string{"read", "restored and read again, longer"} {
+		s.put("in/b.json", append(file, ndjson(t, samples(4, i)...)...))
+		s.once()
+		got, err := s.offline().Rejects(t.Context(), 100)
+		if err != nil || len(got) != 3 {
+			t.Errorf("%s: %d rejects are kept, %v; want 3", when, len(got), err)
+		}
+		if _, err := s.restore(b, RestoreRequest{}); err != nil {
+			t.Fatalf("Restore() = %v; want no error", err)
+		}
+	}
+}
