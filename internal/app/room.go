@@ -96,21 +96,26 @@ func (a *App) watchRoom(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		a.noRoom(partStream, a.stream.Room())
-		half = half || a.stream.Broken()
-		if !half {
-			continue
-		}
-		err := a.revive(ctx)
-		half = err != nil
-		switch {
-		case err == nil:
-		case a.stream.Broken():
-			a.o.Log.Debug("the stream cannot be started yet", "component", "stream", "err", err)
-		default:
-			a.o.Log.Warn("the stream is back, the sinks are not yet: trying again", "component", "stream", "err", err)
-		}
+		half = a.lookAtStream(ctx, half)
 	}
+}
+
+// lookAtStream starts a broken stream again, and the sinks of one that was started while they could not be: half says so. It
+// returns whether that is so now.
+func (a *App) lookAtStream(ctx context.Context, half bool) bool {
+	a.noRoom(partStream, a.stream.Room())
+	if !half && !a.stream.Broken() {
+		return false
+	}
+	err := a.revive(ctx)
+	switch {
+	case err == nil:
+	case a.stream.Broken():
+		a.o.Log.Debug("the stream cannot be started yet", "component", "stream", "err", err)
+	default:
+		a.o.Log.Warn("the stream is back, the sinks are not yet: trying again", "component", "stream", "err", err)
+	}
+	return err != nil
 }
 
 // revive starts the stream again, and the sinks with it: what took their actions went with the old server.

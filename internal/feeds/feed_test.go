@@ -137,6 +137,7 @@ func TestKeepsTheLastGoodCopy(t *testing.T) {
 		{"cut off without a word", write(good[:len(good)-60]), "not CISA's catalogue"},
 		{"empty", write(""), "empty"},
 		{"older", write(kevText("2026-11-19T00:00:00Z", "CVE-2024-3094", "CVE-2021-44228", "CVE-2023-1111")), "older than the copy in use"},
+		{"in the future", write(kevText("2026-11-25T00:00:00Z", "CVE-2024-3094", "CVE-2021-44228", "CVE-2023-1111", "CVE-2023-2222", "CVE-2023-3333")), "in the future"},
 		{"much smaller", write(kevText(kevDate, "CVE-2024-3094", "CVE-2021-44228")), "less than half"},
 		{"nothing changed, unasked", func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("If-None-Match") != "" {

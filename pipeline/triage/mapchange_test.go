@@ -210,6 +210,37 @@ func TestEveryMapChange(t *testing.T) {
 	})
 }
 
+// TestReopenedCaseLeavesTheGroupToItsHolder: another map gave the group of DK-1's name to DK-2, and DK-1 another group. When DK-1
+// comes back for that one, what is new in the group goes on to DK-2.
+func TestReopenedCaseLeavesTheGroupToItsHolder(t *testing.T) {
+	w := newWorld(standard())
+	w.config.equiv, w.config.version = map[string]string{}, "m0"
+	first := say{control: "a", resource: "r1"}
+	w.must(Input{Map: &MapChange{Version: "m0"}}, w.identified(first), w.identified(say{control: "b", resource: "r2"}))
+	if err := w.under(map[string]string{"a": "c", "b": "a"}, "m1", 10); err != nil {
+		t.Fatal(err)
+	}
+	report := func(s say) {
+		t.Helper()
+		w.now = w.now.Add(time.Hour)
+		w.must(w.identified(s))
+	}
+	gone := first
+	gone.status = pipeline.StatusResolved
+	report(gone)
+	if c, err := w.state.Case(1); err != nil || c.Open || c.Closed != ClosedFixed {
+		t.Fatalf("DK-1 = %+v, %v; want it closed as fixed", c, err)
+	}
+	report(first)
+	if c, err := w.state.Case(1); err != nil || !c.Open {
+		t.Fatalf("DK-1 = %+v, %v; want it open again", c, err)
+	}
+	report(say{control: "b", resource: "r3"})
+	if h, ok := w.state.HotBySeq(3); !ok || h.Case != 2 {
+		t.Errorf("the new finding is in %s; want DK-2, which holds its group and is open", CaseID(h.Case))
+	}
+}
+
 func drawStatus(t *rapid.T) pipeline.Status {
 	return rapid.SampledFrom([]pipeline.Status{pipeline.StatusOpen, pipeline.StatusOpen, pipeline.StatusOpen, pipeline.StatusResolved, pipeline.StatusUnproven}).Draw(t, "status")
 }

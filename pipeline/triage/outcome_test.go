@@ -199,6 +199,59 @@ func TestFirstOnlyLetsNewTicketsGo(t *testing.T) {
 	}
 }
 
+// TestFirstOnlyPassesABacklog: more is due than one Issue looks at, updates that wait ahead of new tickets; so nothing waits, or
+// the new tickets would wait for as long as the flood lasts.
+func TestFirstOnlyPassesABacklog(t *testing.T) {
+	for _, c := range []struct{ updates, update, create int }{
+		{IssueAtOnce - 2, 0, 1}, // all that is due is looked at
+		{IssueAtOnce - 1, IssueAtOnce - 1, 1},
+		{IssueAtOnce + 1, IssueAtOnce, 0}, // the new ticket goes with the next Issue
+	} {
+		w := newWorld(standard())
+		of := func(resource string) []say {
+			var says []say
+			for n := range c.updates {
+				says = append(says, say{resource: fmt.Sprintf("%s-%d", resource, n), account: fmt.Sprintf("%012d", n)})
+			}
+			return says
+		}
+		w.must(w.report(of("r1")...))
+		for made := 0; made < c.updates; {
+			w.must(Input{Issue: &Issue{}})
+			var ends []Input
+			for _, a := range w.last.Outbox {
+				_, o := w.write(a)
+				ends = append(ends, Input{Outcome: &o})
+			}
+			if err := w.decide(ends...); err != nil { // in one batch
+				t.Fatal(err)
+			}
+			made += len(ends)
+		}
+		w.must(w.report(of("r2")...), w.report(say{resource: "new", account: "999999999999"}))
+		count := func() (update, create int) {
+			w.must(Input{Issue: &Issue{FirstOnly: true}})
+			for _, a := range w.last.Outbox {
+				if a.N > 1 {
+					update++
+				} else {
+					create++
+				}
+			}
+			return update, create
+		}
+		if update, create := count(); update != c.update || create != c.create {
+			t.Errorf("with %d updates due, %d and %d new tickets were issued; want %d and %d", c.updates, update, create, c.update, c.create)
+		}
+		if c.create > 0 {
+			continue
+		}
+		if _, create := count(); create != 1 {
+			t.Errorf("with %d updates due, the next Issue made %d new tickets; want the one", c.updates, create)
+		}
+	}
+}
+
 // removedAndBack takes the sink out of the configuration and puts it back.
 func (w *world) removedAndBack() []Input {
 	w.config.active = []string{}
