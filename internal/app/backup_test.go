@@ -192,3 +192,25 @@ func TestPlanOverOlderLayout(t *testing.T) {
 		t.Errorf("Findings(older layout) = %v; want ErrOlder", err)
 	}
 }
+
+// TestRestoreBesideDaemon: a docket whose state file was removed under it is in the way of a restore all the same.
+func TestRestoreBesideDaemon(t *testing.T) {
+	s := newSite(t, fileSite)
+	s.put("in/a.json", ndjson(t, samples(0, 2)...))
+	s.once()
+	b := s.backup()
+	err := with(t.Context(), s.config(), s.options(), func(*App) error {
+		if err := os.Remove(filepath.Join(s.dir, "data", stateFile)); err != nil {
+			return err
+		}
+		_, err := s.restore(b, RestoreRequest{})
+		return err
+	})
+	if !errors.Is(err, ErrRunning) {
+		t.Errorf("Restore(beside a docket without its file) = %v; want ErrRunning", err)
+	}
+	if _, err := s.restore(b, RestoreRequest{}); err != nil {
+		t.Errorf("Restore(once it has stopped) = %v; want no error", err)
+	}
+	s.clean()
+}
