@@ -90,6 +90,7 @@ func (f *offline) Verify(ctx context.Context) (api.Verification, error) {
 			return out, err
 		}
 		held, err := inspect(ctx, f.cfg, at, f.o.Log)
+		giveToOwner(DataDir(f.cfg), f.o.Log)
 		compare(&out, at, restored, held, err)
 		return out, nil
 	})
@@ -254,6 +255,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	defer giveToOwner(DataDir(cfg), o.Log)
 	path := filepath.Join(DataDir(cfg), stateFile)
 	p("reading and checking the backup", 0, 0)
 	x, err := state.Restore(path, &until{ctx, from.Read})
@@ -274,6 +276,9 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	out = api.Restore{Backup: backupOf(x.Info), Known: st.Findings, Cases: st.Cases}
 	p("looking at the stream", 0, 0)
 	held, err := inspect(ctx, cfg, state.Position{Findings: x.Info.Findings, Inputs: x.Info.Inputs}, o.Log)
+	if errors.Is(err, state.ErrLocked) {
+		return out, fmt.Errorf("%w (%s), and its state file is gone or damaged", ErrRunning, DataDir(cfg))
+	}
 	if err != nil {
 		return out, fmt.Errorf("looking at the stream: %w", err)
 	}
@@ -296,6 +301,9 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	}
 	x.InputsFreed = max(held.Inputs.First, 1) - 1
 	out.Kept, err = x.Swap(time.Now().Add(o.Skew))
+	if errors.Is(err, state.ErrLocked) {
+		err = fmt.Errorf("%w: it was started meanwhile (%s)", ErrRunning, path)
+	}
 	return out, err
 }
 
@@ -360,6 +368,7 @@ func Compact(cfg *config.Config) (api.Compaction, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return api.Compaction{}, fmt.Errorf("%w: no state in %s", api.ErrNotFound, DataDir(cfg))
 	}
+	defer giveToOwner(DataDir(cfg), nil)
 	before, after, err := state.Compact(path)
 	if errors.Is(err, state.ErrLocked) {
 		return api.Compaction{}, fmt.Errorf("%w (%s)", ErrRunning, path)

@@ -2,6 +2,8 @@ package app
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -159,4 +161,56 @@ func TestRejectsAfterRestore(t *testing.T) {
 			t.Fatalf("Restore() = %v; want no error", err)
 		}
 	}
+}
+
+// TestPlanOverOlderLayout: what a newer docket would do is seen before its first start, and the state stays that of the older one.
+func TestPlanOverOlderLayout(t *testing.T) {
+	s := newSite(t, fileSite)
+	s.put("in/a.json", ndjson(t, samples(0, 2)...))
+	packed, err := os.Open(filepath.Join("..", "state", "testdata", "layout-3.db.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put("data/state.db", old)
+	got, err := s.offline().Plan(t.Context(), quiet)
+	if err != nil || len(got.Actions) < 2 || len(got.Notes) == 0 || !strings.Contains(got.Notes[0], "an older docket's layout") {
+		t.Errorf("Plan() = %d actions, notes %q, %v; want those for two new findings, and a word about the layout", len(got.Actions), got.Notes, err)
+	}
+	if now, err := os.ReadFile(filepath.Join(s.dir, "data", "state.db")); err != nil || !bytes.Equal(now, old) {
+		t.Errorf("Plan() changed the state, %v", err)
+	}
+	if _, err := s.offline().Findings(t.Context(), api.Filter{}); !errors.Is(err, state.ErrOlder) {
+		t.Errorf("Findings(older layout) = %v; want ErrOlder", err)
+	}
+}
+
+// TestRestoreBesideDaemon: a docket whose state file was removed under it is in the way of a restore all the same.
+func TestRestoreBesideDaemon(t *testing.T) {
+	s := newSite(t, fileSite)
+	s.put("in/a.json", ndjson(t, samples(0, 2)...))
+	s.once()
+	b := s.backup()
+	err := with(t.Context(), s.config(), s.options(), func(*App) error {
+		if err := os.Remove(filepath.Join(s.dir, "data", stateFile)); err != nil {
+			return err
+		}
+		_, err := s.restore(b, RestoreRequest{})
+		return err
+	})
+	if !errors.Is(err, ErrRunning) {
+		t.Errorf("Restore(beside a docket without its file) = %v; want ErrRunning", err)
+	}
+	if _, err := s.restore(b, RestoreRequest{}); err != nil {
+		t.Errorf("Restore(once it has stopped) = %v; want no error", err)
+	}
+	s.clean()
 }

@@ -88,6 +88,27 @@ func PlanOffline(ctx context.Context, g *Graph, store *state.Store, now func() t
 	return got.plan, err
 }
 
+func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
+	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
+	var notes []string
+	// Before its first start a newer docket is asked what it would do, and may not bring the state up to date for that.
+	open := func(path string) (*state.Store, error) {
+		store, err := state.Open(path, state.Options{ReadOnly: true})
+		if !errors.Is(err, state.ErrOlder) {
+			return store, err
+		}
+		p("copying the state, which an older docket wrote", 0, 0)
+		notes = append(notes, "the state has an older docket's layout: the plan was made over a copy, and the first start brings the state itself up to date")
+		return state.OpenCopy(path)
+	}
+	read := func(fn func(*reader) error) error { return f.readBy(open, fn) }
+	return one(read, func(r *reader) (api.Plan, error) {
+		out, err := PlanOffline(ctx, r.graph().readFeeds(ctx, feedsDue), r.store, now, p)
+		out.Notes = append(notes, out.Notes...)
+		return out, err
+	})
+}
+
 // Plan implements api.Service.
 func (a *App) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 	snap, err := a.store.View()

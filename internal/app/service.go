@@ -50,6 +50,7 @@ func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) e
 
 func withOptions(ctx context.Context, cfg *config.Config, opts Options, fn func(*App) error) (err error) {
 	opts.HoldIssue = true
+	defer giveToOwner(DataDir(cfg), opts.Log)
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
 		return err
@@ -262,7 +263,12 @@ func (f *offline) build() (*Graph, error) {
 func (f *offline) now() time.Time { return time.Now().UTC().Add(f.o.Skew) }
 
 // read runs fn over the state, opened for reading only; over an empty one where there is none yet.
-func (f *offline) read(fn func(*reader) error) (err error) {
+func (f *offline) read(fn func(*reader) error) error {
+	return f.readBy(func(path string) (*state.Store, error) { return state.Open(path, state.Options{ReadOnly: true}) }, fn)
+}
+
+// readBy is read with a way to open the state.
+func (f *offline) readBy(open func(path string) (*state.Store, error), fn func(*reader) error) (err error) {
 	g, err := f.build()
 	if err != nil {
 		return err
@@ -273,7 +279,7 @@ func (f *offline) read(fn func(*reader) error) (err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return fn(r)
 	}
-	store, err := state.Open(path, state.Options{ReadOnly: true})
+	store, err := open(path)
 	if errors.Is(err, state.ErrLocked) {
 		return fmt.Errorf("%w (%s)", ErrRunning, path)
 	}
@@ -379,13 +385,6 @@ func (f *offline) RuleDiff(ctx context.Context, q api.RuleDiffRequest) (api.Rule
 
 func (f *offline) RouteTest(ctx context.Context, body io.Reader, origin string) (api.RouteTest, error) {
 	return one(f.read, func(r *reader) (api.RouteTest, error) { return r.RouteTest(ctx, body, origin) })
-}
-
-func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
-	now := func() time.Time { return time.Now().UTC().Add(f.o.Skew) }
-	return one(f.read, func(r *reader) (api.Plan, error) {
-		return PlanOffline(ctx, r.graph().readFeeds(ctx, feedsDue), r.store, now, p)
-	})
 }
 
 func (f *offline) Act(ctx context.Context, in pipeline.Interaction) (out api.ActResult, err error) {

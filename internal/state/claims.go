@@ -86,11 +86,11 @@ type ClaimEntry struct {
 
 // OpenClaims opens the file at path with mode 0600, and makes it when it is
 // not there: then Fresh reports true and reading and writing are refused until Rebuild. A file
-// that another process holds is an error after a second.
+// that another process holds is ErrLocked after a second.
 func OpenClaims(path string) (*Claims, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: claimsLockWait, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("opening claims %s: another docket holds the file: %w", path, err)
+		return nil, fmt.Errorf("opening claims %s: %w", path, ErrLocked)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening claims %s: %w", path, err)

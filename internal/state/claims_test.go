@@ -252,8 +252,8 @@ func TestClaimsRefuse(t *testing.T) {
 	if got := info.Mode().Perm(); got != 0o600 {
 		t.Errorf("mode = %o; want 600", got)
 	}
-	if _, err := OpenClaims(path); err == nil || !strings.Contains(err.Error(), "another docket holds the file") {
-		t.Errorf("OpenClaims of a held file = %v; want it to say who holds it", err)
+	if _, err := OpenClaims(path); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("OpenClaims of a held file = %v; want ErrLocked with the file", err)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ func TestGoldenLayouts(t *testing.T) {
 			if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) {
 				t.Errorf("Open(read only) = %v; want ErrOlder", err)
 			}
+			checkOpenCopy(t, path)
 			for range 2 { // brought up to date, and as it was left
 				s := openStore(t, path)
 				sound(t, s)
@@ -69,6 +71,38 @@ func TestGoldenLayouts(t *testing.T) {
 		s := openStore(t, golden(t, schemaVersion))
 		sound(t, s)
 		checkGolden(t, s)
+	}
+}
+
+// checkOpenCopy: the copy is up to date, the file itself stays as it was, and nothing else is left.
+func checkOpenCopy(t *testing.T, path string) {
+	t.Helper()
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenCopy(path)
+	if err != nil {
+		t.Fatalf("OpenCopy() = %v; want no error", err)
+	}
+	sound(t, s)
+	checkGolden(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("OpenCopy() changed the file, %v", err)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("OpenCopy() left %v", left)
+	}
+	t.Setenv("TMPDIR", filepath.Join(temp, "missing"))
+	if s, err := OpenCopy(path); err == nil {
+		s.Close()
+		t.Error("OpenCopy(without a folder for temporary files) = nil; want an error")
 	}
 }
 

@@ -64,6 +64,7 @@ type Options struct {
 type Store struct {
 	db       *bolt.DB
 	path     string
+	temp     string // removed by Close: a copy of path that is open in its place
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
@@ -277,6 +278,9 @@ func (s *Store) Close() error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
 	s.watch.end()
+	if s.temp != "" {
+		defer os.Remove(s.temp) // gone already where it could go while it was open
+	}
 	if !s.readOnly && s.db.Path() != "" {
 		s.db.NoFreelistSync = false
 		if err := s.db.Update(func(tx *bolt.Tx) error { return nil }); err != nil {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -59,6 +61,36 @@ func (s *Store) checkSchema() error {
 		}
 		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schemaVersion))
 	})
+}
+
+// OpenCopy opens the state of an older docket without changing it: a copy in the folder for temporary files, which is
+// brought up to date and goes with the store. Path and the size in Stats are those of the original.
+func OpenCopy(path string) (*Store, error) {
+	f, err := os.CreateTemp("", "docket-state-*.db") // mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("copying state: %w", err)
+	}
+	defer os.Remove(f.Name()) // where an open file can lose its name, nothing is left of it whatever ends the process
+	err = guard(func() error {
+		db, err := openFile(path, Options{ReadOnly: true, Timeout: time.Second})
+		if err != nil {
+			return err
+		}
+		err = db.View(func(tx *bolt.Tx) error {
+			_, err := tx.WriteTo(f)
+			return err
+		})
+		return errors.Join(err, db.Close())
+	})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("copying state %s: %w", path, err)
+	}
+	s, err := Open(f.Name(), Options{})
+	if err != nil {
+		return nil, err
+	}
+	s.path, s.temp = path, f.Name()
+	return s, nil
 }
 
 // layout is the version that stands in the file; 0 for a file without any content.
