@@ -11,7 +11,8 @@ import (
 )
 
 // Layer is a View with changes laid over a base: of one batch while it is
-// decided, or of a whole plan. It is not safe for concurrent use.
+// decided, or of a whole plan. As a View it keeps nothing of what it only reads, so that a plan over a large state holds what it
+// changes alone. It is not safe for concurrent use.
 type Layer struct {
 	base View
 
@@ -80,13 +81,20 @@ func (l *Layer) Meta() Meta { return l.meta }
 
 // Hot implements View.
 func (l *Layer) Hot(print pipeline.Fingerprint) (Hot, bool) {
-	h := l.hotOf(print)
-	if h == nil {
+	if seq, ok := l.prints[print]; ok {
+		if seq == 0 {
+			return Hot{}, false
+		}
+		return l.HotBySeq(seq)
+	}
+	h, ok := l.base.Hot(print)
+	if !ok {
 		return Hot{}, false
 	}
-	c := *h
-	c.Reports = slices.Clone(h.Reports)
-	return c, true
+	if l.hot[h.Seq] != nil || l.purgedSeqs[h.Seq] {
+		return l.HotBySeq(h.Seq)
+	}
+	return h, true
 }
 
 // hotOf is the layer's own copy, loaded from the base at first use; nil when unknown. A former
@@ -113,12 +121,16 @@ func (l *Layer) hotOf(print pipeline.Fingerprint) *Hot {
 
 // HotBySeq implements View.
 func (l *Layer) HotBySeq(seq uint64) (Hot, bool) {
-	if h := l.hotSeq(seq); h != nil {
-		c := *h
-		c.Reports = slices.Clone(h.Reports)
-		return c, true
+	if l.purgedSeqs[seq] {
+		return Hot{}, false
 	}
-	return Hot{}, false
+	h := l.hot[seq]
+	if h == nil {
+		return l.base.HotBySeq(seq)
+	}
+	c := *h
+	c.Reports = slices.Clone(h.Reports)
+	return c, true
 }
 
 func (l *Layer) hotSeq(seq uint64) *Hot {
@@ -141,9 +153,12 @@ func (l *Layer) hotSeq(seq uint64) *Hot {
 
 // Record implements View.
 func (l *Layer) Record(seq uint64) (*Record, error) {
-	r, err := l.record(seq)
-	if r == nil || err != nil {
-		return nil, err
+	if l.purgedSeqs[seq] {
+		return nil, nil
+	}
+	r := l.records[seq]
+	if r == nil {
+		return l.base.Record(seq)
 	}
 	c := *r
 	c.Reports = slices.Clone(r.Reports)
@@ -169,9 +184,12 @@ func (l *Layer) record(seq uint64) (*Record, error) {
 
 // Case implements View.
 func (l *Layer) Case(number uint64) (*Case, error) {
-	c, err := l.caseOf(number)
-	if c == nil || err != nil {
-		return nil, err
+	if number == 0 || l.purgedCases[number] {
+		return nil, nil
+	}
+	c := l.cases[number]
+	if c == nil {
+		return l.base.Case(number)
 	}
 	return c.Clone(), nil
 }

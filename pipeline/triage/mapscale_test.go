@@ -235,3 +235,16 @@ func BenchmarkLargeCases(b *testing.B) {
 		}
 	}
 }
+
+// TestLayerKeepsChangesOnly lays a migration that changes one finding of many over a state, as a plan does.
+func TestLayerKeepsChangesOnly(t *testing.T) {
+	w := newLarge(t, map[string]string{}, append(findingsOf(1200, false, "a"), findingsOf(1, false, "b")...))
+	w.view = &counting{Layer: NewLayer(w.view.Layer)}
+	w.under(t, map[string]string{"b": "P"}, "m1")
+	if w.view.records < 1200 {
+		t.Fatalf("the migration read %d records; want all 1201", w.view.records)
+	}
+	if l := w.view.Layer; len(l.records) != 1 || len(l.hot) != 1 || len(l.cases) != 1 || len(l.members) != 1 {
+		t.Errorf("the layer holds %d records, %d hot ones, %d cases and rows of %d; want one of each", len(l.records), len(l.hot), len(l.cases), len(l.members))
+	}
+}
