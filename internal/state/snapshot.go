@@ -219,15 +219,20 @@ func (p *Snapshot) Newest(groupKey string) uint64 {
 
 // Members implements triage.View.
 func (p *Snapshot) Members(n uint64, fn func(triage.Member) bool) error {
-	var err error
-	p.each(bucketMembers, key64(n), func(k, v []byte) bool {
-		var m triage.Member
-		if m, err = decodeMember(n, number(k), v); err != nil {
-			return false
+	return p.MembersFrom(n, 0, fn)
+}
+
+// MembersFrom implements triage.View.
+func (p *Snapshot) MembersFrom(n, from uint64, fn func(triage.Member) bool) error {
+	c := p.tx.Bucket(bucketMembers).Cursor()
+	prefix := key64(n)
+	for k, v := c.Seek(key64s(n, from)); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		m, err := decodeMember(n, number(k), v)
+		if err != nil || !fn(m) {
+			return err
 		}
-		return fn(m)
-	})
-	return err
+	}
+	return nil
 }
 
 // Member implements triage.View.

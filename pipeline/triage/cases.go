@@ -20,7 +20,8 @@ func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verd
 	if err != nil {
 		return err
 	}
-	if !c.Open {
+	closed := !c.Open
+	if closed {
 		d.reopen(c, fmt.Sprintf("%s is back", line(f)), true)
 	}
 	h.Case, h.Member = c.Number, Open
@@ -28,6 +29,11 @@ func (d *decider) join(c *Case, h *Hot, rec *Record, f *pipeline.Finding, v Verd
 	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open), Told: before.Told}
 	if err := d.counts(c, m, v.Explanation); err != nil {
 		return err
+	}
+	if closed {
+		if err := d.reclaim(c); err != nil {
+			return err
+		}
 	}
 	if !known {
 		c.Total++
@@ -250,27 +256,33 @@ func (d *decider) retire(c *Case, evidence bool) {
 	d.l.putCase(c)
 }
 
-// relead chooses the finding whose words the ticket carries, after the old one left:
-// the most urgent open one, of equals the first that arrived.
+// relead chooses the finding whose words the ticket carries, after the old one left: of the most urgent open ones the
+// next that arrived after it, else the first. So a case whose findings go one after the other is gone through once.
 func (d *decider) relead(c *Case, left uint64) error {
 	if c.Lead != left || c.OpenCount() == 0 {
 		return nil
 	}
-	var best Member
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open && (best.Seq == 0 || m.Priority.Above(best.Priority)) {
-			best = m
-		}
-		return true
-	})
-	if err != nil || best.Seq == 0 {
+	best, top := uint64(0), c.top()
+	from := func(seq uint64) error {
+		return d.l.MembersFrom(c.Number, seq, func(m Member) bool {
+			if m.Status == Open && m.Priority == top {
+				best = m.Seq
+			}
+			return best == 0
+		})
+	}
+	err := from(left)
+	if err == nil && best == 0 {
+		err = from(0)
+	}
+	if err != nil || best == 0 {
 		return err
 	}
-	rec, err := d.mustRecord(best.Seq)
+	rec, err := d.mustRecord(best)
 	if err != nil {
 		return err
 	}
-	d.lead(c, best.Seq, rec.Explanation)
+	d.lead(c, best, rec.Explanation)
 	return nil
 }
 

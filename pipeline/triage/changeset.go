@@ -35,7 +35,7 @@ func (l *Layer) Changeset() Changeset {
 	}
 	for k := range l.memberDirty {
 		if !l.purgedCases[k.Case] {
-			c.Members = append(c.Members, l.members[k.Case][k.Seq])
+			c.Members = append(c.Members, l.members[k.Case].row[k.Seq])
 		}
 	}
 	slices.SortFunc(c.Members, func(a, b Member) int {
@@ -229,9 +229,9 @@ func (l *Layer) putMember(m Member) {
 // keepMember is putMember of what no write-back has to follow.
 func (l *Layer) keepMember(m Member) {
 	if l.members[m.Case] == nil {
-		l.members[m.Case] = map[uint64]Member{}
+		l.members[m.Case] = &memberRows{row: map[uint64]Member{}}
 	}
-	l.members[m.Case][m.Seq] = m
+	l.members[m.Case].put(m)
 	l.memberDirty[memberKey{m.Case, m.Seq}] = true
 }
 
@@ -264,27 +264,28 @@ func (l *Layer) seenOf(read, scope string) *Seen {
 // empty is the state before anything happened.
 type empty struct{}
 
-func (empty) Meta() Meta                                       { return Meta{NextSeq: 1, NextCase: 1} }
-func (empty) Hot(pipeline.Fingerprint) (Hot, bool)             { return Hot{}, false }
-func (empty) HotBySeq(uint64) (Hot, bool)                      { return Hot{}, false }
-func (empty) Record(uint64) (*Record, error)                   { return nil, nil }
-func (empty) Case(uint64) (*Case, error)                       { return nil, nil }
-func (empty) Newest(string) uint64                             { return 0 }
-func (empty) Members(uint64, func(Member) bool) error          { return nil }
-func (empty) Member(uint64, uint64) (Member, bool, error)      { return Member{}, false, nil }
-func (empty) Due(time.Time, int) []uint64                      { return nil }
-func (empty) Ready(int) []uint64                               { return nil }
-func (empty) Held(string) []uint64                             { return nil }
-func (empty) HeldTeams() []string                              { return nil }
-func (empty) Team(name string) TeamState                       { return TeamState{Name: name} }
-func (empty) Scope(name string) Scope                          { return Scope{Name: name} }
-func (empty) ScopeReports(string, func(uint64, [16]byte) bool) {}
-func (empty) InScope(ScopeReport) bool                         { return false }
-func (empty) Seen(read, scope string) Seen                     { return Seen{Read: read, Scope: scope} }
-func (empty) Suppressions() []Suppression                      { return nil }
-func (empty) SuppressedBy(string, func(uint64) bool)           {}
-func (empty) Approval(string) string                           { return "" }
-func (empty) Done(string) bool                                 { return false }
+func (empty) Meta() Meta                                          { return Meta{NextSeq: 1, NextCase: 1} }
+func (empty) Hot(pipeline.Fingerprint) (Hot, bool)                { return Hot{}, false }
+func (empty) HotBySeq(uint64) (Hot, bool)                         { return Hot{}, false }
+func (empty) Record(uint64) (*Record, error)                      { return nil, nil }
+func (empty) Case(uint64) (*Case, error)                          { return nil, nil }
+func (empty) Newest(string) uint64                                { return 0 }
+func (empty) Members(uint64, func(Member) bool) error             { return nil }
+func (empty) MembersFrom(uint64, uint64, func(Member) bool) error { return nil }
+func (empty) Member(uint64, uint64) (Member, bool, error)         { return Member{}, false, nil }
+func (empty) Due(time.Time, int) []uint64                         { return nil }
+func (empty) Ready(int) []uint64                                  { return nil }
+func (empty) Held(string) []uint64                                { return nil }
+func (empty) HeldTeams() []string                                 { return nil }
+func (empty) Team(name string) TeamState                          { return TeamState{Name: name} }
+func (empty) Scope(name string) Scope                             { return Scope{Name: name} }
+func (empty) ScopeReports(string, func(uint64, [16]byte) bool)    {}
+func (empty) InScope(ScopeReport) bool                            { return false }
+func (empty) Seen(read, scope string) Seen                        { return Seen{Read: read, Scope: scope} }
+func (empty) Suppressions() []Suppression                         { return nil }
+func (empty) SuppressedBy(string, func(uint64) bool)              {}
+func (empty) Approval(string) string                              { return "" }
+func (empty) Done(string) bool                                    { return false }
 
 var (
 	_ View = (*Layer)(nil)

@@ -370,7 +370,11 @@ func (d *decider) admit(h *Hot, rec *Record, f *pipeline.Finding) error {
 		if err != nil {
 			return err
 		}
-		if c.Open || d.returns(c) && d.l.Newest(c.Key) == c.Number {
+		own, err := d.splitInto(c, v) // another equivalence map may have given it another group
+		if err != nil {
+			return err
+		}
+		if own == c && (c.Open || d.returns(c) && d.l.Newest(c.Key) == c.Number) {
 			return d.join(c, h, rec, f, v, true)
 		}
 	}

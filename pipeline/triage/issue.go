@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -361,16 +362,36 @@ func (d *decider) words(c *Case, t *pipeline.Ticket) error {
 		}
 		t.Assignees = append(t.Assignees, assignees(c, &f)...)
 	}
-	var open, rest []pipeline.TicketFinding
-	err := d.l.Members(c.Number, func(m Member) bool {
-		if m.Status == Open || m.Status == Watched {
-			open = append(open, m.Line)
-		} else if len(rest) < pipeline.TicketFindings {
-			rest = append(rest, m.Line)
-		}
-		return len(open) < pipeline.TicketFindings
-	})
-	t.Findings = append(open, rest...)
-	t.Findings = t.Findings[:min(len(t.Findings), pipeline.TicketFindings)]
+	var err error
+	t.Findings, err = d.listed(c)
 	return err
+}
+
+// listed are the findings that a ticket lists, in order of arrival: the leading one and further open ones, then others as far as there is
+// room. Of a large case it looks at few: before the leading one most are resolved.
+func (d *decider) listed(c *Case) ([]pipeline.TicketFinding, error) {
+	var list []Member
+	take := func(from, till uint64, want int, which func(Member) bool) error {
+		if len(list) >= want {
+			return nil
+		}
+		return d.l.MembersFrom(c.Number, from, func(m Member) bool {
+			if m.Seq < till && which(m) {
+				list = append(list, m)
+			}
+			return m.Seq < till && len(list) < want
+		})
+	}
+	open := func(m Member) bool { return m.Status == Open }
+	want := min(c.OpenCount(), pipeline.TicketFindings)
+	err := cmp.Or(take(c.Lead, math.MaxUint64, want, open), take(0, c.Lead, want, open))
+	slices.SortFunc(list, func(a, b Member) int { return cmp.Compare(a.Seq, b.Seq) })
+	if err == nil {
+		err = take(0, math.MaxUint64, pipeline.TicketFindings, func(m Member) bool { return !open(m) })
+	}
+	var out []pipeline.TicketFinding
+	for i := range list {
+		out = append(out, list[i].Line)
+	}
+	return out, err
 }

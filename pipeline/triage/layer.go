@@ -11,7 +11,8 @@ import (
 )
 
 // Layer is a View with changes laid over a base: of one batch while it is
-// decided, or of a whole plan. It is not safe for concurrent use.
+// decided, or of a whole plan. As a View it keeps nothing of what it only reads, so that a plan over a large state holds what it
+// changes alone. It is not safe for concurrent use.
 type Layer struct {
 	base View
 
@@ -24,7 +25,7 @@ type Layer struct {
 	cases        map[uint64]*Case
 	caseDirty    map[uint64]bool
 	newest       map[string]uint64
-	members      map[uint64]map[uint64]Member
+	members      map[uint64]*memberRows
 	memberDirty  map[memberKey]bool
 	purgedCases  map[uint64]bool
 	purgedSeqs   map[uint64]bool
@@ -62,7 +63,7 @@ func NewLayer(base View) *Layer {
 		hot: map[uint64]*Hot{}, prints: map[pipeline.Fingerprint]uint64{}, aliases: map[pipeline.Fingerprint]uint64{}, hotDirty: map[uint64]bool{},
 		records: map[uint64]*Record{}, recordDirty: map[uint64]bool{},
 		cases: map[uint64]*Case{}, caseDirty: map[uint64]bool{}, newest: map[string]uint64{},
-		members: map[uint64]map[uint64]Member{}, memberDirty: map[memberKey]bool{},
+		members: map[uint64]*memberRows{}, memberDirty: map[memberKey]bool{},
 		purgedCases: map[uint64]bool{}, purgedSeqs: map[uint64]bool{},
 		touches: map[SeenKey]int64{}, seen: map[[2]string]*Seen{}, seenEnded: map[[2]string]bool{},
 		scopes: map[string]Scope{}, scopeReports: map[ScopeReport]bool{}, teams: map[string]TeamState{},
@@ -80,13 +81,20 @@ func (l *Layer) Meta() Meta { return l.meta }
 
 // Hot implements View.
 func (l *Layer) Hot(print pipeline.Fingerprint) (Hot, bool) {
-	h := l.hotOf(print)
-	if h == nil {
+	if seq, ok := l.prints[print]; ok {
+		if seq == 0 {
+			return Hot{}, false
+		}
+		return l.HotBySeq(seq)
+	}
+	h, ok := l.base.Hot(print)
+	if !ok {
 		return Hot{}, false
 	}
-	c := *h
-	c.Reports = slices.Clone(h.Reports)
-	return c, true
+	if l.hot[h.Seq] != nil || l.purgedSeqs[h.Seq] {
+		return l.HotBySeq(h.Seq)
+	}
+	return h, true
 }
 
 // hotOf is the layer's own copy, loaded from the base at first use; nil when unknown. A former
@@ -113,12 +121,16 @@ func (l *Layer) hotOf(print pipeline.Fingerprint) *Hot {
 
 // HotBySeq implements View.
 func (l *Layer) HotBySeq(seq uint64) (Hot, bool) {
-	if h := l.hotSeq(seq); h != nil {
-		c := *h
-		c.Reports = slices.Clone(h.Reports)
-		return c, true
+	if l.purgedSeqs[seq] {
+		return Hot{}, false
 	}
-	return Hot{}, false
+	h := l.hot[seq]
+	if h == nil {
+		return l.base.HotBySeq(seq)
+	}
+	c := *h
+	c.Reports = slices.Clone(h.Reports)
+	return c, true
 }
 
 func (l *Layer) hotSeq(seq uint64) *Hot {
@@ -141,9 +153,12 @@ func (l *Layer) hotSeq(seq uint64) *Hot {
 
 // Record implements View.
 func (l *Layer) Record(seq uint64) (*Record, error) {
-	r, err := l.record(seq)
-	if r == nil || err != nil {
-		return nil, err
+	if l.purgedSeqs[seq] {
+		return nil, nil
+	}
+	r := l.records[seq]
+	if r == nil {
+		return l.base.Record(seq)
 	}
 	c := *r
 	c.Reports = slices.Clone(r.Reports)
@@ -169,9 +184,12 @@ func (l *Layer) record(seq uint64) (*Record, error) {
 
 // Case implements View.
 func (l *Layer) Case(number uint64) (*Case, error) {
-	c, err := l.caseOf(number)
-	if c == nil || err != nil {
-		return nil, err
+	if number == 0 || l.purgedCases[number] {
+		return nil, nil
+	}
+	c := l.cases[number]
+	if c == nil {
+		return l.base.Case(number)
 	}
 	return c.Clone(), nil
 }
@@ -232,36 +250,53 @@ func (l *Layer) Newest(key string) uint64 {
 	return 0
 }
 
+// memberRows are the members of one case that a layer changed.
+type memberRows struct {
+	row  map[uint64]Member
+	seqs []uint64 // sorted: a look from one of them on need not sort them all
+}
+
+func (r *memberRows) put(m Member) {
+	if _, known := r.row[m.Seq]; !known {
+		i, _ := slices.BinarySearch(r.seqs, m.Seq)
+		r.seqs = slices.Insert(r.seqs, i, m.Seq)
+	}
+	r.row[m.Seq] = m
+}
+
 // Members implements View.
 func (l *Layer) Members(number uint64, fn func(Member) bool) error {
+	return l.MembersFrom(number, 0, fn)
+}
+
+// MembersFrom implements View.
+func (l *Layer) MembersFrom(number, from uint64, fn func(Member) bool) error {
 	if l.purgedCases[number] {
 		return nil
 	}
 	over := l.members[number]
-	seqs := slices.Sorted(maps.Keys(over))
-	i, stopped := 0, false
-	err := l.base.Members(number, func(m Member) bool {
-		for i < len(seqs) && seqs[i] < m.Seq {
-			if !fn(over[seqs[i]]) {
+	if over == nil {
+		return l.base.MembersFrom(number, from, fn)
+	}
+	seqs := over.seqs
+	i, _ := slices.BinarySearch(seqs, from)
+	stopped := false
+	err := l.base.MembersFrom(number, from, func(m Member) bool {
+		for ; i < len(seqs) && seqs[i] < m.Seq; i++ {
+			if !fn(over.row[seqs[i]]) {
 				stopped = true
 				return false
 			}
-			i++
 		}
 		if i < len(seqs) && seqs[i] == m.Seq {
-			m = over[seqs[i]]
+			m = over.row[seqs[i]]
 			i++
 		}
-		if !fn(m) {
-			stopped = true
-			return false
-		}
-		return true
+		stopped = !fn(m)
+		return !stopped
 	})
 	for ; err == nil && !stopped && i < len(seqs); i++ {
-		if !fn(over[seqs[i]]) {
-			break
-		}
+		stopped = !fn(over.row[seqs[i]])
 	}
 	return err
 }
@@ -271,8 +306,10 @@ func (l *Layer) Member(number, seq uint64) (Member, bool, error) {
 	if l.purgedCases[number] {
 		return Member{}, false, nil
 	}
-	if m, ok := l.members[number][seq]; ok {
-		return m, true, nil
+	if over := l.members[number]; over != nil {
+		if m, ok := over.row[seq]; ok {
+			return m, true, nil
+		}
 	}
 	return l.base.Member(number, seq)
 }

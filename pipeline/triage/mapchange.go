@@ -16,16 +16,20 @@ type MapChange struct {
 }
 
 // Migration is how far state has come on its way to another equivalence map: all findings first, in order of
-// arrival, then the cases whose group is another now. It is stored with each step, so that it goes on where it
-// stopped; taking a step twice is the same as once. The zero Migration is none.
+// arrival, then the cases whose leading finding has another group now, then the other findings of such cases. It is stored
+// with each step, so that it goes on where it stopped; taking a step twice is the same as once. The zero Migration is none.
 type Migration struct {
 	To       string `json:"to"`
 	Finding  uint64 `json:"finding"` // next arrival number to look at
 	Till     uint64 `json:"till"`
 	Case     uint64 `json:"case,omitempty"` // next case to look at, once the findings are done
 	CaseTill uint64 `json:"case_till,omitempty"`
-	From     uint64 `json:"from,omitempty"` // the case whose findings are on their way into Into
+	Again    bool   `json:"again,omitempty"`  // a case before Case has another leading finding since it was looked at
+	Others   bool   `json:"others,omitempty"` // every case is in the group of its leading finding: now the other findings
+	From     uint64 `json:"from,omitempty"`   // the case whose findings are on their way into Into
 	Into     uint64 `json:"into,omitempty"`
+	Member   uint64 `json:"member,omitempty"` // next arrival number to look at in the case that findings leave
+	Stays    bool   `json:"stays,omitempty"`  // a finding of another group stays in that case, since its group has no open one
 }
 
 // Alias is a fingerprint that a finding went by under an earlier map.
@@ -47,24 +51,12 @@ func (d *decider) mapChange(in *MapChange) error {
 		m.Map, m.Migration = in.Version, Migration{}
 		return nil
 	}
-	if from := m.Migration.From; from != 0 { // what an earlier map's migration did not finish is looked at again
-		c, err := d.mustCase(from)
-		if err != nil {
-			return err
-		}
-		if !slices.Contains(c.Rekeyed, c.Key) {
-			c.Rekeyed = append(c.Rekeyed, c.Key)
-		}
-		if err := d.relead(c, c.Lead); err != nil {
-			return err
-		}
-	}
 	m.Migration = Migration{To: in.Version, Finding: 1, Till: m.NextSeq}
 	d.l.audit = append(d.l.audit, Audit{Time: d.now, Kind: "map", Text: "findings are identified by the equivalence map " + in.Version + " from here on"})
 	return nil
 }
 
-// migrate takes the next step: n findings, a case, or n findings of a case that is being made one with another.
+// migrate takes the next step: it looks at n findings or cases.
 func (d *decider) migrate(n int) error {
 	m := &d.l.meta.Migration
 	if m.To == "" || m.To != d.r.Map || d.r.Identify == nil {
@@ -81,20 +73,26 @@ func (d *decider) migrate(n int) error {
 	if m.Case == 0 {
 		m.Case, m.CaseTill = 1, d.l.meta.NextCase
 	}
-	for ; n > 0 && m.Case < m.CaseTill; n-- {
-		if m.From != 0 {
-			return d.foldSome(n)
+	for n > 0 {
+		var err error
+		switch {
+		case m.From != 0:
+			n, err = d.foldSome(n)
+		case m.Case < m.CaseTill && m.Others:
+			n, err = d.scatter(n)
+		case m.Case < m.CaseTill:
+			n, err = n-1, d.regroup()
+		case m.Again:
+			m.Again, m.Case = false, 1
+		case !m.Others:
+			m.Others, m.Case = true, 1
+		default:
+			d.l.meta.Map, d.l.meta.Migration = m.To, Migration{}
+			return nil
 		}
-		again, err := d.regroup(m.Case)
 		if err != nil {
 			return err
 		}
-		if !again {
-			m.Case++
-		}
-	}
-	if m.From == 0 && m.Case >= m.CaseTill {
-		d.l.meta.Map, d.l.meta.Migration = m.To, Migration{}
 	}
 	return nil
 }
@@ -116,12 +114,12 @@ func (d *decider) identify(seq uint64) error {
 	}
 	d.sum.Identified++
 	stay := d.stays(rec, to)
+	was, number := d.r.Judge(&before).Key, h.Case
 	for _, print := range others(to, stay) {
-		if err := d.splitOff(h, rec, to, print); err != nil {
+		if err := d.splitOff(h, rec, to, print, was); err != nil {
 			return err
 		}
 	}
-	was, number := d.r.Judge(&before).Key, h.Case
 	if stay != h.Print {
 		// Whoever goes by that fingerprint moves first: it may leave it, or take the one that is given up here.
 		d.moving[seq] = true
@@ -137,8 +135,18 @@ func (d *decider) identify(seq uint64) error {
 			if err := d.rename(h, rec, stay); err != nil {
 				return err
 			}
-		} else if h, rec, err = d.mergeFindings(h, rec, t); err != nil {
-			return err
+		} else {
+			rt, err := d.mustRecord(t.Seq)
+			if err != nil {
+				return err
+			}
+			its, other := rt.Finding(), t.Case
+			if h, rec, err = d.mergeFindings(h, rec, t); err != nil {
+				return err
+			}
+			if h == t {
+				was, number = d.r.Judge(&its).Key, other
+			}
 		}
 	}
 	d.l.putHot(h)

@@ -109,6 +109,29 @@ func (w *world) identities() []string {
 	return out
 }
 
+// homes lists the groups whose findings lead more than one open case.
+func (w *world) homes() (out []string) {
+	at := map[string]uint64{}
+	for n := uint64(1); n < w.state.Meta().NextCase; n++ {
+		c, err := w.state.Case(n)
+		if err != nil || c == nil || !c.Open || c.OpenCount() == 0 {
+			continue
+		}
+		rec, err := w.state.Record(c.Lead)
+		if err != nil || rec == nil {
+			out = append(out, fmt.Sprintf("%s is led by finding %d, which is not there (%v)", c.ID(), c.Lead, err))
+			continue
+		}
+		f := rec.Finding()
+		key := w.config.rules().Judge(&f).Key
+		if other := at[key]; other != 0 {
+			out = append(out, fmt.Sprintf("%s and %s are both led by findings of the group %q", CaseID(other), c.ID(), key))
+		}
+		at[key] = n
+	}
+	return out
+}
+
 func drawMap(t *rapid.T, label string) map[string]string {
 	m := map[string]string{}
 	for _, c := range []string{"a", "b", "c", "d"} {
@@ -177,7 +200,22 @@ func TestEveryMapChange(t *testing.T) {
 			}
 			held := slices.ContainsFunc(w.state.Suppressions(), func(s Suppression) bool { return s.When != "r1" })
 			w.now = w.now.Add(time.Minute)
+			if steps := rapid.IntRange(0, 12).Draw(t, "steps of a map that is given up"); steps > 0 {
+				w.config.equiv, w.config.version = drawMap(t, "given up"), fmt.Sprintf("x%d", i)
+				given := []Input{{Map: &MapChange{Version: w.config.version}}}
+				for range steps {
+					given = append(given, Input{Migrate: 1})
+				}
+				for _, in := range given { // half-way, identities of both maps stand side by side
+					if err := w.decide(in); err != nil {
+						t.Fatalf("a map that is given up: %v", err)
+					}
+				}
+			}
 			fatal("another map", w.under(drawMap(t, "next"), fmt.Sprintf("m%d", i+1), rapid.IntRange(1, 5).Draw(t, "step")))
+			if bad := w.homes(); len(bad) > 0 {
+				t.Fatalf("after another map:\n%s", strings.Join(bad, "\n"))
+			}
 			verbs, err := w.deliver()
 			fatal("delivering", err)
 			for _, v := range verbs {

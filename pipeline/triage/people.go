@@ -187,7 +187,7 @@ func (d *decider) reopenByPerson(c *Case, in *pipeline.Interaction) error {
 	}
 	d.reopen(c, d.who(in)+" reopened it", false)
 	d.reprioritise(c)
-	return nil
+	return d.reclaim(c)
 }
 
 func (d *decider) ticketByHand(c *Case, in *pipeline.Interaction) error {

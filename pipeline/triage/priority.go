@@ -11,17 +11,23 @@ import (
 // quietDay is how long a case's findings must be unchanged before its priority follows down.
 const quietDay = 24 * time.Hour
 
-// wanted is the priority that the open findings ask for.
-func (c *Case) wanted() pipeline.Priority {
+// top is the priority of the most urgent open findings; 0 without any.
+func (c *Case) top() pipeline.Priority {
 	for p := pipeline.P1; p <= pipeline.P5; p++ {
 		if c.Count[p] > 0 {
-			if c.Recurring && p > pipeline.P1 {
-				return p - 1
-			}
 			return p
 		}
 	}
 	return 0
+}
+
+// wanted is the priority that the open findings ask for.
+func (c *Case) wanted() pipeline.Priority {
+	p := c.top()
+	if c.Recurring && p > pipeline.P1 {
+		return p - 1
+	}
+	return p
 }
 
 // Explained is why the case has the priority that it has: what the rules say of its leading finding, and who set another.

@@ -109,9 +109,15 @@ func (d *decider) unsuppress(h *Hot, rec *Record, f *pipeline.Finding, why strin
 		c.Suppressed--
 	}
 	to, err := d.successor(c)
+	if err != nil {
+		return err
+	}
+	own, err := d.splitInto(c, d.r.Judge(f))
 	switch {
 	case err != nil:
 		return err
+	case own != c && c.Closed != ClosedPerson && f.Status == pipeline.StatusOpen:
+		return d.elsewhere(c, h, rec, f, m, why)
 	case c.Open || c.Closed == ClosedAccepted && f.Status == pipeline.StatusOpen && to == nil:
 		return d.countAgain(c, h, rec, f, Open, why)
 	case c.Closed == ClosedPerson:
@@ -123,7 +129,8 @@ func (d *decider) unsuppress(h *Hot, rec *Record, f *pipeline.Finding, why strin
 
 // countAgain makes a finding a counting member of its case again, which reopens when it is to be worked on.
 func (d *decider) countAgain(c *Case, h *Hot, rec *Record, f *pipeline.Finding, as Status, why string) error {
-	if !c.Open && as == Open {
+	back := !c.Open && as == Open
+	if back {
 		d.reopen(c, why, false)
 	}
 	before, _, err := d.l.Member(c.Number, h.Seq)
@@ -137,6 +144,11 @@ func (d *decider) countAgain(c *Case, h *Hot, rec *Record, f *pipeline.Finding, 
 	m := Member{Case: c.Number, Seq: h.Seq, Status: Open, Priority: v.Explanation.Priority, Line: row(f, Open), Told: before.Told}
 	if err := d.counts(c, m, v.Explanation); err != nil {
 		return err
+	}
+	if back {
+		if err := d.reclaim(c); err != nil {
+			return err
+		}
 	}
 	c.PurgeAt = time.Time{}
 	d.say(c, m.Line.Resource+" counts again: "+why+".")
@@ -167,7 +179,11 @@ func (d *decider) elsewhere(c *Case, h *Hot, rec *Record, f *pipeline.Finding, m
 
 // successor is the open case of the same group that was made after this one closed, or nil.
 func (d *decider) successor(c *Case) (*Case, error) {
-	n := d.l.Newest(c.Key)
+	key, err := d.about(c)
+	if err != nil {
+		return nil, err
+	}
+	n := d.l.Newest(key)
 	if n == 0 || n == c.Number {
 		return nil, nil
 	}

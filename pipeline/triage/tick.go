@@ -179,7 +179,7 @@ func (d *decider) reopenPerson(c *Case, why string) error {
 	d.reopen(c, why, false)
 	c.Person = &PersonClose{Reopened: true}
 	d.reprioritise(c)
-	return nil
+	return d.reclaim(c)
 }
 
 // openMembers lists the members of a case that count.

@@ -260,7 +260,7 @@ type Case struct {
 	Previous uint64            `json:"previous,omitempty"` // an earlier case of this group
 	MovedTo  uint64            `json:"moved_to,omitempty"`
 	Groups   []string          `json:"groups,omitempty"`   // further group keys that are this case's: a new map gave them to its findings
-	Rekeyed  []string          `json:"rekeyed,omitempty"`  // while a migration runs: the keys that its findings have now
+	Rekeyed  []string          `json:"rekeyed,omitempty"`  // group keys that a new map gave to findings of it, and that may be another case's
 	Evidence string            `json:"evidence,omitempty"` // on what it was closed
 	Entries  map[string]*Entry `json:"entries,omitempty"`
 	PurgeAt  time.Time         `json:"purge_at,omitzero"`

@@ -20,6 +20,8 @@ type View interface {
 	Newest(groupKey string) uint64
 	// Members calls fn for each member of a case in order of arrival until fn returns false.
 	Members(number uint64, fn func(Member) bool) error
+	// MembersFrom is Members from an arrival number on, without a look at those before it.
+	MembersFrom(number, from uint64, fn func(Member) bool) error
 	Member(number, seq uint64) (Member, bool, error)
 	// Due lists at most limit cases whose DueAt has come, earliest first.
 	Due(now time.Time, limit int) []uint64
