@@ -48,6 +48,7 @@ type loop struct {
 
 	findings, inputs *stream.Reader
 	batches          chan batch
+	ahead            atomic.Bool // a batch of findings was read and waits to be taken
 	readers          sync.WaitGroup
 	readErr          chan error
 	injected         chan injection // what comes by no stream
@@ -137,10 +138,16 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 		if inputs && len(messages) > 1 {
 			messages = more(ctx, r, messages, gatherBusy)
 		}
+		if !inputs {
+			l.ahead.Store(true)
+		}
 		select {
 		case l.batches <- batch{messages, inputs}:
 		case <-ctx.Done():
 			return
+		}
+		if !inputs {
+			l.ahead.Store(false)
 		}
 	}
 }
@@ -208,14 +215,14 @@ func (l *loop) run(ctx context.Context) error {
 			}
 		case <-issue.timer.C:
 			var now bool
-			if now, l.holding = issue.due(time.Now(), l.app.taking.Load() >= crowd && !l.full); !now {
+			if now, l.holding = issue.due(time.Now(), (l.ahead.Load() || l.app.taking.Load() >= crowd) && !l.full); !now {
 				continue
 			}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
 		case <-tick.C:
-			if err := l.tick(); err != nil {
+			if err := l.tick(issue.since.IsZero()); err != nil {
 				return err
 			}
 		case in := <-l.injected:
@@ -312,8 +319,9 @@ func rejectInput(err error, origin string, m stream.Message, inputs bool) triage
 	return in
 }
 
-// tick lets time act, unless the clock jumped and a second look has not confirmed it yet.
-func (l *loop) tick() error {
+// tick lets time act, unless the clock jumped and a second look has not confirmed it yet. What it makes due is issued
+// with it, unless findings that came just before wait for company (alone is false): then with these.
+func (l *loop) tick(alone bool) error {
 	if err := l.forget(); err != nil {
 		return err
 	}
@@ -324,7 +332,7 @@ func (l *loop) tick() error {
 	} else {
 		l.log.Warn("the clock jumped: acks, suppressions and waits end when a second look confirms it", "now", now)
 	}
-	return l.decide(inputs, true)
+	return l.decide(inputs, alone)
 }
 
 // decide runs one batch through triage and commits it. A batch that fails is

@@ -34,7 +34,8 @@ type writer struct {
 // changed. Applying it again while its positions are still the newest is the
 // same as once (an action that was taken from the outbox meanwhile comes back).
 // Positions below the stored ones are ErrStale. The caller must have closed
-// its own Snapshot. The changeset may be used again afterwards.
+// its own Snapshot. The changeset may be read and committed again afterwards, but its cases, which the store
+// keeps, must not be changed any more.
 func (s *Store) Commit(cs *triage.Changeset) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
@@ -119,7 +120,7 @@ func (s *Store) learn(w *writer, id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range w.cs.Cases {
-		s.cases.put(c.Number, caseKnown{c.Clone(), id}, casesKept)
+		s.cases.put(c.Number, caseKnown{c, id}, casesKept)
 	}
 	s.graves = append(s.graves, w.removed...)
 	s.buryGraves()

@@ -268,6 +268,7 @@ func (empty) Meta() Meta                                       { return Meta{Nex
 func (empty) Hot(pipeline.Fingerprint) (Hot, bool)             { return Hot{}, false }
 func (empty) HotBySeq(uint64) (Hot, bool)                      { return Hot{}, false }
 func (empty) Record(uint64) (*Record, error)                   { return nil, nil }
+func (empty) Words(uint64) (*Record, error)                    { return nil, nil }
 func (empty) Case(uint64) (*Case, error)                       { return nil, nil }
 func (empty) Newest(string) uint64                             { return 0 }
 func (empty) Members(uint64, func(Member) bool) error          { return nil }

@@ -313,7 +313,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 
 // leading is the finding whose words the ticket carries; of one that was purged since, what its row says.
 func (d *decider) leading(c *Case) (pipeline.Finding, error) {
-	rec, err := d.l.record(c.Lead)
+	rec, err := d.l.Words(c.Lead)
 	if err != nil {
 		return pipeline.Finding{}, fmt.Errorf("reading finding number %d: %w", c.Lead, err)
 	}
