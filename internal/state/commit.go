@@ -13,6 +13,9 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
+// commitTrim is after how many of a commit's look-ups memory is looked at: beside the memoryWatch, which is at work meanwhile.
+const commitTrim = 8 * lookupTrim
+
 // writer applies one changeset within one transaction, and gathers what the memory learns from it.
 type writer struct {
 	packer
@@ -21,6 +24,7 @@ type writer struct {
 	cs       *triage.Changeset
 	buckets  map[string]*bolt.Bucket
 	buf      []byte
+	looks    int64
 	position uint64          // of the changeset: how many messages were applied in all
 	row      uint64          // newest row of touches before this commit
 	newRow   uint64          // the row of this commit; 0 for none
@@ -150,7 +154,10 @@ func (s *Store) buryGraves() {
 }
 
 func (w *writer) bucket(name []byte) *bolt.Bucket {
-	w.s.looked(w.tx, 1) // what is changed is read first
+	if w.looks++; w.looks == commitTrim { // what is changed is read first
+		w.s.looked(w.tx, commitTrim)
+		w.looks = 0
+	}
 	b := w.buckets[string(name)]
 	if b == nil {
 		b = w.tx.Bucket(name)

@@ -16,7 +16,8 @@ const (
 	DescriptionRunes = 8000
 	RemediationRunes = 6000
 	cellRunes        = 160
-	listed           = 20 // links and compliance controls
+	listed           = 20      // links and compliance controls
+	usualBytes       = 4 << 10 // of a ticket's text
 )
 
 // Title is the ticket's title as one cleaned line of at most TitleRunes
@@ -32,6 +33,7 @@ func Title(t pipeline.Ticket) string {
 // lists), without its history. It ends with a newline.
 func Markdown(t pipeline.Ticket) string {
 	w := &writer{}
+	w.b.Grow(usualBytes)
 	w.line("# " + Escape(Title(t)))
 	w.summary(&t)
 	w.what(&t)

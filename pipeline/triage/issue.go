@@ -51,6 +51,7 @@ func (d *decider) issue(in *Issue) error {
 	slices.SortStableFunc(ready, func(a, b *Case) int {
 		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), a.Opened.Compare(b.Opened), cmp.Compare(a.Number, b.Number))
 	})
+	d.l.outbox = slices.Grow(d.l.outbox, len(ready)) // an action is large, and mostly each has one
 	for _, c := range ready {
 		if err := d.issueCase(c, teams); err != nil {
 			return err
