@@ -4,6 +4,7 @@ package connectors
 
 import (
 	"context"
+	"crypto/fips140"
 	"fmt"
 	"io"
 	"log/slog"
@@ -118,4 +119,16 @@ func (s Set) types(has func(Factory) bool) []string {
 		}
 	}
 	return out
+}
+
+// macKeyBytes is the shortest key of an HMAC that NIST SP 800-131A revision 2 allows (112 bits, section 10).
+const macKeyBytes = 14
+
+// CheckMACKey says why no HMAC can be made under a key, which Go refuses under GODEBUG=fips140=only with a panic where it
+// is too short; nil where there is none, or where it can.
+func CheckMACKey(key string) error {
+	if key != "" && len(key) < macKeyBytes && fips140.Enforced() {
+		return fmt.Errorf("under GODEBUG=fips140=only it has to be at least %d bytes long", macKeyBytes)
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/config/secret"
+	"github.com/docket-hub/docket/connectors"
 	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/ticket"
 )
@@ -102,6 +103,9 @@ func (c Config) Validate() error {
 	}
 	if c.KeyField != "" && fieldNumber(c.KeyField) == "" {
 		errs = append(errs, fmt.Errorf("key_field: %q is no field id such as customfield_10200", c.KeyField))
+	}
+	if err := connectors.CheckMACKey(c.WebhookSecret.Reveal()); err != nil {
+		errs = append(errs, fmt.Errorf("webhook_secret: %w", err))
 	}
 	for name := range c.Fields {
 		if why := reserved(name); why != "" {

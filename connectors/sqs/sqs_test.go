@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -203,6 +205,15 @@ func TestDrains(t *testing.T) {
 	res, err = w.source(sqs.Options{}).Poll(t.Context(), pipeline.Request{Since: res.Watermark}, s)
 	if err != nil || res.Records != 0 || res.Watermark == "" {
 		t.Errorf("Poll() of an empty queue = %+v, %v; want nothing, and the watermark kept", res, err)
+	}
+}
+
+// TestFIPS drains a queue where Go refuses what FIPS 140-3 does not approve, which a process says at its start.
+func TestFIPS(t *testing.T) {
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDrains$")
+	c.Env = append(os.Environ(), "GODEBUG=fips140=only")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("TestDrains under GODEBUG=fips140=only = %v; want no error\n%s", err, out[max(0, len(out)-4000):])
 	}
 }
 

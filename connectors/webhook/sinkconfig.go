@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/docket-hub/docket/config/secret"
+	"github.com/docket-hub/docket/connectors"
 )
 
 // SinkConfig is what a user writes for a sink of type webhook.
@@ -81,6 +82,9 @@ func (c *SinkConfig) Validate() error {
 		if strings.ContainsFunc(c.SecretHeaders[h].Reveal(), isControl) {
 			fail("secret_headers.%s: its value has several lines or control characters", h)
 		}
+	}
+	if err := connectors.CheckMACKey(c.Secret.Reveal()); err != nil {
+		fail("secret: %s", err.Error())
 	}
 	for i, e := range c.Events {
 		if !slices.Contains(Events(), e) {

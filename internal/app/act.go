@@ -31,10 +31,20 @@ func (a *App) Act(ctx context.Context, in pipeline.Interaction) (api.ActResult, 
 	if err != nil {
 		return api.ActResult{}, err
 	}
-	if err := a.loop.wait(ctx, 0, inputs); err != nil {
+	if err := a.decided(ctx, &in, inputs); err != nil {
 		return api.ActResult{}, err
 	}
 	return a.became(&in)
+}
+
+// decided returns once triage has applied an interaction that stands in the inputs up to a sequence. What tickets say of it
+// may wait for the end of a flood, and nobody waits for that here. An exception is applied when every finding was
+// looked at again.
+func (a *App) decided(ctx context.Context, in *pipeline.Interaction, inputs uint64) error {
+	if in.Verb == pipeline.VerbSuppress || in.Verb == pipeline.VerbUnsuppress {
+		return a.loop.swept(ctx, inputs)
+	}
+	return a.loop.applied(ctx, inputs)
 }
 
 // checkAct refuses what can be seen to be wrong before it becomes an input.

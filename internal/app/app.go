@@ -79,12 +79,12 @@ type App struct {
 	failing    sync.Once
 	closing    sync.Once
 	closed     error
-	brakeMu    sync.Mutex   // of those who carry the brake over from state
-	brakeOn    atomic.Bool  // outside writes must not start
-	brakeKnown atomic.Bool  // what was asked of the brake before this start is applied
-	run        atomic.Bool  // a run or an apply is under way
-	taking     atomic.Int64 // requests that are handing findings in
-	room       room         // what cannot be written now
+	brakeMu    sync.Mutex  // of those who carry the brake over from state
+	brakeOn    atomic.Bool // outside writes must not start
+	brakeKnown atomic.Bool // what was asked of the brake before this start is applied
+	run        atomic.Bool // a run or an apply is under way
+	crowd      crowd       // of requests that are handing findings in
+	room       room        // what cannot be written now
 
 	reloading     sync.Mutex
 	swapping      sync.Mutex         // of those who put a graph into force

@@ -35,10 +35,32 @@ func (a *App) Export(ctx context.Context, w io.Writer) error {
 
 // Verify implements api.Service.
 func (a *App) Verify(ctx context.Context) (api.Verification, error) {
-	return a.reader().verify(func(pos state.Position) (stream.Held, error) {
-		st, err := a.stream.Stats(ctx)
-		return stream.Held{Findings: st.Findings, Inputs: st.Inputs}, err
-	})
+	return a.reader().verifyLive(func() (stream.Held, error) { return a.held(ctx) })
+}
+
+// verifyLive checks the state, and compares it with streams that triage goes on to read meanwhile.
+func (r *reader) verifyLive(look func() (stream.Held, error)) (api.Verification, error) {
+	out, err := r.check()
+	if err != nil || len(out.Problems) > 0 {
+		return out, err
+	}
+	// What triage has applied was in the stream before, and is freed after: so the first message is that of a look
+	// before the position is read, and the last that of a look after it.
+	before, first := look()
+	at, restored, err := r.standing()
+	if err != nil {
+		return out, err
+	}
+	held, last := look()
+	held.Findings.First, held.Inputs.First = before.Findings.First, before.Inputs.First
+	compare(&out, at, restored, held, errors.Join(first, last))
+	return out, nil
+}
+
+// held is what the streams hold now.
+func (a *App) held(ctx context.Context) (stream.Held, error) {
+	st, err := a.stream.Stats(ctx)
+	return stream.Held{Findings: st.Findings, Inputs: st.Inputs}, err
 }
 
 func (a *App) info() state.BackupInfo {
@@ -59,7 +81,17 @@ func (f *offline) Export(ctx context.Context, w io.Writer) error {
 
 func (f *offline) Verify(ctx context.Context) (api.Verification, error) {
 	return one(f.known, func(r *reader) (api.Verification, error) {
-		return r.verify(func(pos state.Position) (stream.Held, error) { return inspect(ctx, f.cfg, pos, f.o.Log) })
+		out, err := r.check()
+		if err != nil || len(out.Problems) > 0 {
+			return out, err
+		}
+		at, restored, err := r.standing()
+		if err != nil {
+			return out, err
+		}
+		held, err := inspect(ctx, f.cfg, at, f.o.Log)
+		compare(&out, at, restored, held, err)
+		return out, nil
 	})
 }
 
@@ -96,7 +128,10 @@ func (r *reader) backup(ctx context.Context, info state.BackupInfo, open func(ap
 		out = backupOf(info)
 		out.Bytes = size
 		w, err := open(out)
-		return &until{ctx, w}, err
+		if err != nil {
+			return nil, err
+		}
+		return &until{ctx, w.Write}, nil
 	})
 	return out, err
 }
@@ -112,63 +147,74 @@ func (r *reader) export(ctx context.Context, info state.BackupInfo, w io.Writer)
 	return r.view(func(snap *state.Snapshot) error { return snap.Export(ctx, info, w) })
 }
 
-// until writes for as long as a context lasts.
+// until reads or writes for as long as a context lasts.
 type until struct {
 	ctx context.Context
-	w   io.Writer
+	do  func([]byte) (int, error)
 }
 
-func (u *until) Write(b []byte) (int, error) {
+func (u *until) Read(b []byte) (int, error)  { return u.step(b) }
+func (u *until) Write(b []byte) (int, error) { return u.step(b) }
+
+func (u *until) step(b []byte) (int, error) {
 	if u.ctx.Err() != nil {
 		return 0, context.Cause(u.ctx)
 	}
-	return u.w.Write(b)
+	return u.do(b)
 }
 
-// verify checks the state, and compares it with the stream that look finds.
-func (r *reader) verify(look func(state.Position) (stream.Held, error)) (api.Verification, error) {
+// check checks and counts what the state holds.
+func (r *reader) check() (api.Verification, error) {
 	out := api.Verification{Problems: r.store.Check()}
 	if len(out.Problems) > 0 {
 		return out, nil // counting over damaged pages would not end well
 	}
 	st, err := r.store.Stats()
-	if err != nil {
-		return out, err
-	}
 	out.Findings, out.Cases, out.Outbox, out.Rejects, out.Bytes = st.Findings, st.Cases, st.Outbox, st.Rejects, st.Bytes
-	var pos state.Position
+	return out, err
+}
+
+// standing is how far the state has come, and its last restore.
+func (r *reader) standing() (pos state.Position, restored state.Restored, err error) {
 	err = r.view(func(snap *state.Snapshot) error {
-		restored, err := snap.Restored()
-		if restored.ID != "" {
-			out.Notes = append(out.Notes, fmt.Sprintf("the state was restored at %s from a backup of %s", stamp(restored.At), stamp(restored.MadeAt)))
-		}
+		var err error
+		restored, err = snap.Restored()
 		pos = positionOf(snap.Meta(), restored)
 		return err
 	})
-	if err != nil {
-		return out, err
+	return pos, restored, err
+}
+
+// compare adds what a look at the streams says of a state at a position; err is why there was none.
+func compare(out *api.Verification, pos state.Position, restored state.Restored, held stream.Held, err error) {
+	if restored.ID != "" {
+		out.Notes = append(out.Notes, fmt.Sprintf("the state was restored at %s from a backup of %s", stamp(restored.At), stamp(restored.MadeAt)))
 	}
-	held, err := look(pos)
 	if err != nil {
 		out.Notes = append(out.Notes, "the stream was not looked at: "+err.Error())
-		return out, nil
+		return
 	}
 	if held.Missing {
 		if pos.Findings > 0 {
 			out.Problems = append(out.Problems, fmt.Sprintf("stream findings: it is missing, and state has read it up to %d: it was lost, or state and stream are not of one data folder", pos.Findings))
 		}
-		return out, nil
+		return
 	}
-	out.Streams = []api.StreamPosition{
-		{Stream: "findings", Position: pos.Findings, First: held.Findings.First, Last: held.Findings.Last},
-		{Stream: "inputs", Position: pos.Inputs, First: held.Inputs.First, Last: held.Inputs.Last},
+	findings := api.StreamPosition{Stream: "findings", Position: pos.Findings, First: held.Findings.First, Last: held.Findings.Last}
+	inputs := api.StreamPosition{Stream: "inputs", Position: pos.Inputs, First: held.Inputs.First, Last: held.Inputs.Last}
+	out.Streams = []api.StreamPosition{findings, inputs}
+	if line := contradiction(findings); line != "" {
+		out.Problems = append(out.Problems, line) // also after a restore: these findings are missing
 	}
-	for _, s := range out.Streams {
-		if line := contradiction(s); line != "" {
-			out.Problems = append(out.Problems, line)
-		}
+	line := contradiction(inputs)
+	switch {
+	case line == "":
+	case inputs.Last >= inputs.Position && inputs.First <= restored.InputsFreed+1:
+		out.Notes = append(out.Notes, fmt.Sprintf("stream inputs: messages %d to %d are of the time between the backup and the restore, and were freed once the state before had applied them; "+
+			"what became of tickets is looked up, what people did by command is gone", inputs.Position+1, inputs.First-1))
+	default:
+		out.Problems = append(out.Problems, line)
 	}
-	return out, nil
 }
 
 // contradiction is how the position of a state and a stream contradict each other; "" where they do not.
@@ -210,7 +256,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	}
 	path := filepath.Join(DataDir(cfg), stateFile)
 	p("reading and checking the backup", 0, 0)
-	x, err := state.Restore(path, &cancelled{ctx, from})
+	x, err := state.Restore(path, &until{ctx, from.Read})
 	if errors.Is(err, state.ErrLocked) {
 		return out, fmt.Errorf("%w (%s)", ErrRunning, path)
 	}
@@ -248,6 +294,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 			return out, err
 		}
 	}
+	x.InputsFreed = max(held.Inputs.First, 1) - 1
 	out.Kept, err = x.Swap(time.Now().Add(o.Skew))
 	return out, err
 }
@@ -306,19 +353,6 @@ func readingOf(info state.BackupInfo, held stream.Held) reading {
 
 // again is what becomes of findings that are missing.
 const again = "Sources that docket reads bring theirs again; what was pushed to a webhook source has to be sent again"
-
-// cancelled reads for as long as a context lasts.
-type cancelled struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancelled) Read(b []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(b)
-}
 
 // Compact writes the state file anew without its free pages. With a docket on the same state the error is ErrRunning.
 func Compact(cfg *config.Config) (api.Compaction, error) {

@@ -224,6 +224,7 @@ func TestDaemonTakesFindingsIn(t *testing.T) {
 		t.Errorf("reject = %+v; want the position and the missing member named", r)
 	}
 	eventually(t, "1006 tickets are open", func() bool { return len(s.tickets()) == 1006 })
+	d.idle()
 	_, text := d.call("GET", "/api/v1/rejects", bossToken, nil)
 	var kept []pipeline.Reject
 	if err := json.Unmarshal([]byte(text), &kept); err != nil {

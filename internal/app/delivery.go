@@ -90,9 +90,22 @@ func (a *App) issueRenamed(ctx context.Context, g *Graph) error {
 	if err != nil {
 		return err
 	}
-	p := &a.loop.position
-	if err := a.loop.until(ctx, func() bool { return p.inputs >= inputs && p.swept }); err != nil {
+	if err := a.loop.swept(ctx, inputs); err != nil {
 		return err
+	}
+	// From here on triage knows the present names only. What it issued under an old one meanwhile would stay on the
+	// stream, for nobody takes it.
+	var old []string
+	for i := range g.Sinks {
+		old = append(old, g.Sinks[i].Formerly...)
+	}
+	if err := a.relay.forget(old); err != nil {
+		return err
+	}
+	for _, name := range old {
+		if err := a.stream.DropSink(ctx, name); err != nil {
+			return err
+		}
 	}
 	return a.reissue(ctx, 0)
 }
@@ -210,7 +223,8 @@ func (a *App) unstored(ctx context.Context, olderThan time.Duration) ([]triage.R
 	if err != nil || len(inFlight) == 0 {
 		return nil, err
 	}
-	// The outbox comes first: a row leaves it only when its message is stored.
+	// The outbox comes first: a row leaves it only when its message is stored, or its action is finished, whose outcome is
+	// then stored, and reissue waits until that was applied. (Rows of a former name say nothing about the present one.)
 	rows, err := a.store.Outbox(math.MaxInt)
 	if err != nil {
 		return nil, err

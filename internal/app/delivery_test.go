@@ -22,6 +22,7 @@ func TestDeadSinkBesideAnother(t *testing.T) {
 	d := s.start()
 	d.ingest(ndjson(t, samples(1, 200)...))
 	eventually(t, "200 tickets are open", func() bool { return len(s.tickets()) == 200 })
+	eventually(t, "200 calls are counted", func() bool { return d.metric(`docket_delivery_attempts_total{result="done",sink="disk"}`) == 200 })
 	eventually(t, "the dead sink's breaker is open", func() bool { return d.metric(`docket_delivery_breaker_open{sink="dead"}`) == 1 })
 	for line, want := range map[string]float64{
 		`docket_delivery_breaker_open{sink="disk"}`:                  0,

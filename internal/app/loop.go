@@ -29,11 +29,6 @@ const (
 	// gatherBusy is how long a reader of inputs goes on gathering once several came at a time: these are
 	// outcomes of a busy sink, nobody waits for one of them, and each commit saved is a flush saved.
 	gatherBusy = 100 * time.Millisecond
-	// While that many requests hand findings in, triage gives way to them, so that a burst is durable
-	// soon; for at most this long, so that it never starves.
-	crowd       = 4
-	giveWayFor  = 5 * time.Second
-	giveWayLook = 5 * time.Millisecond
 	// readRetry is the pause after a read that failed.
 	readRetry = time.Second
 )
@@ -47,7 +42,7 @@ type loop struct {
 	clock triage.Clock
 
 	findings, inputs *stream.Reader
-	batches          chan batch
+	found, told      chan batch  // of findings; of inputs
 	ahead            atomic.Bool // a batch of findings was read and waits to be taken
 	readers          sync.WaitGroup
 	readErr          chan error
@@ -58,6 +53,7 @@ type loop struct {
 	migrating bool // state is on its way to another equivalence map
 	full      bool // the last issue reached its bound: more is due
 	holding   bool // updates of tickets wait for the end of a flood
+	way       way
 	left      leftReads
 	position  struct {
 		sync.Mutex
@@ -83,7 +79,7 @@ type batch struct {
 func newLoop(a *App, meta triage.Meta) (*loop, error) {
 	l := &loop{
 		app: a, store: a.store, log: a.o.Log.With("component", "triage"),
-		batches: make(chan batch), readErr: make(chan error, 2), injected: make(chan injection),
+		found: make(chan batch), told: make(chan batch), readErr: make(chan error, 2), injected: make(chan injection),
 	}
 	l.issuing.Store(&issuing{held: a.o.HoldIssue})
 	l.sweeping = meta.Sweep != 0
@@ -113,6 +109,10 @@ func (l *loop) close() {
 // read hands what one stream brings to the loop, a batch ahead of it.
 func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 	defer l.readers.Done()
+	to := l.found
+	if inputs {
+		to = l.told
+	}
 	for ctx.Err() == nil {
 		messages, err := r.Next(ctx, batchMessages, time.Minute)
 		if errors.Is(err, stream.ErrGap) {
@@ -142,7 +142,7 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 			l.ahead.Store(true)
 		}
 		select {
-		case l.batches <- batch{messages, inputs}:
+		case to <- batch{messages, inputs}:
 		case <-ctx.Done():
 			return
 		}
@@ -178,20 +178,12 @@ func (l *loop) run(ctx context.Context) error {
 	defer tick.Stop()
 	issue := newPacer()
 	defer issue.timer.Stop()
+	look := time.NewTimer(0)
+	defer look.Stop()
 	for {
 		if l.sweeping {
-			l.holding = false
-			if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
+			if err := l.sweep(issue); err != nil {
 				return err
-			}
-			select {
-			case b := <-l.batches:
-				n, _, err := l.take(b, false)
-				if err != nil {
-					return err
-				}
-				issue.after(n, time.Now())
-			default:
 			}
 			if ctx.Err() != nil {
 				return nil
@@ -201,21 +193,24 @@ func (l *loop) run(ctx context.Context) error {
 		if l.full {
 			issue.timer.Reset(0)
 		}
+		found := l.found
+		if now := time.Now(); l.way.give(l.app.crowd.on(now), now) {
+			found = nil // what people say and what became of tickets goes on
+			look.Reset(giveWayLook)
+		}
 		select {
-		case b := <-l.batches:
-			if !b.inputs {
-				l.giveWay(ctx)
-			}
-			n, issued, err := l.take(b, issue.since.IsZero())
-			if err != nil {
+		case b := <-found:
+			if err := l.paced(b, issue); err != nil {
 				return err
 			}
-			if !issued {
-				issue.after(n, time.Now())
+		case b := <-l.told:
+			if err := l.paced(b, issue); err != nil {
+				return err
 			}
+		case <-look.C:
 		case <-issue.timer.C:
-			var now bool
-			if now, l.holding = issue.due(time.Now(), (l.ahead.Load() || l.app.taking.Load() >= crowd) && !l.full); !now {
+			now, at := false, time.Now()
+			if now, l.holding = issue.due(at, (l.ahead.Load() || l.app.crowd.on(at)) && !l.full); !now {
 				continue
 			}
 			if err := l.decide(nil, true); err != nil {
@@ -233,6 +228,35 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// sweep looks at the next findings that a change of the rules may concern, with what the streams brought meanwhile.
+func (l *loop) sweep(issue *pacer) error {
+	l.holding = false
+	if err := l.decide([]triage.Input{{Time: l.app.now(), Sweep: sweepChunk}}, true); err != nil {
+		return err
+	}
+	var b batch
+	select {
+	case b = <-l.found:
+	case b = <-l.told:
+	default:
+		return nil
+	}
+	n, _, err := l.take(b, false)
+	if err == nil {
+		issue.after(n, time.Now())
+	}
+	return err
+}
+
+// paced takes a batch, and has its actions issued with it or soon.
+func (l *loop) paced(b batch, issue *pacer) error {
+	n, issued, err := l.take(b, issue.since.IsZero())
+	if err == nil && !issued {
+		issue.after(n, time.Now())
+	}
+	return err
 }
 
 // injection is an input from inside the process.
@@ -257,13 +281,6 @@ func (l *loop) inject(ctx context.Context, in triage.Input) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// giveWay lets a crowd of requests go first, for a while.
-func (l *loop) giveWay(ctx context.Context) {
-	for until := time.Now().Add(giveWayFor); l.app.taking.Load() >= crowd && time.Now().Before(until) && ctx.Err() == nil; {
-		time.Sleep(giveWayLook)
 	}
 }
 
@@ -469,6 +486,12 @@ func (l *loop) wait(ctx context.Context, findings, inputs uint64) error {
 // applied returns once triage has applied the inputs up to a sequence.
 func (l *loop) applied(ctx context.Context, inputs uint64) error {
 	return l.until(ctx, func() bool { return l.position.inputs >= inputs })
+}
+
+// swept returns once triage has applied the inputs up to a sequence, and has no finding left to look at again.
+func (l *loop) swept(ctx context.Context, inputs uint64) error {
+	p := &l.position
+	return l.until(ctx, func() bool { return p.inputs >= inputs && p.swept })
 }
 
 // until returns once so is true of the position, which it may read.

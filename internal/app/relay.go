@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"log/slog"
+	"math"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/docket-hub/docket/internal/failpoint"
@@ -33,9 +36,11 @@ type relay struct {
 	stream *stream.Stream
 	// epoch stands in the ids of messages: an older state that was put back numbers actions anew, and within two
 	// minutes the stream would take one for the repeat of another and drop it.
-	epoch  string
-	log    *slog.Logger
-	kick   chan struct{}
+	epoch string
+	log   *slog.Logger
+	kick  chan struct{}
+
+	mu     sync.Mutex                      // guards what follows, and keeps forget out of a publication
 	handed map[string]stream.ActionMessage // by key of the row: with the sinks' loops, and not published
 	since  time.Time                       // the first of them was handed over then
 }
@@ -61,7 +66,6 @@ func (r *relay) run(ctx context.Context) error {
 	for {
 		select {
 		case <-r.kick:
-			settle.Reset(settleAfter)
 			if r.handOver() {
 				if publish == nil {
 					publish = time.After(publishLook)
@@ -70,10 +74,12 @@ func (r *relay) run(ctx context.Context) error {
 			}
 		case <-publish:
 			publish = nil
-			if r.finished(); len(r.handed) == 0 {
+			left, since := r.look()
+			if left == 0 {
+				settle.Reset(settleAfter)
 				continue
 			}
-			if time.Since(r.since) < publishAfter {
+			if time.Since(since) < publishAfter {
 				publish = time.After(publishLook)
 				continue
 			}
@@ -102,6 +108,7 @@ func (r *relay) run(ctx context.Context) error {
 				break
 			}
 		}
+		settle.Reset(settleAfter)
 	}
 }
 
@@ -118,6 +125,8 @@ func (r *relay) settle() {
 // message follows as a second copy of the same action where that is not finished soon, and a row goes only
 // when it is there or the action is finished.
 func (r *relay) handOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	rows, err := r.store.OutboxBut(handRows, func(key []byte) bool {
 		_, ok := r.handed[string(key)]
 		return ok
@@ -147,7 +156,15 @@ func (r *relay) message(row *state.OutboxRow) stream.ActionMessage {
 	return stream.ActionMessage{Sink: row.Sink, Case: row.Case, ID: id, Data: row.Data}
 }
 
-// finished lets go of the rows whose actions are finished: their outcomes are on disk.
+// look lets go of what is finished, and says how many rows are still with the sinks' loops, and since when the first is.
+func (r *relay) look() (left int, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finished()
+	return len(r.handed), r.since
+}
+
+// finished lets go of the rows whose actions are finished: their outcomes are on disk. r.mu is held.
 func (r *relay) finished() {
 	var keys [][]byte
 	for key, m := range r.handed {
@@ -161,6 +178,8 @@ func (r *relay) finished() {
 
 // once publishes the oldest rows. The next commit removes them.
 func (r *relay) once(ctx context.Context) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.finished()
 	rows, err := r.store.Outbox(relayRows)
 	if err != nil || len(rows) == 0 {
@@ -182,4 +201,24 @@ func (r *relay) once(ctx context.Context) (int, error) {
 	r.store.Published(keys)
 	failpoint.Hit("relay/removed")
 	return len(keys), nil
+}
+
+// forget takes the rows of sinks that are called differently by now out of the outbox: triage issues their actions again
+// under the present names. What was published before is on the stream; nothing of these sinks comes there after it.
+func (r *relay) forget(sinks []string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows, err := r.store.Outbox(math.MaxInt)
+	if err != nil {
+		return err
+	}
+	var keys [][]byte
+	for i := range rows {
+		if slices.Contains(sinks, rows[i].Sink) {
+			keys = append(keys, rows[i].Key)
+			delete(r.handed, string(rows[i].Key))
+		}
+	}
+	r.store.Published(keys)
+	return nil
 }

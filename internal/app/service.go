@@ -222,10 +222,12 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	if err := format.Known(r.Format); r.Format != "" && err != nil {
 		return api.IngestResult{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	a.taking.Add(1)
-	defer a.taking.Add(-1)
+	a.crowd.enter()
+	taken := 0
+	defer func() { a.crowd.leave(taken, time.Now()) }()
 	in := g.intake(s, readID(s.Name), a.stream, a.now)
 	got, err := push.Push(ctx, r.Body, connectors.Push{Origin: r.Origin, Format: r.Format, Complete: r.Complete}, in)
+	taken = got.Accepted
 	failpoint.Hit("ingest/answer")
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
 	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}

@@ -178,42 +178,50 @@ func factorNames(_ context.Context, p *program, _ string) ([]cobra.Completion, e
 }
 
 func sourceNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
-	if p.flags.server != "" {
-		return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
-			rows, err := svc.Sources(ctx)
-			for _, r := range rows {
-				out = append(out, cobra.CompletionWithDesc(r.Name, r.Type))
-			}
-			return out, err
+	return connected(ctx, p, api.Service.Sources, func(r *api.SourceRow) entry { return entry{r.Name, r.Type, false} },
+		func(cfg *config.Config) []entry {
+			return each(cfg.Sources, func(s *config.Source) entry { return entry{s.Name, s.Type, s.Retired} })
 		})
-	}
-	return names(p, func(cfg *config.Config) (out []cobra.Completion) {
-		for _, s := range cfg.Sources {
-			if !s.Retired {
-				out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
-			}
-		}
-		return out
-	})
 }
 
 func sinkNames(ctx context.Context, p *program, _ string) ([]cobra.Completion, error) {
-	if p.flags.server != "" {
-		return fromService(ctx, p, func(ctx context.Context, svc api.Service) (out []cobra.Completion, err error) {
-			rows, err := svc.Sinks(ctx)
-			for _, r := range rows {
-				out = append(out, cobra.CompletionWithDesc(r.Name, r.Type))
-			}
-			return out, err
+	return connected(ctx, p, api.Service.Sinks, func(r *api.SinkRow) entry { return entry{r.Name, r.Type, false} },
+		func(cfg *config.Config) []entry {
+			return each(cfg.Sinks, func(s *config.Sink) entry { return entry{s.Name, s.Type, s.Retired} })
 		})
+}
+
+// entry is a source or a sink.
+type entry struct {
+	name, kind string
+	retired    bool // it is not offered
+}
+
+func each[T any](list []T, of func(*T) entry) []entry {
+	out := make([]entry, len(list))
+	for i := range list {
+		out[i] = of(&list[i])
 	}
-	return names(p, func(cfg *config.Config) (out []cobra.Completion) {
-		for _, s := range cfg.Sinks {
-			if !s.Retired {
-				out = append(out, cobra.CompletionWithDesc(s.Name, s.Type))
+	return out
+}
+
+// connected finds the sources or sinks of the server that the command line names, else those of the configuration.
+func connected[R any](ctx context.Context, p *program, ask func(api.Service, context.Context) ([]R, error), of func(*R) entry,
+	configured func(*config.Config) []entry) ([]cobra.Completion, error) {
+	offer := func(list []entry) (out []cobra.Completion) {
+		for _, e := range list {
+			if !e.retired {
+				out = append(out, cobra.CompletionWithDesc(e.name, e.kind))
 			}
 		}
 		return out
+	}
+	if p.flags.server == "" {
+		return names(p, func(cfg *config.Config) []cobra.Completion { return offer(configured(cfg)) })
+	}
+	return fromService(ctx, p, func(ctx context.Context, svc api.Service) ([]cobra.Completion, error) {
+		rows, err := ask(svc, ctx)
+		return offer(each(rows, of)), err
 	})
 }
 

@@ -93,6 +93,7 @@ var places = map[string]place{
 	"backup/begun":       {backedUp, onDisk, true},
 	"restore/copied":     {restored, onBoth, true},
 	"restore/swap":       {restored, onBoth, true},
+	"restore/kept":       {restored, onBoth, true},
 	"restore/swapped":    {restored, onBoth, true},
 	"compact/swap":       {compacted, onDisk, true},
 	"compact/swapped":    {compacted, onDisk, true},

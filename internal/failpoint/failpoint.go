@@ -78,6 +78,7 @@ func Sites() []Site {
 		{"backup/begun", "the head of a backup written, its state not"},
 		{"restore/copied", "a backup unpacked beside the state, not checked"},
 		{"restore/swap", "a backup checked, the state not replaced"},
+		{"restore/kept", "the state has a second name, and still the first"},
 		{"restore/swapped", "the state replaced by that of a backup"},
 		{"compact/swap", "the state copied without its free pages, not replaced"},
 		{"compact/swapped", "the state replaced by its copy"},

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -352,7 +353,7 @@ func TestExportHasEveryBucket(t *testing.T) {
 }
 
 func TestCompact(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "state.db")
+	path := filepath.Join(t.TempDir(), "a[b*c?d", "state.db") // what a pattern would take for more than a name
 	s := openStore(t, path)
 	commit(t, s, findings(1, 1, 5000))
 	gone := &triage.Changeset{Meta: triage.Meta{Findings: 2, NextSeq: 5000, NextCase: 1}}
@@ -394,7 +395,7 @@ func TestCompact(t *testing.T) {
 	if _, _, err := Compact(path); err != nil {
 		t.Errorf("Compact(again) = %v; want no error", err)
 	}
-	if left, _ := filepath.Glob(path + "*"); len(left) != 1 {
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
 		t.Errorf("the folder holds %v; want the state alone", left)
 	}
 }
@@ -421,6 +422,101 @@ func TestCompactRefuses(t *testing.T) {
 	}
 	if n := len(openStore(t, path).Check()); n == 0 {
 		t.Error("Check() finds nothing after a refused compaction; want the state as it was")
+	}
+}
+
+// TestKeepFile: whether a file system has links or not, the file is under its first name at every instant,
+// and under the second whole or not at all.
+func TestKeepFile(t *testing.T) {
+	noLinks := func(string, string) error { return &os.LinkError{Op: "link", Err: syscall.EPERM} }
+	for _, x := range []struct {
+		name  string
+		link  func(from, to string) error
+		taken bool // the second name
+		same  bool // one file with two names
+	}{
+		{"with links", os.Link, false, true},
+		{"without links", noLinks, false, false},
+		{"the name is taken", os.Link, true, false},
+		{"the name is taken, without links", noLinks, true, false},
+	} {
+		dir := t.TempDir()
+		path, kept := filepath.Join(dir, "state.db"), filepath.Join(dir, "kept")
+		text := strings.Repeat("state", 100_000)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := text
+		if x.taken {
+			want = "another's"
+			if err := os.WriteFile(kept, []byte(want), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := keepFile(path, kept, func(from, to string) error {
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: %v while it is kept; want it there", x.name, err)
+			}
+			return x.link(from, to)
+		})
+		if errors.Is(err, fs.ErrExist) != x.taken || err != nil && !x.taken {
+			t.Errorf("keepFile(%s) = %v; want fs.ErrExist: %v", x.name, err, x.taken)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("%s: the first name holds %d bytes, %v; want all", x.name, len(b), err)
+		}
+		if b, err := os.ReadFile(kept); err != nil || string(b) != want {
+			t.Errorf("%s: the second name holds %d bytes, %v; want %d", x.name, len(b), err, len(want))
+		}
+		one, err := os.Stat(path)
+		two, err2 := os.Stat(kept)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		if os.SameFile(one, two) != x.same || two.Mode().Perm() != 0o600 {
+			t.Errorf("%s: one file %v, mode %v; want %v, 0600", x.name, os.SameFile(one, two), two.Mode(), x.same)
+		}
+		if left, _ := os.ReadDir(dir); len(left) != 2 {
+			t.Errorf("%s: the folder holds %v; want both files alone", x.name, left)
+		}
+	}
+}
+
+// TestRestoreMeanwhile: a docket that makes a state while a backup is unpacked beside none keeps it, as long as it runs.
+func TestRestoreMeanwhile(t *testing.T) {
+	s := newStore(t)
+	commit(t, s, someState())
+	b, _ := backupOf(t, s)
+	for _, runs := range []bool{true, false} {
+		path := filepath.Join(t.TempDir(), "state.db")
+		x, err := Restore(path, bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit(t, other, findings(1, 1, 3))
+		if !runs {
+			if err := other.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept, err := x.Swap(start)
+		if errors.Is(err, ErrLocked) != runs || err != nil && !runs || (kept == "") != runs {
+			t.Errorf("Swap(beside a docket that runs: %v) = %q, %v; want ErrLocked, or the state it made kept", runs, kept, err)
+		}
+		if err := errors.Join(x.Close(), other.Close()); err != nil {
+			t.Fatal(err)
+		}
+		want := 4
+		if runs {
+			want = 2
+		}
+		if st, err := openStore(t, path).Stats(); err != nil || st.Findings != want {
+			t.Errorf("the state has %d findings, %v; want %d", st.Findings, err, want)
+		}
 	}
 }
 

@@ -1,13 +1,13 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/docket-hub/docket/pipeline"
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
@@ -120,15 +120,33 @@ func (w *writer) applyAudit() error {
 	return nil
 }
 
+// applyRejects keeps a record that was refused once, however often it is read: a later reading takes the place of the
+// one before. Only a batch with rejects looks for these, and at the keys alone.
 func (w *writer) applyRejects() error {
+	if len(w.cs.Rejects) == 0 {
+		return nil
+	}
 	b := w.bucket(bucketRejects)
+	keys := make(map[rejectID][]byte, len(w.cs.Rejects))
 	for i := range w.cs.Rejects {
-		if err := w.putReject(b, &w.cs.Rejects[i], i); err != nil {
+		r := &w.cs.Rejects[i]
+		id := rejectIDOf(r)
+		value, err := w.value(r)
+		if err != nil {
+			return err
+		}
+		if before := keys[id]; before != nil {
+			if err := deleteCounted(b, before); err != nil {
+				return err
+			}
+		}
+		keys[id] = rejectKey(w.position, r.Time, i, id)
+		if err := putCounted(b, keys[id], value); err != nil {
 			return err
 		}
 	}
-	if len(w.cs.Rejects) == 0 {
-		return nil
+	if err := dropEarlier(b, keys); err != nil {
+		return err
 	}
 	for b.Sequence() > keepRejects {
 		k, _ := b.Cursor().First()
@@ -142,10 +160,22 @@ func (w *writer) applyRejects() error {
 	return nil
 }
 
-func (w *writer) putReject(b *bolt.Bucket, r *pipeline.Reject, i int) error {
-	value, err := w.value(r)
-	if err != nil {
-		return err
+// dropEarlier removes the rows of what lies under other keys now.
+func dropEarlier(b *bolt.Bucket, keys map[rejectID][]byte) error {
+	var earlier [][]byte
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if len(k) != rejectKeyBytes {
+			continue
+		}
+		if now := keys[rejectID(k[len(k)-rejectIDBytes:])]; now != nil && !bytes.Equal(now, k) {
+			earlier = append(earlier, slices.Clone(k))
+		}
 	}
-	return putCounted(b, eventOrder(nil, w.position, r.Time, i, value), value)
+	for _, k := range earlier {
+		if err := deleteCounted(b, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -29,7 +28,7 @@ func Compact(path string) (before, after int64, err error) {
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	removeLeft(path)
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+compactingName) // mode 0600
+	f, err := makeBeside(path, compactingName)
 	if err != nil {
 		return 0, 0, fmt.Errorf("compacting state: %w", err)
 	}
@@ -45,7 +44,10 @@ func Compact(path string) (before, after int64, err error) {
 		return 0, 0, fmt.Errorf("compacting %s: %w", path, err)
 	}
 	failpoint.Hit("compact/swap")
-	if _, err := swapFile(temp, path, "", time.Time{}); err != nil {
+	if err := os.Rename(temp, path); err != nil {
+		return 0, 0, fmt.Errorf("compacting %s: %w", path, err)
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
 		return 0, 0, fmt.Errorf("compacting %s: %w", path, err)
 	}
 	failpoint.Hit("compact/swapped")

@@ -141,18 +141,45 @@ func parseOutboxKey(k []byte) (caseID, sink string, n uint64, kth int, ok bool) 
 	return triage.CaseID(number(k[:8])), string(k[9:end]), number(k[:end+8]), int(number(k)), true
 }
 
-// eventOrder orders what a changeset appends (audit, rejects) by position,
+// eventOrder orders the lines that a changeset appends to the stories by position,
 // time and place in the changeset. The checksum keeps two changesets of one
 // position and time (a tick beside a batch) apart, while a replay meets its own rows.
 func eventOrder(key []byte, position uint64, at time.Time, i int, data []byte) []byte {
-	key = binary.BigEndian.AppendUint64(key, position)
-	key = appendInstant(key, at)
-	key = binary.BigEndian.AppendUint32(key, uint32(i))
 	sum := sha256.Sum256(data)
-	return append(key, sum[:8]...)
+	return append(orderKey(key, position, at, i), sum[:8]...)
 }
 
-const eventOrderBytes = 8 + instantBytes + 4 + 8
+func orderKey(key []byte, position uint64, at time.Time, i int) []byte {
+	key = binary.BigEndian.AppendUint64(key, position)
+	key = appendInstant(key, at)
+	return binary.BigEndian.AppendUint32(key, uint32(i))
+}
+
+const orderBytes = 8 + instantBytes + 4
+
+const eventOrderBytes = orderBytes + 8
+
+// rejectID says which record was refused, and why; when does not count.
+type rejectID [rejectIDBytes]byte
+
+const rejectIDBytes = 8
+
+func rejectIDOf(r *pipeline.Reject) rejectID {
+	var b []byte
+	for _, text := range []string{r.Source, r.Origin, r.ID, r.Reason} {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	b = binary.AppendVarint(binary.AppendVarint(b, int64(r.Index)), int64(r.Line))
+	sum := sha256.Sum256(append(b, r.Data...))
+	return rejectID(sum[:rejectIDBytes])
+}
+
+// rejectKey orders rejects as eventOrder does stories. Rows of an older docket end in the checksum of their value, which is nobody's identity.
+func rejectKey(position uint64, at time.Time, i int, id rejectID) []byte {
+	return append(orderKey(nil, position, at, i), id[:]...)
+}
+
+const rejectKeyBytes = orderBytes + rejectIDBytes
 
 // instant reads what appendInstant wrote.
 func instant(b []byte) time.Time {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,6 +24,9 @@ type Restored struct {
 	At     time.Time `json:"at"`      // when
 	MadeAt time.Time `json:"made_at"` // of the backup
 	Docket string    `json:"docket"`  // the version that made the backup
+	// InputsFreed is the last message of inputs that the stream held no more at that time: what came behind the
+	// backup up to here was applied by the state before, and the tickets tell what became of it.
+	InputsFreed uint64 `json:"inputs_freed,omitempty"`
 }
 
 // Restored is the last restore that this state went through; its zero value is none.
@@ -50,7 +54,9 @@ func (s *Store) setRestored(r Restored) error {
 // Restoring is a backup on its way to become the state: it was read and lies beside the state
 // file, which nobody else can open meanwhile. End it with Swap or Close.
 type Restoring struct {
-	Info BackupInfo
+	Info        BackupInfo
+	InputsFreed uint64 // what the caller found of the stream, for Restored
+
 	path string
 	temp string
 	hold *bolt.DB // keeps others away from the state file; nil where there is none that can be opened
@@ -73,7 +79,7 @@ func Restore(path string, r io.Reader) (_ *Restoring, err error) {
 		return nil, err
 	}
 	removeLeft(path)
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+restoringName) // mode 0600
+	f, err := makeBeside(path, restoringName)
 	if err != nil {
 		return nil, err
 	}
@@ -99,18 +105,26 @@ func Restore(path string, r io.Reader) (_ *Restoring, err error) {
 	return x, nil
 }
 
-// What is written beside the state file until it takes its place.
+// What is written beside the state file until it takes its place, behind that file's name.
 const (
-	restoringName  = ".restoring-*"
-	compactingName = ".compacting-*"
+	restoringName  = ".restoring-"
+	compactingName = ".compacting-"
 )
+
+// makeBeside makes a new file (mode 0600) beside a state file.
+func makeBeside(path, name string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+name+"*")
+}
 
 // removeLeft removes what a killed Restore or Compact left beside a state file. The caller holds that file.
 func removeLeft(path string) {
-	for _, pattern := range []string{restoringName, compactingName} {
-		left, _ := filepath.Glob(path + pattern) // the pattern is a good one
-		for _, name := range left {
-			_ = os.Remove(name) // it only takes room
+	// The names are compared and not matched: those of folders may hold what has a meaning in a pattern.
+	left, _ := os.ReadDir(filepath.Dir(path)) // what is left only takes room
+	for _, e := range left {
+		for _, name := range []string{restoringName, compactingName} {
+			if strings.HasPrefix(e.Name(), filepath.Base(path)+name) {
+				_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+			}
 		}
 	}
 }
@@ -126,7 +140,7 @@ func holdFile(path string) (*bolt.DB, error) {
 		db, err = openFile(path, Options{Timeout: time.Second})
 		return err
 	})
-	if errors.Is(err, ErrLocked) {
+	if errors.Is(err, ErrLocked) || errors.Is(err, fs.ErrPermission) { // whether somebody has a file open that may not be opened is not known
 		return nil, err
 	}
 	if err != nil {
@@ -160,18 +174,49 @@ func (x *Restoring) ReadFrom(findings, inputs uint64) error {
 }
 
 // Swap makes the backup the state. The file that was the state stays beside it under the name that is
-// returned, "" where there was none. At every instant one of the two is the state, whole.
+// returned, "" where there was none. At every instant one of the two is the state, whole. Where a docket
+// made a state since Restore found none, or one that it could not open, the error is ErrLocked while it runs.
 func (x *Restoring) Swap(now time.Time) (kept string, err error) {
-	r := Restored{ID: rand.Text(), At: now.UTC(), MadeAt: x.Info.MadeAt, Docket: x.Info.Docket}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("restoring %s: %w", x.path, err)
+		}
+	}()
+	r := Restored{ID: rand.Text(), At: now.UTC(), MadeAt: x.Info.MadeAt, Docket: x.Info.Docket, InputsFreed: x.InputsFreed}
 	if err := errors.Join(x.st.setRestored(r), x.st.Close()); err != nil {
-		return "", fmt.Errorf("restoring %s: %w", x.path, err)
+		return "", err
+	}
+	if x.hold == nil {
+		if x.hold, err = holdFile(x.path); err != nil {
+			return "", err
+		}
 	}
 	failpoint.Hit("restore/swap")
-	kept, err = swapFile(x.temp, x.path, "before-restore", now)
-	if err != nil {
-		return "", fmt.Errorf("restoring %s: %w", x.path, err)
+	if kept, err = x.place(now); err != nil {
+		return "", err
 	}
 	failpoint.Hit("restore/swapped")
+	return kept, syncFolder(filepath.Dir(x.path))
+}
+
+// place gives the new file the name of the state.
+func (x *Restoring) place(now time.Time) (kept string, err error) {
+	if _, err := os.Lstat(x.path); errors.Is(err, fs.ErrNotExist) {
+		// Unlike a rename this replaces nothing that is made just now.
+		err = place(x.temp, x.path, false)
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: it was made meanwhile", ErrLocked)
+		}
+		return "", err
+	}
+	kept = fmt.Sprintf("%s.before-restore-%s", x.path, now.UTC().Format("20060102T150405.000Z"))
+	if err := keepFile(x.path, kept, os.Link); err != nil {
+		return "", err
+	}
+	failpoint.Hit("restore/kept")
+	if err := os.Rename(x.temp, x.path); err != nil {
+		return "", errors.Join(err, os.Remove(kept))
+	}
 	return kept, nil
 }
 
@@ -193,19 +238,27 @@ func (x *Restoring) Close() error {
 	return errors.Join(errs...)
 }
 
-// swapFile puts the file from in the place of path. With a word, what was there stays under a dated name with that word in it.
-func swapFile(from, path, word string, now time.Time) (kept string, err error) {
-	if _, err := os.Lstat(path); err == nil && word != "" {
-		kept = fmt.Sprintf("%s.%s-%s", path, word, now.UTC().Format("20060102T150405.000Z"))
-		// A second name first, so that the state is never without one.
-		if err := os.Link(path, kept); err != nil {
-			if err := os.Rename(path, kept); err != nil { // a file system without links
-				return "", err
-			}
-		}
+// keepFile gives what is at path a second name, so that it is never without one. Where link cannot (a file system
+// without links), kept is a copy, whole or not there.
+func keepFile(path, kept string, link func(from, to string) error) error {
+	err := link(path, kept)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = copyFile(path, kept)
 	}
-	if err := os.Rename(from, path); err != nil {
-		return kept, err
+	if err != nil {
+		return fmt.Errorf("keeping what was there: %w", err)
 	}
-	return kept, syncFolder(filepath.Dir(path))
+	return syncFolder(filepath.Dir(kept)) // before the first name goes to another file
+}
+
+func copyFile(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return WriteFile(to, false, func(f *os.File) error {
+		_, err := io.Copy(f, src)
+		return err
+	})
 }

@@ -198,6 +198,55 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestRejectsOnce: what is read again takes the place of what was kept; any difference makes it another reject.
+func TestRejectsOnce(t *testing.T) {
+	s := newStore(t)
+	one := pipeline.Reject{Source: "reports", Origin: "a.json", Index: 1, Line: 2, ID: "x", Reason: "not JSON", Data: []byte("{"), Time: start}
+	position := uint64(0)
+	keep := func(list ...pipeline.Reject) {
+		t.Helper()
+		position++
+		commit(t, s, &triage.Changeset{Meta: triage.Meta{Findings: position, NextSeq: 1, NextCase: 1}, Rejects: list})
+	}
+	again := one
+	again.Time = start.Add(time.Hour)
+	keep(one)
+	keep(again, again)
+	for _, x := range []struct {
+		name   string
+		change func(r *pipeline.Reject)
+	}{
+		{"source", func(r *pipeline.Reject) { r.Source = "others" }},
+		{"origin", func(r *pipeline.Reject) { r.Origin = "b.json" }},
+		{"index", func(r *pipeline.Reject) { r.Index = 2 }},
+		{"line", func(r *pipeline.Reject) { r.Line = 1 }},
+		{"id", func(r *pipeline.Reject) { r.ID = "y" }},
+		{"reason", func(r *pipeline.Reject) { r.Reason = "no title" }},
+		{"data", func(r *pipeline.Reject) { r.Data = []byte("[") }},
+		{"two texts with another border", func(r *pipeline.Reject) { r.Source, r.Origin = "reportsa", ".json" }},
+	} {
+		before, err := s.Rejects(100, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := one
+		x.change(&other)
+		keep(other)
+		keep(other)
+		if got, err := s.Rejects(100, nil); err != nil || len(got) != len(before)+1 || !cmp.Equal(got[0], other) {
+			t.Errorf("Rejects(another %s) = %d, %v, the newest %+v; want %d, %+v", x.name, len(got), err, got[0], len(before)+1, other)
+		}
+	}
+	got, err := s.Rejects(100, nil)
+	if err != nil || !cmp.Equal(got[len(got)-1], again) {
+		t.Errorf("the oldest reject is %+v, %v; want the later reading, %+v", got[len(got)-1], err, again)
+	}
+	if st, err := s.Stats(); err != nil || st.Rejects != len(got) {
+		t.Errorf("Stats().Rejects = %d, %v; want %d", st.Rejects, err, len(got))
+	}
+	sound(t, s)
+}
+
 func TestPurgeAudit(t *testing.T) {
 	s := newStore(t)
 	cs := &triage.Changeset{Meta: triage.Meta{Findings: 1}}

@@ -3,7 +3,9 @@ package ingest
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 )
@@ -13,11 +15,14 @@ const scratchMax = 1 << 20
 
 // sum is the GMAC of a text under a key of this process. Whoever does not know the
 // key finds no two texts with one sum: for a pair of a few kilobytes the chance is below 2^-118.
+// Where a GCM with nonces of one's own is refused (GODEBUG=fips140=only) it is half of an HMAC-SHA-256,
+// which promises as much and takes several times as long.
 type sum [16]byte
 
 // summer makes sums. It may be used by several goroutines.
 type summer struct {
-	mac   cipher.AEAD
+	mac   cipher.AEAD // nil where there is only key
+	key   []byte
 	texts sync.Pool // of *[]byte
 }
 
@@ -29,10 +34,22 @@ func newSummer() (*summer, error) {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
 	mac, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
+	if err != nil { // nothing else is wrong with a block of this size
+		return &summer{key: key}, nil
 	}
-	return &summer{mac: mac}, nil
+	return &summer{mac: mac, key: key}, nil
+}
+
+// seal is the sum of a text.
+func (s *summer) seal(text []byte) (x sum) {
+	if s.mac != nil {
+		var nonce [12]byte // sums never leave the process, so one serves them all
+		s.mac.Seal(x[:0], nonce[:], nil, text)
+		return x
+	}
+	h := hmac.New(sha256.New, s.key)
+	h.Write(text) // never fails
+	return sum(h.Sum(nil)[:len(x)])
 }
 
 // of is the sum of what add appends to a source and a format; ok is what add says.
@@ -44,8 +61,7 @@ func (s *summer) of(source, format string, add func(to []byte) (text []byte, ok 
 	text := append(append((*b)[:0], source...), 0)
 	text = append(append(text, format...), 0)
 	if text, ok = add(text); ok {
-		var nonce [12]byte // sums never leave the process, so one serves them all
-		s.mac.Seal(x[:0], nonce[:], nil, text)
+		x = s.seal(text)
 	}
 	if cap(text) <= scratchMax {
 		*b = text

@@ -2,6 +2,7 @@ package awstest
 
 import (
 	"cmp"
+	"crypto/fips140"
 	"crypto/md5" //nolint:gosec // SQS's own check sum of a body, not a safeguard
 	"encoding/hex"
 	"fmt"
@@ -192,7 +193,8 @@ func (s *SQS) sendMessage(c Call, r *Request) (any, error) {
 }
 
 func sumMD5(text string) string {
-	sum := md5.Sum([]byte(text)) //nolint:gosec // see the import
+	var sum [md5.Size]byte
+	fips140.WithoutEnforcement(func() { sum = md5.Sum([]byte(text)) }) //nolint:gosec // see the import
 	return hex.EncodeToString(sum[:])
 }
 
