@@ -42,7 +42,8 @@ type loop struct {
 	clock triage.Clock
 
 	findings, inputs *stream.Reader
-	found, told      chan batch // of findings; of inputs
+	found, told      chan batch  // of findings; of inputs
+	ahead            atomic.Bool // a batch of findings was read and waits to be taken
 	readers          sync.WaitGroup
 	readErr          chan error
 	injected         chan injection // what comes by no stream
@@ -137,10 +138,16 @@ func (l *loop) read(ctx context.Context, r *stream.Reader, inputs bool) {
 		if inputs && len(messages) > 1 {
 			messages = more(ctx, r, messages, gatherBusy)
 		}
+		if !inputs {
+			l.ahead.Store(true)
+		}
 		select {
 		case to <- batch{messages, inputs}:
 		case <-ctx.Done():
 			return
+		}
+		if !inputs {
+			l.ahead.Store(false)
 		}
 	}
 }
@@ -203,14 +210,14 @@ func (l *loop) run(ctx context.Context) error {
 		case <-look.C:
 		case <-issue.timer.C:
 			now, at := false, time.Now()
-			if now, l.holding = issue.due(at, l.app.crowd.on(at) && !l.full); !now {
+			if now, l.holding = issue.due(at, (l.ahead.Load() || l.app.crowd.on(at)) && !l.full); !now {
 				continue
 			}
 			if err := l.decide(nil, true); err != nil {
 				return err
 			}
 		case <-tick.C:
-			if err := l.tick(); err != nil {
+			if err := l.tick(issue.since.IsZero()); err != nil {
 				return err
 			}
 		case in := <-l.injected:
@@ -329,8 +336,9 @@ func rejectInput(err error, origin string, m stream.Message, inputs bool) triage
 	return in
 }
 
-// tick lets time act, unless the clock jumped and a second look has not confirmed it yet.
-func (l *loop) tick() error {
+// tick lets time act, unless the clock jumped and a second look has not confirmed it yet. What it makes due is issued
+// with it, unless findings that came just before wait for company (alone is false): then with these.
+func (l *loop) tick(alone bool) error {
 	if err := l.forget(); err != nil {
 		return err
 	}
@@ -341,7 +349,7 @@ func (l *loop) tick() error {
 	} else {
 		l.log.Warn("the clock jumped: acks, suppressions and waits end when a second look confirms it", "now", now)
 	}
-	return l.decide(inputs, true)
+	return l.decide(inputs, alone)
 }
 
 // decide runs one batch through triage and commits it. A batch that fails is

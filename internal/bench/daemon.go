@@ -56,7 +56,8 @@ type Setup struct {
 func Start(ctx context.Context, binary, dir string, setup Setup) (_ *Daemon, err error) {
 	d := &Daemon{http: &http.Client{
 		Timeout:   2 * time.Minute,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128},
+		// What the tool asks for besides must cost docket little: compressing it is no part of the load.
+		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128, DisableCompression: true},
 	}}
 	if d.dir, err = os.MkdirTemp(dir, "daemon-*"); err != nil {
 		return nil, fmt.Errorf("start docket: %w", err)

@@ -13,6 +13,9 @@ import (
 	"github.com/docket-hub/docket/pipeline/triage"
 )
 
+// commitTrim is after how many of a commit's look-ups memory is looked at: beside the memoryWatch, which is at work meanwhile.
+const commitTrim = 8 * lookupTrim
+
 // writer applies one changeset within one transaction, and gathers what the memory learns from it.
 type writer struct {
 	packer
@@ -21,6 +24,7 @@ type writer struct {
 	cs       *triage.Changeset
 	buckets  map[string]*bolt.Bucket
 	buf      []byte
+	looks    int64
 	position uint64          // of the changeset: how many messages were applied in all
 	row      uint64          // newest row of touches before this commit
 	newRow   uint64          // the row of this commit; 0 for none
@@ -34,7 +38,8 @@ type writer struct {
 // changed. Applying it again while its positions are still the newest is the
 // same as once (an action that was taken from the outbox meanwhile comes back).
 // Positions below the stored ones are ErrStale. The caller must have closed
-// its own Snapshot. The changeset may be used again afterwards.
+// its own Snapshot. The changeset may be read and committed again afterwards, but its cases, which the store
+// keeps, must not be changed any more.
 func (s *Store) Commit(cs *triage.Changeset) error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
@@ -119,7 +124,7 @@ func (s *Store) learn(w *writer, id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range w.cs.Cases {
-		s.cases.put(c.Number, caseKnown{c.Clone(), id}, casesKept)
+		s.cases.put(c.Number, caseKnown{c, id}, casesKept)
 	}
 	s.graves = append(s.graves, w.removed...)
 	s.buryGraves()
@@ -149,7 +154,10 @@ func (s *Store) buryGraves() {
 }
 
 func (w *writer) bucket(name []byte) *bolt.Bucket {
-	w.s.looked(w.tx, 1) // what is changed is read first
+	if w.looks++; w.looks == commitTrim { // what is changed is read first
+		w.s.looked(w.tx, commitTrim)
+		w.looks = 0
+	}
 	b := w.buckets[string(name)]
 	if b == nil {
 		b = w.tx.Bucket(name)

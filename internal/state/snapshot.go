@@ -172,10 +172,9 @@ func (p *Snapshot) touchShared(h *triage.Hot, touched uint64) bool {
 	return true
 }
 
-// Record implements triage.View. The reports' own records are in Raw.
-func (p *Snapshot) Record(seq uint64) (*triage.Record, error) {
-	key := key64(seq)
-	v := p.get(bucketRecords, key)
+// Words implements triage.View: it is Record without Raw.
+func (p *Snapshot) Words(seq uint64) (*triage.Record, error) {
+	v := p.get(bucketRecords, key64(seq))
 	if v == nil {
 		return nil, nil
 	}
@@ -183,7 +182,16 @@ func (p *Snapshot) Record(seq uint64) (*triage.Record, error) {
 	if err := load(v, r); err != nil {
 		return nil, fmt.Errorf("reading finding %d: %w", seq, err)
 	}
-	if v := p.get(bucketRaw, key); v != nil {
+	return r, nil
+}
+
+// Record implements triage.View. The reports' own records are in Raw.
+func (p *Snapshot) Record(seq uint64) (*triage.Record, error) {
+	r, err := p.Words(seq)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	if v := p.get(bucketRaw, key64(seq)); v != nil {
 		raw, err := decodeRaw(v)
 		if err != nil {
 			return nil, fmt.Errorf("reading the source records of finding %d: %w", seq, err)

@@ -16,7 +16,8 @@ const (
 	DescriptionRunes = 8000
 	RemediationRunes = 6000
 	cellRunes        = 160
-	listed           = 20 // links and compliance controls
+	listed           = 20      // links and compliance controls
+	usualBytes       = 4 << 10 // of a ticket's text
 )
 
 // Title is the ticket's title as one cleaned line of at most TitleRunes
@@ -32,18 +33,19 @@ func Title(t pipeline.Ticket) string {
 // lists), without its history. It ends with a newline.
 func Markdown(t pipeline.Ticket) string {
 	w := &writer{}
+	w.b.Grow(usualBytes)
 	w.line("# " + Escape(Title(t)))
-	w.summary(t)
-	w.what(t)
-	w.where(t)
-	w.when(t)
-	w.why(t)
+	w.summary(&t)
+	w.what(&t)
+	w.where(&t)
+	w.when(&t)
+	w.why(&t)
 	w.list("Compliance controls", t.Compliance, Escape)
-	w.fix(t)
+	w.fix(&t)
 	w.recovery(t)
-	w.findings(t)
-	w.accept(t)
-	w.about(t)
+	w.findings(&t)
+	w.accept(&t)
+	w.about(&t)
 	return w.b.String()
 }
 
@@ -99,7 +101,7 @@ func (w *writer) items(items []string, show func(string) string) {
 	}
 }
 
-func (w *writer) summary(t pipeline.Ticket) {
+func (w *writer) summary(t *pipeline.Ticket) {
 	state := "open"
 	if !t.Open {
 		state = "closed"
@@ -118,16 +120,16 @@ func (w *writer) summary(t pipeline.Ticket) {
 	w.line(strings.Join(parts, " · "))
 }
 
-func (w *writer) what(t pipeline.Ticket) {
+func (w *writer) what(t *pipeline.Ticket) {
 	w.heading("What is wrong")
 	if s := Block(t.Description, DescriptionRunes); s != "" {
 		w.line(s)
 		return
 	}
-	w.line(Escape(Title(t)))
+	w.line(Escape(Title(*t)))
 }
 
-func (w *writer) where(t pipeline.Ticket) {
+func (w *writer) where(t *pipeline.Ticket) {
 	w.heading("Where")
 	r := t.Resource
 	w.field("Resource", Code(Cut(r.ID, cellRunes*4)))
@@ -153,7 +155,7 @@ func account(a pipeline.Account) string {
 	return s
 }
 
-func (w *writer) when(t pipeline.Ticket) {
+func (w *writer) when(t *pipeline.Ticket) {
 	w.heading("Since when, until when")
 	w.field("First observed", stamp(t.Since))
 	if t.Due.IsZero() {
@@ -175,7 +177,7 @@ func stamp(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-func (w *writer) why(t pipeline.Ticket) {
+func (w *writer) why(t *pipeline.Ticket) {
 	w.heading("How bad, and why")
 	e := t.Explanation
 	w.field("Priority", t.Priority.String()+", score "+strconv.Itoa(e.Score))
@@ -196,7 +198,7 @@ func (w *writer) why(t pipeline.Ticket) {
 	}
 }
 
-func (w *writer) fix(t pipeline.Ticket) {
+func (w *writer) fix(t *pipeline.Ticket) {
 	w.heading("How to fix it")
 	text := Block(t.Remediation.Text, RemediationRunes)
 	switch {
@@ -215,7 +217,7 @@ func (w *writer) fix(t pipeline.Ticket) {
 	}
 }
 
-func (w *writer) findings(t pipeline.Ticket) {
+func (w *writer) findings(t *pipeline.Ticket) {
 	w.heading("Findings")
 	w.line(fmt.Sprintf("%s now, %d in all since the case began.", count(t.Count, "open finding"), t.Total))
 	if len(t.Findings) == 0 {
@@ -244,7 +246,7 @@ func (w *writer) findings(t pipeline.Ticket) {
 // cell is a short value from outside.
 func cell(s string) string { return Escape(Cut(Clean(s), cellRunes)) }
 
-func (w *writer) accept(t pipeline.Ticket) {
+func (w *writer) accept(t *pipeline.Ticket) {
 	w.heading("Accept the risk")
 	w.line("An exception has a reason and an end, at most a year away:")
 	w.line("")
@@ -253,7 +255,7 @@ func (w *writer) accept(t pipeline.Ticket) {
 	w.line("```")
 }
 
-func (w *writer) about(t pipeline.Ticket) {
+func (w *writer) about(t *pipeline.Ticket) {
 	w.heading("About this ticket")
 	id := Escape(t.Case)
 	if t.CaseURL != "" {

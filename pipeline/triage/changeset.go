@@ -17,6 +17,8 @@ func (l *Layer) Changeset() Changeset {
 		Outbox: l.outbox, Audit: l.audit, Rejects: l.rejects,
 		PurgedCases: slices.Sorted(maps.Keys(l.purgedCases)), PurgedSeqs: slices.Sorted(maps.Keys(l.purgedSeqs)),
 		Interactions: slices.Sorted(maps.Keys(l.done)),
+		Hot: slices.Grow([]Hot(nil), len(l.hotDirty)), Members: slices.Grow([]Member(nil), len(l.memberDirty)),
+		Touches: slices.Grow([]Touch(nil), len(l.touches)),
 	}
 	for _, seq := range slices.Sorted(maps.Keys(l.hotDirty)) {
 		if !l.purgedSeqs[seq] {
@@ -268,6 +270,7 @@ func (empty) Meta() Meta                                          { return Meta{
 func (empty) Hot(pipeline.Fingerprint) (Hot, bool)                { return Hot{}, false }
 func (empty) HotBySeq(uint64) (Hot, bool)                         { return Hot{}, false }
 func (empty) Record(uint64) (*Record, error)                      { return nil, nil }
+func (empty) Words(uint64) (*Record, error)                       { return nil, nil }
 func (empty) Case(uint64) (*Case, error)                          { return nil, nil }
 func (empty) Newest(string) uint64                                { return 0 }
 func (empty) Members(uint64, func(Member) bool) error             { return nil }

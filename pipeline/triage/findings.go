@@ -48,12 +48,36 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 		}
 		return nil
 	}
-	var rep pipeline.Report
-	if known == nil {
-		var err error
-		if rep, err = d.r.Decode(e.Source, it); err != nil {
-			return d.refuse(e, it, &rep, err)
+	if known != nil {
+		if ended, err := d.known(e, h, known, it); ended || err != nil {
+			return err
 		}
+	}
+	return d.news(e, it, h, known)
+}
+
+// known judges a report that is known by what the item says, and reports whether that was all: nothing of it is news.
+func (d *decider) known(e *pipeline.Envelope, h *Hot, known *HotReport, it *pipeline.Item) (ended bool, err error) {
+	if it.Scope != "" {
+		d.see(e.Scan, it.Scope, h.Seq, it.Key)
+	}
+	switch {
+	case known.Hash != 0 && it.Hash == known.Hash && it.Status == known.Status && it.Severity == known.Severity:
+		return true, d.repeat(h, known, it)
+	case older(it, known):
+		d.sum.Older++
+		return true, nil
+	}
+	return false, nil
+}
+
+// news takes in a report that is unknown, or says something else than before.
+func (d *decider) news(e *pipeline.Envelope, it *pipeline.Item, h *Hot, known *HotReport) error {
+	rep, err := d.r.Decode(e.Source, it)
+	if err != nil {
+		return d.refuse(e, it, &rep, err)
+	}
+	if known == nil {
 		if rep.Print != it.Print && !rep.Print.IsZero() {
 			// It was on its way while another equivalence map came into force.
 			now := *it
@@ -62,23 +86,12 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 				known = h.Find(it.Key)
 			}
 		}
-	}
-	if h != nil && it.Scope != "" {
-		d.see(e.Scan, it.Scope, h.Seq, it.Key)
-	}
-	if known != nil {
-		switch {
-		case known.Hash != 0 && it.Hash == known.Hash && it.Status == known.Status && it.Severity == known.Severity:
-			return d.repeat(h, known, it)
-		case older(it, known):
-			d.sum.Older++
-			return nil
-		}
-		if rep.Product == "" {
-			var err error
-			if rep, err = d.r.Decode(e.Source, it); err != nil {
-				return d.refuse(e, it, &rep, err)
+		if known != nil {
+			if ended, err := d.known(e, h, known, it); ended || err != nil {
+				return err
 			}
+		} else if h != nil && it.Scope != "" {
+			d.see(e.Scan, it.Scope, h.Seq, it.Key)
 		}
 	}
 	fresh := h == nil

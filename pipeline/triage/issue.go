@@ -52,6 +52,7 @@ func (d *decider) issue(in *Issue) error {
 	slices.SortStableFunc(ready, func(a, b *Case) int {
 		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), a.Opened.Compare(b.Opened), cmp.Compare(a.Number, b.Number))
 	})
+	d.l.outbox = slices.Grow(d.l.outbox, len(ready)) // an action is large, and mostly each has one
 	for _, c := range ready {
 		if err := d.issueCase(c, teams); err != nil {
 			return err
@@ -314,7 +315,7 @@ func (d *decider) ticket(c *Case, sink string, e *Entry) (pipeline.Ticket, error
 
 // leading is the finding whose words the ticket carries; of one that was purged since, what its row says.
 func (d *decider) leading(c *Case) (pipeline.Finding, error) {
-	rec, err := d.l.record(c.Lead)
+	rec, err := d.l.Words(c.Lead)
 	if err != nil {
 		return pipeline.Finding{}, fmt.Errorf("reading finding number %d: %w", c.Lead, err)
 	}
