@@ -25,7 +25,7 @@ func Names() []string {
 
 // Known reports a format's name that no decoder has; "" and auto are fine.
 func Known(name string) error {
-	if name == "" || slices.Contains(Names(), name) {
+	if name == "" || name == auto || slices.Contains(Names(), name) {
 		return nil
 	}
 	return fmt.Errorf("unknown format %q: use one of %s", name, strings.Join(Names(), ", "))

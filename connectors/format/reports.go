@@ -53,7 +53,7 @@ func reportOf(format string, text opened) (report.Kind, bool) {
 	if b := bytes.TrimLeft(begin, " \t\r\n"); len(b) == 0 || b[0] != '{' && b[0] != '[' {
 		return report.Kind{}, false
 	}
-	if !marked(begin, kinds) {
+	if !marked(begin) {
 		return report.Kind{}, false
 	}
 	keys := report.KeysOf(begin)
@@ -65,30 +65,33 @@ func reportOf(format string, text opened) (report.Kind, bool) {
 	return report.Kind{}, false
 }
 
-// marked reports whether a document that begins so holds a mark of any kind. Marks are names of members with
-// their quotes, so one pass over the quotes finds them all.
-func marked(begin []byte, kinds []report.Kind) bool {
-	var letters [256]bool // that follow the quote
-	for _, k := range kinds {
+// reportMarks are the marks of all kinds, by the letter that follows their quote.
+var reportMarks = sync.OnceValue(func() *[256][]string {
+	var by [256][]string
+	for _, k := range reportKinds() {
 		for _, m := range k.Marks {
-			letters[m[1]] = true
+			by[m[1]] = append(by[m[1]], m)
 		}
 	}
+	return &by
+})
+
+// marked reports whether a document that begins so holds a mark of any kind. Marks are names of members with
+// their quotes, so one pass over the quotes finds them all.
+func marked(begin []byte) bool {
+	by := reportMarks()
 	for {
 		n := bytes.IndexByte(begin, '"')
 		if n < 0 || n+1 == len(begin) {
 			return false
 		}
-		if letters[begin[n+1]] {
-			for _, k := range kinds {
-				for _, m := range k.Marks {
-					if bytes.HasPrefix(begin[n:], []byte(m)) {
-						return true
-					}
-				}
+		begin = begin[n:]
+		for _, m := range by[begin[1]] {
+			if len(begin) >= len(m) && string(begin[:len(m)]) == m {
+				return true
 			}
 		}
-		begin = begin[n+1:]
+		begin = begin[1:]
 	}
 }
 

@@ -131,7 +131,9 @@ func (p *splitter) element(run *sarif.Run, hold *spool, key string, c byte) erro
 	case p.v.fault != "":
 		return p.reject(&p.v, p.v.fault)
 	}
-	hold.add(p.v.data, p.index, p.v.line)
+	if !p.s.whole || !hold.keep(p.s.give(&p.v), p.index, p.v.line) {
+		hold.add(p.v.data, p.index, p.v.line)
+	}
 	p.index++
 	return nil
 }

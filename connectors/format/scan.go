@@ -25,8 +25,9 @@ type scanner struct {
 	err      error // sticky; io.EOF at the end of the text
 	salvages int   // how often a malformed element was cut before the record that it had swallowed
 
-	lent bool   // a record in buf belongs to somebody else now: what was read of it is not written again
-	open *value // is being read, and its text stands in buf
+	whole bool   // all of the text is in buf, which is never written to
+	lent  bool   // a record in buf belongs to somebody else now: what was read of it is not written again
+	open  *value // is being read, and its text stands in buf
 
 	stack, word, name []byte // kept from value to value for their memory
 }
@@ -34,7 +35,7 @@ type scanner struct {
 // newScanner reads a text; one that is in memory is read there and written nowhere.
 func newScanner(r io.Reader) *scanner {
 	if m, ok := r.(*memory); ok {
-		return &scanner{r: &memory{}, buf: m.rest, end: len(m.rest), err: io.EOF, lent: true, line: 1}
+		return &scanner{r: &memory{}, buf: m.rest, end: len(m.rest), err: io.EOF, whole: true, lent: true, line: 1}
 	}
 	return &scanner{r: r, line: 1}
 }

@@ -17,10 +17,30 @@ const spoolHead = 24
 // spool keeps texts in order until they are read again, in memory while they
 // are few, else in a temporary file that no name leads to any more.
 type spool struct {
+	kept []kept
 	mem  []byte
 	file *os.File
 	w    *bufio.Writer
 	err  error // the first error of add
+}
+
+// kept is a text that stays where it is.
+type kept struct {
+	text        []byte
+	index, line int
+}
+
+// keptMax is how many texts are kept where they are.
+const keptMax = 1 << 16
+
+// keep appends one text that nobody writes to while the spool is in use, with its position and line;
+// false when it must be added, as all that follow.
+func (s *spool) keep(text []byte, index, line int) bool {
+	if len(s.kept) >= keptMax {
+		return false
+	}
+	s.kept = append(s.kept, kept{text, index, line})
+	return true
 }
 
 // add appends one text with its position and line.
@@ -59,6 +79,11 @@ func (s *spool) add(text []byte, index, line int) {
 // each calls f with every text in order; the text is valid during the call
 // only. It may be called several times, and ends with f's first error.
 func (s *spool) each(f func(text []byte, index, line int) error) error {
+	for _, k := range s.kept {
+		if err := f(k.text, k.index, k.line); err != nil {
+			return err
+		}
+	}
 	if s.file == nil {
 		return s.eachInMemory(f)
 	}

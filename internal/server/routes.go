@@ -122,8 +122,9 @@ func (s *Server) handler(rt route) http.Handler {
 			limited, cancel := context.WithTimeoutCause(ctx, s.t.short, errSlow)
 			defer cancel()
 			ctx = limited
+			r = r.WithContext(ctx)
 		}
-		if err := rt.serve(x, r.WithContext(ctx)); err != nil {
+		if err := rt.serve(x, r); err != nil {
 			x.fail(ended(ctx, err))
 		}
 	})
