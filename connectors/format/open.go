@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -112,7 +111,7 @@ func text(b opened) (opened, error) {
 		return b, err
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")),
 		len(head) > 1 && (head[0] == 0) != (head[1] == 0):
-		return nil, errors.New("the text is UTF-16: save it as UTF-8")
+		return nil, fmt.Errorf("%w: the text is UTF-16: save it as UTF-8", ErrUnknown)
 	}
 	return b, nil
 }

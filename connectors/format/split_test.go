@@ -168,8 +168,10 @@ func TestSplitUnknownDocuments(t *testing.T) {
 			}
 		})
 	}
-	if _, err := format.Split(strings.NewReader("{}"), format.Options{}, nil); !errors.Is(err, format.ErrUnknown) {
-		t.Errorf("Split({}) = %v; want ErrUnknown", err)
+	for _, text := range []string{"{}", "\xff\xfe{\x00}\x00"} {
+		if _, err := format.Split(strings.NewReader(text), format.Options{}, nil); !errors.Is(err, format.ErrUnknown) {
+			t.Errorf("Split(%q) = %v; want ErrUnknown, for which a sender is told that the document is at fault", text, err)
+		}
 	}
 	if _, err := format.Split(strings.NewReader("{}"), format.Options{Format: "csv"}, nil); err == nil {
 		t.Error("Split(format csv) = nil; want an error")

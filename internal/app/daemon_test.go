@@ -220,8 +220,8 @@ func TestDaemonTakesFindingsIn(t *testing.T) {
 	if got.Accepted != 999 || len(got.Rejected) != 1 {
 		t.Fatalf("1000 with one malformed = %d accepted, %d rejected; want 999 and 1", got.Accepted, len(got.Rejected))
 	}
-	if r := got.Rejected[0]; r.Index != 400 || r.Origin != "test" || !strings.Contains(r.Reason, "title") {
-		t.Errorf("reject = %+v; want the position and the missing member named", r)
+	if r := got.Rejected[0]; r.Index != 400 || r.Origin != "test" || !strings.Contains(r.Reason, "title") || r.Source != "ci" || r.Time.IsZero() {
+		t.Errorf("reject = %+v; want its source, its time, the position and the missing member named", r)
 	}
 	eventually(t, "1006 tickets are open", func() bool { return len(s.tickets()) == 1006 })
 	d.idle()
@@ -286,6 +286,8 @@ func TestDaemonRefusesBodies(t *testing.T) {
 		{"half a gzip", packed(t, whole)[:40]},
 		{"some other JSON", []byte(`{"hello": "world"}`)},
 		{"a number", []byte("42")},
+		{"UTF-16", []byte("\xff\xfe{\x00}\x00")},
+		{"UTF-16 without a mark", []byte("\x00{\x00}")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			resp, text := d.call("POST", "/api/v1/ingest/ci", ciToken, c.body)

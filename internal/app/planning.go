@@ -26,6 +26,7 @@ type planned struct {
 	plan  plan.Plan
 	layer *triage.Layer
 	spool *spool // nil when nothing is to be carried out
+	reads []state.SourceState
 }
 
 // makePlan reads every source and works out what would happen over a view. It changes nothing outside keep.
@@ -41,9 +42,10 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	var notes []string
 	var read []plan.Read
 	var failed []error
+	var done []state.SourceState
 	for i := range g.Sources {
 		s := &g.Sources[i]
-		seen := reads{}
+		seen, began := reads{}, now()
 		em := &counting{Intake: g.counted(s, readID(s.Name), to, now, seen.add), graph: g, report: func(n int) { p("reading "+s.Name, n, 0) }}
 		res, err := locks.alone(s.Name, func() (pipeline.Result, error) {
 			return s.Source.Source.Poll(ctx, pipeline.Request{Full: true}, em)
@@ -59,7 +61,11 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
+			continue
 		}
+		st := state.SourceState{Name: s.Name, LastRun: began, LastSuccess: now()}
+		came(&st, g, em.Counts(), &res)
+		done = append(done, st)
 	}
 	p("deciding", 0, 0)
 	out, err := pl.Finish(g.Rules.Limits)
@@ -70,7 +76,7 @@ func makePlan(ctx context.Context, g *Graph, base triage.View, now func() time.T
 	for i := range out.Rejected {
 		out.Rejected[i].Data = nil
 	}
-	return planned{out, pl.Layer(), keep}, errors.Join(failed...)
+	return planned{out, pl.Layer(), keep, done}, errors.Join(failed...)
 }
 
 // PlanOffline makes a plan without opening anything for writing: state is read where there is one.
@@ -159,6 +165,9 @@ func (a *App) Apply(ctx context.Context, saved api.Plan, strict bool, p api.Prog
 	}
 	before := a.loop.summary()
 	if out.Later, err = a.carryOut(ctx, &saved, fresh, p); err != nil {
+		return out, err
+	}
+	if err := a.polls.applied(fresh.reads); err != nil {
 		return out, err
 	}
 	a.sum(&out.Summary, before)

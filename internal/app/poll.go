@@ -75,8 +75,7 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	}}
 	res, err := s.Source.Source.Poll(ctx, pipeline.Request{Since: st.Watermark, Full: full}, em)
 	c := in.Counts()
-	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
-	st.Accounts, st.Regions, st.Gaps = res.Accounts, res.Regions, g.gaps(res.Gaps)
+	came(&st, g, c, &res)
 	if err == nil {
 		st.Watermark, st.LastSuccess, st.LastError = res.Watermark, a.now(), ""
 	} else {
@@ -87,6 +86,36 @@ func (p *polls) poll(ctx context.Context, s *Source, full bool, report func(reco
 	err = errors.Join(err, a.store.SetWatermark(st))
 	failpoint.Hit("watermark/written")
 	return polled{st, g.notes(res.Notes), em.rejects}, err
+}
+
+// came notes what a read came to.
+func came(st *state.SourceState, g *Graph, c ingest.Counts, res *pipeline.Result) {
+	st.Records, st.Rejected = c.Accepted+c.Rejected, c.Rejected
+	st.Accounts, st.Regions, st.Gaps = res.Accounts, res.Regions, g.gaps(res.Gaps)
+}
+
+// applied notes the reads of a plan that was carried out. Their watermarks stay where they are: what came in
+// addition to the plan is left for the next poll.
+func (p *polls) applied(reads []state.SourceState) error {
+	g := p.app.Graph()
+	for _, st := range reads {
+		s := g.Source(st.Name)
+		if s == nil {
+			continue // a reload took it away meanwhile
+		}
+		_, err := p.alone(s.Name, func() (pipeline.Result, error) {
+			known, err := p.watermark(s)
+			if err != nil || known.LastRun.After(st.LastRun) {
+				return pipeline.Result{}, err // polled since
+			}
+			st.Watermark = known.Watermark
+			return pipeline.Result{}, p.app.store.SetWatermark(st)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watermark is where a source goes on: its own, else that of its former name.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -233,6 +234,7 @@ func (a *App) Ingest(ctx context.Context, r api.IngestRequest) (api.IngestResult
 	a.o.Metrics.polled(s.Name, got.Accepted, err)
 	out := api.IngestResult{Accepted: got.Accepted, Notes: g.notes(got.Notes)}
 	for _, r := range got.Rejected {
+		r.Source, r.Time = s.Name, cmp.Or(r.Time, a.now())
 		out.Rejected = append(out.Rejected, g.shown(r))
 	}
 	return out, g.notRead(err)

@@ -166,7 +166,7 @@ func drawCase(pg *page, d *api.CaseDetail) {
 func groupWords(group []pipeline.GroupValue) string {
 	parts := make([]string, len(group))
 	for i, g := range group {
-		parts[i] = g.Name + " " + g.Value
+		parts[i] = g.Name + " " + orDash(g.Value)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -58,7 +58,8 @@ func (d *document) blame(err error) error {
 // because senders forget to say so; every layer has the limit, so that nothing
 // behind it has to fear a body that grows without end.
 func (s *Server) open(r *http.Request) (*document, error) {
-	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
+	// Several headers are one list (RFC 9110, 5.3), and a list says that the body was packed several times.
+	encoding := strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ", ")))
 	packed := encoding == "gzip" || encoding == "x-gzip"
 	if !packed && encoding != "" && encoding != "identity" {
 		return nil, refusal{http.StatusUnsupportedMediaType, api.CodeInvalid, fmt.Sprintf("the body's encoding %q is not known here: use gzip or none", encoding)}

@@ -52,6 +52,8 @@ func TestIngest(t *testing.T) {
 		{"gzip cut short", "ci", packed(threeLines)[:30], gz, 400, "invalid", "reading the body"},
 		{"gzip with a broken header", "ci", "\x1f\x8bxxxxxxxxxxxxxxx", gz, 400, "invalid", "reading the body"},
 		{"gzip with a broken sum", "ci", packed(threeLines)[:len(packed(threeLines))-8] + "12345678", gz, 400, "invalid", "reading the body"},
+		{"gzip twice in one header", "ci", packed(packed(threeLines)), []string{"Content-Encoding", "gzip, gzip"}, 415, "invalid", `encoding "gzip, gzip"`},
+		{"gzip in two headers", "ci", packed(threeLines), []string{"Content-Encoding", "gzip", "Content-Encoding", "gzip"}, 415, "invalid", `encoding "gzip, gzip"`},
 		{"brotli", "ci", "x", []string{"Content-Encoding", "br"}, 415, "invalid", `encoding "br"`},
 		{"too large", "ci", strings.Repeat(" ", 64<<10+1), nil, 413, "too_large", "more than 65536 bytes"},
 		{"as large as can be", "ci", strings.Repeat(" ", 64<<10-2) + "{}", nil, 202, "", ""},

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,10 +40,52 @@ func Kind() report.Kind {
 
 type document struct{ end time.Time }
 
-// row is one record: a place that a query found, with the query.
+// row is one record: a place that a query found, with the query. Where several places of the
+// query are the same to KICS, Said is what is wrong at each of them: one finding, which says the same
+// whichever of its places is read last.
 type row struct {
 	Query jsontext.Value `json:"query"`
 	File  jsontext.Value `json:"file"`
+	Said  texts          `json:"said,omitempty"`
+}
+
+// place is one of a query's files.
+type place struct {
+	Name       string `json:"file_name"`
+	Similarity string `json:"similarity_id"`
+	Line       int    `json:"line"`
+	SearchKey  string `json:"search_key"`
+	Resource   string `json:"resource_name"`
+	Expected   string `json:"expected_value"`
+	Actual     string `json:"actual_value"`
+}
+
+// text is what should be at the place and what is; "" where the report does not say.
+func (p *place) text() string {
+	switch {
+	case p.Expected == "":
+		return ""
+	case p.Actual == "":
+		return "Expected: " + p.Expected
+	}
+	return "Expected: " + p.Expected + "\nFound: " + p.Actual
+}
+
+// mostText bounds what is said of places that are the same to KICS, in bytes: every record of them holds it.
+const mostText = 4 << 10
+
+// texts are what is wrong at places that are the same, each once, in the report's order.
+type texts []string
+
+func (t texts) with(text string) texts {
+	size := len(text)
+	for _, known := range t {
+		size += len(known)
+	}
+	if text == "" || size > mostText || slices.Contains(t, text) {
+		return t
+	}
+	return append(t, text)
 }
 
 // Scan implements report.Report: the paths that a report names are those of a container, the same for every repository.
@@ -63,8 +106,21 @@ func (d *document) Split(_ string, element []byte, each func([]byte) error) erro
 	if err != nil {
 		return err
 	}
+	said := map[string]texts{}
 	for _, f := range files {
-		b, err := json.Marshal(row{query, f})
+		// A place that cannot be read is refused by Decode.
+		var p place
+		if json.Unmarshal(f, &p) == nil {
+			said[p.Similarity] = said[p.Similarity].with(p.text())
+		}
+	}
+	for _, f := range files {
+		var p place
+		var all texts
+		if json.Unmarshal(f, &p) == nil && p.Similarity != "" && len(said[p.Similarity]) > 1 {
+			all = said[p.Similarity]
+		}
+		b, err := json.Marshal(row{query, f, all})
 		if err != nil {
 			return err
 		}
@@ -91,15 +147,7 @@ func Decode(data []byte) (pipeline.Report, error) {
 		Text     string `json:"description"`
 		CWE      string `json:"cwe"`
 	}
-	var f struct {
-		Name       string `json:"file_name"`
-		Similarity string `json:"similarity_id"`
-		Line       int    `json:"line"`
-		SearchKey  string `json:"search_key"`
-		Resource   string `json:"resource_name"`
-		Expected   string `json:"expected_value"`
-		Actual     string `json:"actual_value"`
-	}
+	var f place
 	if err := json.Unmarshal(r.Query, &q); err != nil {
 		return pipeline.Report{}, err
 	}
@@ -127,11 +175,8 @@ func Decode(data []byte) (pipeline.Report, error) {
 		}
 		out.Severity = s
 	}
-	if f.Expected != "" {
-		out.Remediation.Text = "Expected: " + f.Expected
-		if f.Actual != "" {
-			out.Remediation.Text += "\nFound: " + f.Actual
-		}
+	if out.Remediation.Text = f.text(); len(r.Said) > 0 {
+		out.Remediation.Text = strings.Join(r.Said, "\n")
 	}
 	if strings.EqualFold(q.Category, "Secret Management") {
 		out.RiskFactors = []string{"exposed_credential"}

@@ -2,6 +2,8 @@
 package semgrep
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -140,7 +142,7 @@ func Decode(data []byte) (pipeline.Report, error) {
 	if x.Fix != "" && x.Fix != needsLogin {
 		out.Remediation.Text = "Write instead:\n" + x.Fix
 	}
-	out.ID = strings.Join([]string{r.ID, r.Path, r.text(), fmt.Sprint(w.Occurrence)}, "|")
+	out.ID = strings.Join([]string{r.ID, r.Path, digest(r.text()), fmt.Sprint(w.Occurrence)}, "|")
 	if x.Fingerprint != "" && x.Fingerprint != needsLogin {
 		// Semgrep's own is already made of rule, path, text and index.
 		out.Code.Fingerprint, out.Code.Occurrence, out.ID = x.Fingerprint, 0, x.Fingerprint
@@ -153,6 +155,15 @@ func Decode(data []byte) (pipeline.Report, error) {
 		out.Status, out.StatusReason = pipeline.StatusUnproven, "ignored in the code (nosemgrep)"
 	}
 	return out, nil
+}
+
+// digest stands for a line of code in an id, which is shown as it is: the line may be a password.
+func digest(text string) string {
+	if text == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:10])
 }
 
 // severity reads Semgrep's words: rules written before 2024 say ERROR, WARNING and INFO for what is HIGH,
