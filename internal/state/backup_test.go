@@ -425,6 +425,37 @@ func TestCompactRefuses(t *testing.T) {
 	}
 }
 
+// TestWriteFileLeftovers: what killed processes left goes a day later; what is being written, or is somebody else's, stays.
+func TestWriteFileLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out")
+	old := time.Now().Add(-2 * partAge)
+	want := []string{".out.2.docket-part", ".out.1.part", "a.docket-part", "out"}
+	for _, name := range append([]string{".out.1.docket-part", ".other.1.docket-part"}, want[:3]...) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name == want[0] {
+			continue
+		}
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := WriteFile(path, false, func(f *os.File) error { _, err := f.WriteString("text"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	left, _ := os.ReadDir(dir)
+	for _, e := range left {
+		got = append(got, e.Name())
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the folder holds %q; want %q", got, want)
+	}
+}
+
 // TestKeepFile: whether a file system has links or not, the file is under its first name at every instant,
 // and under the second whole or not at all.
 func TestKeepFile(t *testing.T) {
