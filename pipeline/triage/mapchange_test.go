@@ -33,20 +33,6 @@ func (k config) identify(r *pipeline.Report, print pipeline.Fingerprint) (pipeli
 	return r.Print, true
 }
 
-// identified is what ingest makes of reports under the world's map.
-func (w *world) identified(says ...say) Input {
-	in := w.report(says...)
-	for i := range in.Envelope.Items {
-		it := &in.Envelope.Items[i]
-		rep, err := decode("src", it)
-		if err != nil {
-			panic(err) // the tests' own records
-		}
-		it.Print = w.config.print(&rep)
-	}
-	return in
-}
-
 // under brings another map into force, in steps of n.
 func (w *world) under(equiv map[string]string, version string, n int) error {
 	w.config.equiv, w.config.version = equiv, version
@@ -169,7 +155,7 @@ func TestEveryMapChange(t *testing.T) {
 		}
 		for _, s := range says {
 			w.now = w.now.Add(time.Minute)
-			fatal("a report", w.decide(w.identified(s)))
+			fatal("a report", w.decide(w.report(s)))
 			if rapid.Bool().Draw(t, "deliver") {
 				_, err := w.deliver()
 				fatal("delivering", err)
@@ -237,7 +223,7 @@ func TestEveryMapChange(t *testing.T) {
 			now := w.config
 			for _, k := range []config{old, now} { // on its way since the old map, and read anew
 				w.config = k
-				in := w.identified(says...)
+				in := w.report(says...)
 				w.config = now
 				fatal("reports again", w.decide(in))
 			}
