@@ -62,6 +62,13 @@ func (d *decider) item(e *pipeline.Envelope, it *pipeline.Item) error {
 				known = h.Find(it.Key)
 			}
 		}
+		if known == nil && h != nil && h.Print != it.Print {
+			// h went by that fingerprint under an earlier equivalence map. By the one in force it is another finding's.
+			if err := d.take(it.Print); err != nil {
+				return err
+			}
+			h = nil
+		}
 	}
 	if h != nil && it.Scope != "" {
 		d.see(e.Scan, it.Scope, h.Seq, it.Key)
