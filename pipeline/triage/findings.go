@@ -86,6 +86,13 @@ func (d *decider) news(e *pipeline.Envelope, it *pipeline.Item, h *Hot, known *H
 				known = h.Find(it.Key)
 			}
 		}
+		if known == nil && h != nil && h.Print != it.Print {
+			// h went by that fingerprint under an earlier equivalence map. By the one in force it is another finding's.
+			if err := d.take(it.Print); err != nil {
+				return err
+			}
+			h = nil
+		}
 		if known != nil {
 			if ended, err := d.known(e, h, known, it); ended || err != nil {
 				return err

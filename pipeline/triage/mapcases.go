@@ -118,7 +118,7 @@ func (d *decider) scatter(n int) (left int, err error) {
 	if err != nil || left == 0 {
 		return 0, err
 	}
-	if !m.Stays {
+	if !m.Stays && c.OpenCount() == c.Total { // none of another group is there, nor may come back
 		c.Rekeyed = nil
 		d.l.keepCase(c)
 	}

@@ -33,20 +33,6 @@ func (k config) identify(r *pipeline.Report, print pipeline.Fingerprint) (pipeli
 	return r.Print, true
 }
 
-// identified is what ingest makes of reports under the world's map.
-func (w *world) identified(says ...say) Input {
-	in := w.report(says...)
-	for i := range in.Envelope.Items {
-		it := &in.Envelope.Items[i]
-		rep, err := decode("src", it)
-		if err != nil {
-			panic(err) // the tests' own records
-		}
-		it.Print = w.config.print(&rep)
-	}
-	return in
-}
-
 // under brings another map into force, in steps of n.
 func (w *world) under(equiv map[string]string, version string, n int) error {
 	w.config.equiv, w.config.version = equiv, version
@@ -169,7 +155,7 @@ func TestEveryMapChange(t *testing.T) {
 		}
 		for _, s := range says {
 			w.now = w.now.Add(time.Minute)
-			fatal("a report", w.decide(w.identified(s)))
+			fatal("a report", w.decide(w.report(s)))
 			if rapid.Bool().Draw(t, "deliver") {
 				_, err := w.deliver()
 				fatal("delivering", err)
@@ -237,7 +223,7 @@ func TestEveryMapChange(t *testing.T) {
 			now := w.config
 			for _, k := range []config{old, now} { // on its way since the old map, and read anew
 				w.config = k
-				in := w.identified(says...)
+				in := w.report(says...)
 				w.config = now
 				fatal("reports again", w.decide(in))
 			}
@@ -254,14 +240,14 @@ func TestReopenedCaseLeavesTheGroupToItsHolder(t *testing.T) {
 	w := newWorld(standard())
 	w.config.equiv, w.config.version = map[string]string{}, "m0"
 	first := say{control: "a", resource: "r1"}
-	w.must(Input{Map: &MapChange{Version: "m0"}}, w.identified(first), w.identified(say{control: "b", resource: "r2"}))
+	w.must(Input{Map: &MapChange{Version: "m0"}}, w.report(first), w.report(say{control: "b", resource: "r2"}))
 	if err := w.under(map[string]string{"a": "c", "b": "a"}, "m1", 10); err != nil {
 		t.Fatal(err)
 	}
 	report := func(s say) {
 		t.Helper()
 		w.now = w.now.Add(time.Hour)
-		w.must(w.identified(s))
+		w.must(w.report(s))
 	}
 	gone := first
 	gone.status = pipeline.StatusResolved

@@ -307,9 +307,22 @@ func (w *world) remove(id string) {
 func (w *world) report(says ...say) Input {
 	e := &pipeline.Envelope{Source: "src"}
 	for _, s := range says {
-		e.Items = append(e.Items, w.filled(s).item())
+		e.Items = append(e.Items, w.item(s))
 	}
 	return Input{Envelope: e}
+}
+
+// item is what ingest makes of a report under the world's equivalence map.
+func (w *world) item(s say) pipeline.Item {
+	it := w.filled(s).item()
+	if w.config.equiv != nil {
+		rep, err := decode("src", &it)
+		if err != nil {
+			panic(err) // the tests' own records
+		}
+		it.Print = w.config.print(&rep)
+	}
+	return it
 }
 
 func (w *world) filled(s say) say {
@@ -336,7 +349,7 @@ func (w *world) scan(scope string, at time.Time, says ...say) Input {
 		if s.first.IsZero() {
 			s.first = start
 		}
-		e.Items = append(e.Items, w.filled(s).item())
+		e.Items = append(e.Items, w.item(s))
 	}
 	e.Scans = []pipeline.Scan{{ID: e.Scan, Scope: scope, Count: len(says), Time: at, Complete: true}}
 	return Input{Envelope: e}
