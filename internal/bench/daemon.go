@@ -55,7 +55,7 @@ type Setup struct {
 // dir, and returns once it is ready.
 func Start(ctx context.Context, binary, dir string, setup Setup) (_ *Daemon, err error) {
 	d := &Daemon{http: &http.Client{
-		Timeout:   2 * time.Minute,
+		Timeout: 2 * time.Minute,
 		// What the tool asks for besides must cost docket little: compressing it is no part of the load.
 		Transport: &http.Transport{MaxIdleConnsPerHost: 128, MaxConnsPerHost: 128, DisableCompression: true},
 	}}
