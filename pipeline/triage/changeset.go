@@ -17,7 +17,7 @@ func (l *Layer) Changeset() Changeset {
 		Outbox: l.outbox, Audit: l.audit, Rejects: l.rejects,
 		PurgedCases: slices.Sorted(maps.Keys(l.purgedCases)), PurgedSeqs: slices.Sorted(maps.Keys(l.purgedSeqs)),
 		Interactions: slices.Sorted(maps.Keys(l.done)),
-		Hot: slices.Grow([]Hot(nil), len(l.hotDirty)), Members: slices.Grow([]Member(nil), len(l.memberDirty)),
+		Hot:          slices.Grow([]Hot(nil), len(l.hotDirty)), Members: slices.Grow([]Member(nil), len(l.memberDirty)),
 		Touches: slices.Grow([]Touch(nil), len(l.touches)),
 	}
 	for _, seq := range slices.Sorted(maps.Keys(l.hotDirty)) {
