@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -287,6 +288,25 @@ func TestSnapshotIsOneMoment(t *testing.T) {
 	if got := s.prints.find(nil, printOf(5)); len(got) > 0 {
 		t.Errorf("index of a purged finding = %v; want none once no snapshot is open", got)
 	}
+}
+
+// TestWords: Words is Record without the source records.
+func TestWords(t *testing.T) {
+	s := newStore(t)
+	commit(t, s, findings(1, 1, 3))
+	look(t, s, func(p *Snapshot) {
+		want, err := p.Record(2)
+		if err != nil || want == nil || len(want.Raw) == 0 {
+			t.Fatalf("Record(2) = %+v, %v; want a record with its source records", want, err)
+		}
+		want.Raw = nil
+		if got, err := p.Words(2); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Words(2) = %+v, %v; want %+v", got, err, want)
+		}
+		if got, err := p.Words(3); err != nil || got != nil {
+			t.Errorf("Words(3) = %+v, %v; want none", got, err)
+		}
+	})
 }
 
 func TestFolding(t *testing.T) {

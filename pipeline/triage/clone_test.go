@@ -48,6 +48,22 @@ func TestCloneIsDeep(t *testing.T) {
 	}
 }
 
+// TestLayerWords: the words of a finding are those that the batch in hand gave it.
+func TestLayerWords(t *testing.T) {
+	base := NewLayer(nil)
+	base.putRecord(&Record{Seq: 1, Case: 1})
+	base.putRecord(&Record{Seq: 2, Case: 2})
+	base.putRecord(&Record{Seq: 3, Case: 3})
+	l := NewLayer(base)
+	l.putRecord(&Record{Seq: 2, Case: 20})
+	l.purge(3)
+	for seq, want := range map[uint64]*Record{1: {Seq: 1, Case: 1}, 2: {Seq: 2, Case: 20}, 3: nil, 4: nil} {
+		if got, err := l.Words(seq); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Words(%d) = %+v, %v; want %+v", seq, got, err, want)
+		}
+	}
+}
+
 // fill sets everything in v, slices and maps with two elements each.
 func fill(v reflect.Value, n int) {
 	switch v.Kind() {
