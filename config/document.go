@@ -40,7 +40,7 @@ func (e Env) withDefaults() Env {
 		e.Getenv = os.LookupEnv
 	}
 	if e.ReadFile == nil {
-		e.ReadFile = os.ReadFile
+		e.ReadFile = readFile
 	}
 	if e.Now == nil {
 		e.Now = time.Now

@@ -44,7 +44,24 @@ func Load(path string, env Env) (*Config, error) {
 
 // Read reads the files of the configuration at path without looking into them, and
 // says which folder its relative paths start from.
-func Read(path string) (files []File, dir string, err error) { return read(path, os.ReadFile) }
+func Read(path string) (files []File, dir string, err error) { return read(path, readFile) }
+
+// mostBytes is how long one file may be that is a configuration or a secret.
+const mostBytes = 64 << 20
+
+// readFile is os.ReadFile for files that may be devices: it ends.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(data) > mostBytes {
+		return nil, fmt.Errorf("%s is longer than %d MiB", path, mostBytes>>20)
+	}
+	return data, err
+}
 
 func read(path string, readFile func(string) ([]byte, error)) (files []File, dir string, err error) {
 	names := []string{path}

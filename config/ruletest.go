@@ -76,7 +76,7 @@ func LoadRuleTests(path string) ([]RuleTest, error) {
 	var all []RuleTest
 	var wrong Errors
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := readFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the tests of the rules: %w", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func (x *texts) file(name string) (*ticket.Template, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(x.base, path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := ticket.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

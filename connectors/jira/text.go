@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ func (c *templates) file(name string) (string, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.base, path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := ticket.ReadFile(path)
 	if err != nil {
 		return "", err
 	}

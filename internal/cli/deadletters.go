@@ -80,6 +80,7 @@ func drawDeadLetters(pg *page, rows []api.DeadLetter) {
 		return
 	}
 	t := newTable("CASE", "SINK", "STATE", "SINCE", "PRIORITY", "TEAM", "TITLE", "REASON")
+	t.spare = []string{"TEAM", "TITLE"}
 	for i := range rows {
 		d := &rows[i]
 		t.row(d.Case, d.Sink, deadCell(d), stamp(d.Since), priorityCell(d.Priority), d.Team, cut(clean(d.Title), longName), oneLine(d.Reason))

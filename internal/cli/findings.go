@@ -70,6 +70,7 @@ func drawFindings(pg *page, rows []api.FindingRow) {
 		return
 	}
 	t := newTable("FINGERPRINT", "PRIORITY", "SEVERITY", "STATE", "CASE", "TEAM", "ACCOUNT", "REGION", "RESOURCE", "TITLE")
+	t.spare = []string{"REGION", "ACCOUNT", "TEAM", "SEVERITY"}
 	for _, r := range rows {
 		t.row(r.Fingerprint.Short(), priorityCell(r.Priority), r.Severity.String(), stateCell(r.State), orDash(r.Case),
 			orDash(r.Team), orDash(r.Account), orDash(r.Region), orDash(tail(r.Resource, longName)), r.Title)

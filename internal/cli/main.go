@@ -83,6 +83,11 @@ Begin with a starter configuration, look at what would happen, and make it happe
 	f.StringVar(&p.flags.logFormat, "log-format", "text", "how to write the log: text or json")
 	f.StringVar(&p.flags.logLevel, "log-level", "", "least level to log: debug, info, warn or error (default info for run, else warn)")
 	f.StringVar(&p.flags.server, "server", "", "address of a running docket, http://host:port (its token in $DOCKET_TOKEN)")
+	// Wrong log flags are wrong usage of every command, of those that log nothing too.
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		_, err := p.logger(c, slog.LevelInfo)
+		return err
+	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misuse(c, "%s%s", err, flagSuggestion(c, err)) })
 	root.AddCommand(
 		p.runCommand(), p.planCommand(), p.applyCommand(), p.explainCommand(),
@@ -230,7 +235,10 @@ func (p *program) config() (*config.Config, error) {
 
 // location is the configuration's time zone: UTC where a server is named and no configuration is here.
 func (p *program) location() (*time.Location, error) {
-	cfg, err := p.config()
+	cfg, err := p.readConfigBy(p.blind)
+	if err != nil {
+		cfg, err = p.config() // for all that is wrong
+	}
 	var missing *configError
 	switch {
 	case err == nil:

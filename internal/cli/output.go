@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -130,6 +131,7 @@ type table struct {
 	rows   [][]cell
 	flex   int // the column that is cut first
 	indent int
+	spare  []string // columns that a narrow terminal goes without, the first first
 }
 
 func newTable(header ...string) *table { return &table{header: header, flex: len(header) - 1} }
@@ -164,6 +166,11 @@ func (pg *page) table(t *table) {
 		}
 	}
 	if pg.width > 0 {
+		if left, gone := t.without(widths, pg.width-t.indent); len(gone) > 0 {
+			pg.table(left)
+			pg.line("%s", cell{"no room for " + strings.Join(gone, ", ") + ": -o json has it", faint})
+			return
+		}
 		fit(widths, t.flex, pg.width-t.indent)
 	}
 	if strings.Join(t.header, "") != "" {
@@ -176,6 +183,56 @@ func (pg *page) table(t *table) {
 	for _, r := range t.rows {
 		pg.tableRow(r, widths, t.indent)
 	}
+}
+
+// without is the table without the columns that a terminal so wide has no room for, with their
+// names: first those that say nothing in any row, then those that can be spared.
+func (t *table) without(widths []int, width int) (*table, []string) {
+	least := -gap
+	for _, w := range widths {
+		least += min(w, leastWidth) + gap
+	}
+	drop := make([]bool, len(widths))
+	var gone []string
+	take := func(i int) {
+		drop[i] = true
+		gone = append(gone, t.header[i])
+		least -= min(widths[i], leastWidth) + gap
+	}
+	for i := range widths {
+		if least > width && slices.Contains(t.spare, t.header[i]) && !slices.ContainsFunc(t.rows, func(r []cell) bool { return r[i].text != "" && r[i].text != "-" }) {
+			take(i)
+		}
+	}
+	for _, name := range t.spare {
+		if i := slices.Index(t.header, name); least > width && i >= 0 && !drop[i] {
+			take(i)
+		}
+	}
+	if len(gone) == 0 {
+		return t, nil
+	}
+	left := &table{indent: t.indent}
+	keep := func(r []cell) (out []cell) {
+		for i, c := range r {
+			if !drop[i] {
+				out = append(out, c)
+			}
+		}
+		return out
+	}
+	for i, name := range t.header {
+		if i == t.flex {
+			left.flex = len(left.header)
+		}
+		if !drop[i] {
+			left.header = append(left.header, name)
+		}
+	}
+	for _, r := range t.rows {
+		left.rows = append(left.rows, keep(r))
+	}
+	return left, gone
 }
 
 // leastWidth is what is left of a column however narrow the terminal is.

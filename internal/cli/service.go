@@ -34,26 +34,39 @@ func (p *program) service(ctx context.Context, c *cobra.Command) (api.Service, e
 		}
 		return cl, nil
 	}
+	if svc, err := p.running(ctx, token); svc != nil || err != nil {
+		return svc, err
+	}
 	cfg, err := p.config()
 	if err != nil {
 		return nil, err
-	}
-	at := listenURL(cfg.Server.Listen)
-	if at != "" {
-		cl := p.client(at, token)
-		id, err := ping(ctx, cl, pingHere)
-		if err == nil && id != "" && id == p.installation(cfg) {
-			if token == "" && len(cfg.Server.Auth.Tokens) > 0 {
-				return nil, fmt.Errorf("docket runs at %s and asks for a token: set $DOCKET_TOKEN to one of server.auth.tokens", at)
-			}
-			return cl, nil
-		}
 	}
 	o, err := p.runOptions(c, slog.LevelWarn)
 	if err != nil {
 		return nil, err
 	}
 	return p.offline(cfg, o), nil
+}
+
+// running is the daemon at server.listen, nil where none runs on this very state. The secrets of the
+// configuration are the daemon's: who asks it needs a token and none of them.
+func (p *program) running(ctx context.Context, token string) (api.Service, error) {
+	cfg, err := p.readConfigBy(p.blind)
+	if err != nil {
+		return nil, nil // the caller says what is wrong with it
+	}
+	at := listenURL(cfg.Server.Listen)
+	if at == "" {
+		return nil, nil
+	}
+	cl := p.client(at, token)
+	if id, err := ping(ctx, cl, pingHere); err != nil || id == "" || id != p.installation(cfg) {
+		return nil, nil
+	}
+	if token == "" && len(cfg.Server.Auth.Tokens) > 0 {
+		return nil, fmt.Errorf("docket runs at %s and asks for a token: set $DOCKET_TOKEN to one of server.auth.tokens", at)
+	}
+	return cl, nil
 }
 
 func ping(ctx context.Context, cl client, limit time.Duration) (string, error) {

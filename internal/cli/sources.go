@@ -53,6 +53,7 @@ each that was not, with the reason: "partly" is a source with such gaps.
 
 func drawSources(pg *page, rows []api.SourceRow, scopes []api.ScopeRow) {
 	t := newTable("NAME", "TYPE", "STATE", "EVERY", "LAST SUCCESS", "LAG", "RECORDS", "REJECTED", "ACCOUNTS", "REGIONS", "GAPS", "WATERMARK", "ERROR")
+	t.spare = []string{"WATERMARK", "LAST SUCCESS", "REGIONS", "ACCOUNTS", "GAPS", "EVERY"}
 	for _, r := range rows {
 		state := "ok"
 		switch {

@@ -176,6 +176,7 @@ func (p *program) drawSuppressions(pg *page, rows []api.SuppressionRow) {
 		return
 	}
 	t := newTable("NAME", "STATE", "UNTIL", "HOLDS", "BY", "FROM", "REASON", "WHEN")
+	t.spare = []string{"FROM", "BY"}
 	for _, r := range rows {
 		state, from := cell{"in force", green}, "state"
 		if !r.Ended.IsZero() || !r.Until.After(p.now()) {

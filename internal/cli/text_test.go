@@ -102,6 +102,31 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	}
 }
 
+// A narrow terminal goes without columns, those that say nothing first, before cutting every column to a stump.
+func TestTableGoesWithoutColumns(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		width int
+		want  string
+	}{
+		{"room for all", 70, "ID    STATE  GAPS  WATERMARK                             ERROR\nDK-1  open   -     wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww  refused\n"},
+		{"cut", 50, "ID    STATE  GAPS  WATERMARK               ERROR\nDK-1  open   -     wwwwwwwwwwwwwwwwwwwww…  refused\n"},
+		{"without what says nothing", 35, "ID    STATE  WATERMARK      ERROR\nDK-1  open   wwwwwwwwwwww…  refused\nno room for GAPS: -o json has it\n"},
+		{"without what can be spared", 25, "ID    STATE  ERROR\nDK-1  open   refused\nno room for GAPS, WATERMARK: -o json has it\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			pg := &page{width: tc.width}
+			tab := newTable("ID", "STATE", "GAPS", "WATERMARK", "ERROR")
+			tab.spare = []string{"WATERMARK", "GAPS"}
+			tab.row("DK-1", "open", "-", strings.Repeat("w", 36), "refused")
+			pg.table(tab)
+			if got := pg.b.String(); got != tc.want {
+				t.Errorf("table of %d columns = %q; want %q", tc.width, got, tc.want)
+			}
+		})
+	}
+}
+
 func TestTableIsWholeWithoutTerminal(t *testing.T) {
 	pg := &page{}
 	tab := newTable("ID", "TITLE")

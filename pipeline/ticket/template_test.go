@@ -90,3 +90,21 @@ func TestTemplateGolden(t *testing.T) {
 		}
 	}
 }
+
+func TestReadFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text.tmpl")
+	for _, tc := range []struct {
+		name string
+		size int
+		ok   bool
+	}{{"empty", 0, true}, {"as long as can be", mostTemplate, true}, {"one byte more", mostTemplate + 1, false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := os.WriteFile(path, make([]byte, tc.size), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := ReadFile(path); (err == nil) != tc.ok || tc.ok && len(b) != tc.size {
+				t.Errorf("ReadFile(%d bytes) = %d bytes, %v; want it read: %v", tc.size, len(b), err, tc.ok)
+			}
+		})
+	}
+}

@@ -3,7 +3,26 @@ package ticket
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 )
+
+// mostTemplate is how long a description_file may be, in bytes.
+const mostTemplate = 1 << 20
+
+// ReadFile reads a description_file. It ends where the file does not, as a device: a longer one is an error.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, mostTemplate+1))
+	if err == nil && len(b) > mostTemplate {
+		return nil, fmt.Errorf("%s is longer than %d KiB", path, mostTemplate>>10)
+	}
+	return b, err
+}
 
 // Texts name the templates that replace docket's own texts. The zero value replaces none.
 type Texts struct {
