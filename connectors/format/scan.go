@@ -34,10 +34,12 @@ type scanner struct {
 
 // newScanner reads a text; one that is in memory is read there and written nowhere.
 func newScanner(r io.Reader) *scanner {
+	room := make([]byte, 256) // for most documents: what needs more grows
+	s := &scanner{r: r, line: 1, stack: room[:0:32], word: room[32:32:160], name: room[160:160:256]}
 	if m, ok := r.(*memory); ok {
-		return &scanner{r: &memory{}, buf: m.rest, end: len(m.rest), err: io.EOF, whole: true, lent: true, line: 1}
+		s.r, s.buf, s.end, s.err, s.whole, s.lent = &memory{}, m.rest, len(m.rest), io.EOF, true, true
 	}
-	return &scanner{r: r, line: 1}
+	return s
 }
 
 // The buffer begins small, as most documents that are sent by themselves are,

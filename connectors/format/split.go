@@ -84,7 +84,7 @@ func Split(r io.Reader, opt Options, each func(pipeline.Record) error) (Document
 	if err != nil {
 		return Document{}, fmt.Errorf("reading %s: %w", opt.Origin, err)
 	}
-	p := &splitter{s: newScanner(text), opt: opt, each: each, read: count}
+	p := &splitter{s: newScanner(text), opt: opt, each: each, read: count, v: value{names: make([]byte, 0, 160)}}
 	read := p.document
 	if zapXML(opt.Format, text) {
 		read = func() error { return p.zapXML(text) }

@@ -77,6 +77,9 @@ func KeysOf(begin []byte) Keys {
 				continue
 			}
 			name = tok.String()
+			if named(at) >= deepest {
+				continue // a dot stands behind each
+			}
 			if path := join(at, name); strings.Count(path, ".") < deepest {
 				keys[path] = true
 			}
@@ -89,7 +92,20 @@ func KeysOf(begin []byte) Keys {
 	}
 }
 
+// named is how many of the levels above have a name.
+func named(above []string) (n int) {
+	for _, a := range above {
+		if a != "" {
+			n++
+		}
+	}
+	return n
+}
+
 func join(above []string, name string) string {
+	if named(above) == 0 {
+		return name
+	}
 	var b strings.Builder
 	for _, a := range above {
 		if a != "" {
