@@ -224,8 +224,8 @@ func (d *decider) claim(key string, c *Case) error {
 			d.l.teams[g.Name] = g
 		}
 		was.Groups = slices.DeleteFunc(slices.Clone(was.Groups), func(k string) bool { return k == key })
-		if was.Open && !slices.Contains(was.Rekeyed, key) {
-			was.Rekeyed = append(slices.Clip(was.Rekeyed), key) // its findings of that group follow, now or under the map after this one
+		if !slices.Contains(was.Rekeyed, key) {
+			was.Rekeyed = append(slices.Clip(was.Rekeyed), key) // its findings of that group follow, now, under the map after this one, or when they count again
 		}
 		d.l.keepCase(was)
 	}
