@@ -44,6 +44,7 @@ func (s *Store) trim(tx *bolt.Tx) {
 		s.maps.cover(tx)
 	}
 	size := (tx.Size()/trimParts + trimAlign - 1) / trimAlign * trimAlign
+	least := now
 	for range trimParts {
 		if at := int64(s.hand.Add(1)%trimParts) * size; at < tx.Size() {
 			giveBack(tx, at, min(size, tx.Size()-at))
@@ -51,8 +52,9 @@ func (s *Store) trim(tx *bolt.Tx) {
 		if now = s.own.mapped(); now <= limit-trimRoom/4 {
 			return
 		}
+		least = min(least, now) // others go on touching pages meanwhile
 	}
-	s.floor.Store(&floor{now, time.Now()}) // what is left is not the file's: the program's own pages
+	s.floor.Store(&floor{least, time.Now()}) // what is left is not the file's: the program's own pages
 }
 
 // looked counts n look-ups, and trims when it is time.
