@@ -111,6 +111,7 @@ func Run(ctx context.Context, cfg *config.Config, o RunOptions) (err error) {
 	}
 	opts.Patient = true
 	tuneGC()
+	forgetStart() // what the packages' own start needed, before state is read
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
 		return err

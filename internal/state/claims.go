@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -50,6 +51,9 @@ type Claims struct {
 	ended  chan struct{} // closed when the writer has flushed the last write
 	close  sync.Once
 	closed error
+
+	maps   smallMaps
+	looked atomic.Int64 // rows read and written since mapped pages were given back
 
 	mu     sync.RWMutex
 	fresh  bool
@@ -95,8 +99,9 @@ func OpenClaims(path string) (*Claims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening claims %s: %w", path, err)
 	}
-	c := &Claims{db: db, swaps: make(chan *claimSwap), quit: make(chan struct{}), ended: make(chan struct{})}
+	c := &Claims{db: db, swaps: make(chan *claimSwap), quit: make(chan struct{}), ended: make(chan struct{}), maps: newSmallMaps()}
 	if err := db.View(c.readHead); err != nil {
+		c.maps.close()
 		return nil, errors.Join(fmt.Errorf("opening claims %s: %w", path, err), db.Close())
 	}
 	go c.write()
@@ -110,6 +115,7 @@ var (
 )
 
 func (c *Claims) readHead(tx *bbolt.Tx) error {
+	c.maps.cover(tx)
 	head := tx.Bucket(claimsHead)
 	if head == nil {
 		c.fresh = true
@@ -220,6 +226,7 @@ func (c *Claims) Read(ctx context.Context, key string) (deliver.Claim, uint64, e
 	err := c.db.View(func(tx *bbolt.Tx) error {
 		var err error
 		claim, revision, err = decodeClaim(tx.Bucket(claimsBucket).Get([]byte(key)))
+		c.trim(tx, 1)
 		return err
 	})
 	if err != nil {
@@ -272,6 +279,7 @@ func (c *Claims) Close() error {
 		if err := c.db.Close(); err != nil {
 			c.closed = fmt.Errorf("closing claims: %w", err)
 		}
+		c.maps.close()
 	})
 	return c.closed
 }
@@ -336,6 +344,7 @@ func (c *Claims) gather(batch []*claimSwap, last int) []*claimSwap {
 func (c *Claims) flush(batch []*claimSwap) {
 	results := make([]claimResult, len(batch))
 	err := c.db.Update(func(tx *bbolt.Tx) error {
+		c.trim(tx, len(batch)) // before the first row is read: what a transaction has read it reads again as it ends
 		claims := tx.Bucket(claimsBucket)
 		for i, s := range batch {
 			now, err := claimRevision(claims.Get(s.key))
@@ -366,6 +375,20 @@ func (c *Claims) flush(batch []*claimSwap) {
 			r = claimResult{err: err}
 		}
 		s.result <- r
+	}
+}
+
+const (
+	claimsTrim  = 128      // rows read or written, after which the mapped pages are given back
+	claimsSmall = 16 << 20 // bytes of a file that may stay mapped
+)
+
+// trim counts n rows, and gives the pages of a large file back when they may have become many (see Store.trim).
+func (c *Claims) trim(tx *bbolt.Tx, n int) {
+	if tx.Size() > claimsSmall && c.looked.Add(int64(n)) >= claimsTrim {
+		c.looked.Store(0)
+		c.maps.cover(tx)
+		giveBack(tx, 0, tx.Size())
 	}
 }
 

@@ -37,6 +37,7 @@ func (c *Claims) Behind(p Position) (bool, error) {
 		if b := tx.Bucket(claimsHead).Get(claimsPosition); len(b) == 16 {
 			behind = behind || p.Findings < binary.BigEndian.Uint64(b) || p.Inputs < binary.BigEndian.Uint64(b[8:])
 		}
+		defer c.trim(tx, claimsTrim) // all of it is read
 		return tx.Bucket(claimsBucket).ForEach(func(k, _ []byte) error {
 			i := bytes.LastIndex(k, []byte(".DK-"))
 			if i < 0 {

@@ -68,8 +68,12 @@ type Store struct {
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
-	floor     atomic.Int64 // bytes of mapped files that were left when memory was given back last
-	published keySet       // rows of the outbox that the next commit removes
+	own       ownMemory
+	floor     atomic.Pointer[floor]
+	maps      smallMaps
+	small     atomic.Int64  // bytes of the file that maps covers
+	hand      atomic.Uint32 // the part of the file that was given back last
+	published keySet        // rows of the outbox that the next commit removes
 	watch     memoryWatch
 
 	commitMu  sync.Mutex // one commit at a time; guards fold and packer
@@ -121,7 +125,7 @@ func Open(path string, opt Options) (*Store, error) {
 		if err != nil {
 			return err
 		}
-		s = &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096}
+		s = &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096, own: lookAtMemory(), maps: newSmallMaps()}
 		return nil
 	})
 	if err != nil {
@@ -136,7 +140,10 @@ func Open(path string, opt Options) (*Store, error) {
 	done()
 	if err != nil {
 		s.watch.end()
-		return nil, errors.Join(fmt.Errorf("opening state %s: %w", path, err), s.db.Close())
+		err = errors.Join(fmt.Errorf("opening state %s: %w", path, err), s.db.Close())
+		s.own.close()
+		s.maps.close()
+		return nil, err
 	}
 	return s, nil
 }
@@ -223,6 +230,7 @@ func (s *Store) prepare() error {
 func (s *Store) remember() error {
 	s.memory.Do(func() {
 		s.memoryErr = s.db.View(func(tx *bolt.Tx) error {
+			s.maps.cover(tx)
 			prints, err := s.loadPrints(tx)
 			if err != nil {
 				return err
@@ -281,6 +289,8 @@ func (s *Store) Close() error {
 	if s.temp != "" {
 		defer os.Remove(s.temp) // gone already where it could go while it was open
 	}
+	defer s.own.close()
+	defer s.maps.close()
 	if !s.readOnly && s.db.Path() != "" {
 		s.db.NoFreelistSync = false
 		if err := s.db.Update(func(tx *bolt.Tx) error { return nil }); err != nil {

@@ -11,22 +11,50 @@ import (
 const (
 	watchEvery = 5 * time.Millisecond // while a commit or an open goes on
 
-	scanTrim   = 1 << 18  // bytes of values that a scan passes before memory is looked at: some dozen pages
-	lookupTrim = 32       // look-ups after which it is
-	trimAbove  = 64 << 20 // bytes of mapped files, the program's own included, above which memory is given back
-	trimRoom   = 32 << 20 // bytes that the file may have at least, however large the program's own part is
+	scanTrim   = 1 << 18     // bytes of values that a scan passes before memory is looked at: some dozen pages
+	lookupTrim = 32          // look-ups after which it is
+	trimAbove  = 64 << 20    // bytes of mapped files, the program's own included, above which memory is given back
+	trimRoom   = 32 << 20    // bytes that the file may have at least, however large the program's own part is
+	floorFor   = time.Second // how long the size of that part is believed: it shrinks once docket has started
+	trimParts  = 8           // of the file, given back in turn
+	trimAlign  = 2 << 20     // bytes: a part begins where a large page does
 )
 
-// trim gives the pages of the file back that were touched, once they are many.
-// The kernel maps 64 KB round each page that is read (more where its cache holds larger pieces), so
-// that looking up or changing findings here and there would soon count the whole file as this
-// process's memory. Giving back less often saves faults, more often saves memory.
+// floor is what was left when all of the file was given back.
+type floor struct {
+	bytes int64
+	at    time.Time
+}
+
+// trim gives pages of the file back that were touched, once they are many.
+// Looking up or changing findings here and there would soon count the whole file as this
+// process's memory. One part of the file after the other is given back until there is room again, so that most of what is
+// in use stays.
 func (s *Store) trim(tx *bolt.Tx) {
 	s.lookups.Store(0)
-	if now := mapped(); now > trimAbove && now > s.floor.Load()+trimRoom {
-		giveBack(tx)
-		s.floor.Store(mapped()) // what is left is not the file's: the program's own pages
+	now := s.own.mapped()
+	limit := int64(trimAbove)
+	if f := s.floor.Load(); f != nil && time.Since(f.at) < floorFor {
+		limit = max(limit, f.bytes+trimRoom)
 	}
+	if now <= limit {
+		return
+	}
+	if size := tx.Size(); s.small.Swap(size) != size { // it grew since
+		s.maps.cover(tx)
+	}
+	size := (tx.Size()/trimParts + trimAlign - 1) / trimAlign * trimAlign
+	least := now
+	for range trimParts {
+		if at := int64(s.hand.Add(1)%trimParts) * size; at < tx.Size() {
+			giveBack(tx, at, min(size, tx.Size()-at))
+		}
+		if now = s.own.mapped(); now <= limit-trimRoom/4 {
+			return
+		}
+		least = min(least, now) // others go on touching pages meanwhile
+	}
+	s.floor.Store(&floor{least, time.Now()}) // what is left is not the file's: the program's own pages
 }
 
 // looked counts n look-ups, and trims when it is time.

@@ -9,23 +9,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveBack tells the kernel that this process does not need the mapped pages of
-// the file for now. They count as the process's memory once touched; they stay
-// in the page cache, so that touching one again costs a minor fault. The map is
+// giveBack tells the kernel that this process does not need a part of the mapped
+// file for now: size bytes from byte at on, whole pages. They count as the process's memory once touched;
+// they stay in the page cache, so that touching one again costs a minor fault. The map is
 // not moved while tx is open.
-func giveBack(tx *bolt.Tx) {
+func giveBack(tx *bolt.Tx, at, size int64) {
+	start := tx.DB().Info().Data + uintptr(at)
 	// The result is not looked at: this only saves memory.
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, uintptr(size), unix.MADV_DONTNEED)
+}
+
+// ownMemory tells how much memory this process has.
+type ownMemory struct{ statm *os.File }
+
+// lookAtMemory opens what tells of this process's memory. Without it nothing is told.
+func lookAtMemory() ownMemory {
+	f, err := os.Open("/proc/self/statm")
+	if err != nil {
+		return ownMemory{}
+	}
+	return ownMemory{f}
+}
+
+// close may be called twice.
+func (m ownMemory) close() {
+	if m.statm != nil {
+		_ = m.statm.Close() // it was only read
+	}
 }
 
 // mapped is how many bytes of mapped files count as this process's memory now; 0 when it cannot be told.
 // The third number of statm is that in pages (proc_pid_statm(5)).
-func mapped() int64 {
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
+func (m ownMemory) mapped() int64 {
+	if m.statm == nil {
 		return 0
 	}
-	f := bytes.Fields(data)
+	var line [128]byte
+	n, _ := m.statm.ReadAt(line[:], 0) // it ends before the buffer does, which is io.EOF
+	f := bytes.Fields(line[:n])
 	if len(f) < 3 {
 		return 0
 	}

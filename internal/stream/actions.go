@@ -253,10 +253,11 @@ func (c *Consumer) Fetch(ctx context.Context, n int, wait time.Duration) ([]Deli
 		if len(back) == n {
 			return back, nil
 		}
-		answered, err := c.answered()
+		answered, open, err := c.answered()
 		back = append(back, answered...)
 		var deliveries []Delivery
-		if err == nil && len(back) < n {
+		// While a request for one action is not answered the stream has none: asking for more would wake the server for nothing.
+		if err == nil && !open && len(back) < n {
 			var batch jetstream.MessageBatch
 			batch, err = c.c.FetchNoWait(n - len(back))
 			deliveries, err = c.collect(batch, err)
@@ -288,22 +289,24 @@ type pull struct {
 	stop  context.CancelFunc
 }
 
-// answered is what the open request brought since the last call.
-func (c *Consumer) answered() ([]Delivery, error) {
+// answered is what the open request brought since the last call, and whether it is open still.
+func (c *Consumer) answered() (_ []Delivery, open bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open == nil {
-		return nil, nil
+		return nil, false, nil
 	}
 	select {
 	case msg := <-c.open.batch.Messages(): // nil once it is closed
 		c.end()
-		if msg != nil {
-			return c.deliveries(msg)
+		if msg == nil {
+			return nil, false, nil
 		}
+		out, err := c.deliveries(msg)
+		return out, false, err
 	default:
+		return nil, true, nil
 	}
-	return nil, nil
 }
 
 // first waits for one action, or until one is handed over. A request that is not answered within wait stays open for the next call, until ctx ends.

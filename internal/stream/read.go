@@ -12,7 +12,7 @@ import (
 )
 
 // readBytes is about how much one read takes in, compressed; the message that passes it still comes.
-const readBytes = 1 << 20
+const readBytes = 1 << 18
 
 // Message is one stored message.
 type Message struct {
