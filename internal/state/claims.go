@@ -52,7 +52,6 @@ type Claims struct {
 	close  sync.Once
 	closed error
 
-	maps   smallMaps
 	looked atomic.Int64 // rows read and written since mapped pages were given back
 
 	mu     sync.RWMutex
@@ -99,9 +98,8 @@ func OpenClaims(path string) (*Claims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening claims %s: %w", path, err)
 	}
-	c := &Claims{db: db, swaps: make(chan *claimSwap), quit: make(chan struct{}), ended: make(chan struct{}), maps: newSmallMaps()}
+	c := &Claims{db: db, swaps: make(chan *claimSwap), quit: make(chan struct{}), ended: make(chan struct{})}
 	if err := db.View(c.readHead); err != nil {
-		c.maps.close()
 		return nil, errors.Join(fmt.Errorf("opening claims %s: %w", path, err), db.Close())
 	}
 	go c.write()
@@ -115,7 +113,7 @@ var (
 )
 
 func (c *Claims) readHead(tx *bbolt.Tx) error {
-	c.maps.cover(tx)
+	smallPages(tx)
 	head := tx.Bucket(claimsHead)
 	if head == nil {
 		c.fresh = true
@@ -279,7 +277,6 @@ func (c *Claims) Close() error {
 		if err := c.db.Close(); err != nil {
 			c.closed = fmt.Errorf("closing claims: %w", err)
 		}
-		c.maps.close()
 	})
 	return c.closed
 }
@@ -387,7 +384,7 @@ const (
 func (c *Claims) trim(tx *bbolt.Tx, n int) {
 	if tx.Size() > claimsSmall && c.looked.Add(int64(n)) >= claimsTrim {
 		c.looked.Store(0)
-		c.maps.cover(tx)
+		smallPages(tx)
 		giveBack(tx, 0, tx.Size())
 	}
 }

@@ -70,8 +70,7 @@ type Store struct {
 
 	own       ownMemory
 	floor     atomic.Pointer[floor]
-	maps      smallMaps
-	small     atomic.Int64  // bytes of the file that maps covers
+	small     atomic.Int64  // bytes of the file that are mapped in small pages
 	hand      atomic.Uint32 // the part of the file that was given back last
 	published keySet        // rows of the outbox that the next commit removes
 	watch     memoryWatch
@@ -125,7 +124,7 @@ func Open(path string, opt Options) (*Store, error) {
 		if err != nil {
 			return err
 		}
-		s = &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096, own: lookAtMemory(), maps: newSmallMaps()}
+		s = &Store{db: db, path: path, readOnly: opt.ReadOnly, foldAfter: 100_000, foldStep: 4096, own: lookAtMemory()}
 		return nil
 	})
 	if err != nil {
@@ -142,7 +141,6 @@ func Open(path string, opt Options) (*Store, error) {
 		s.watch.end()
 		err = errors.Join(fmt.Errorf("opening state %s: %w", path, err), s.db.Close())
 		s.own.close()
-		s.maps.close()
 		return nil, err
 	}
 	return s, nil
@@ -230,7 +228,7 @@ func (s *Store) prepare() error {
 func (s *Store) remember() error {
 	s.memory.Do(func() {
 		s.memoryErr = s.db.View(func(tx *bolt.Tx) error {
-			s.maps.cover(tx)
+			smallPages(tx)
 			prints, err := s.loadPrints(tx)
 			if err != nil {
 				return err
@@ -290,7 +288,6 @@ func (s *Store) Close() error {
 		defer os.Remove(s.temp) // gone already where it could go while it was open
 	}
 	defer s.own.close()
-	defer s.maps.close()
 	if !s.readOnly && s.db.Path() != "" {
 		s.db.NoFreelistSync = false
 		if err := s.db.Update(func(tx *bolt.Tx) error { return nil }); err != nil {

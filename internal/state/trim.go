@@ -41,7 +41,7 @@ func (s *Store) trim(tx *bolt.Tx) {
 		return
 	}
 	if size := tx.Size(); s.small.Swap(size) != size { // it grew since
-		s.maps.cover(tx)
+		smallPages(tx)
 	}
 	size := (tx.Size()/trimParts + trimAlign - 1) / trimAlign * trimAlign
 	least := now

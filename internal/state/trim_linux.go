@@ -19,6 +19,13 @@ func giveBack(tx *bolt.Tx, at, size int64) {
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, uintptr(size), unix.MADV_DONTNEED)
 }
 
+// smallPages has the kernel map no large pages of the file as far as it reaches now: by itself it maps 2 MB where the page
+// cache holds as much in one piece (Linux, mm/memory.c, do_set_pmd). They are of no use to look-ups in a tree. The map is not moved while tx is open.
+func smallPages(tx *bolt.Tx) {
+	// The result is not looked at: this only saves memory.
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_NOHUGEPAGE)
+}
+
 // ownMemory tells how much memory this process has.
 type ownMemory struct{ statm *os.File }
 

@@ -7,14 +7,8 @@ import bolt "go.etcd.io/bbolt"
 // giveBack does nothing where only Linux's meaning of it is known to be safe.
 func giveBack(*bolt.Tx, int64, int64) {}
 
-// smallMaps does nothing: how much of a file is mapped is Linux's own affair.
-type smallMaps struct{}
-
-func newSmallMaps() smallMaps { return smallMaps{} }
-
-func (smallMaps) cover(*bolt.Tx) {}
-
-func (smallMaps) close() {}
+// smallPages does nothing: how much of a file is mapped at a time is Linux's own affair.
+func smallPages(*bolt.Tx) {}
 
 // ownMemory tells how much memory this process has, which is not known here.
 type ownMemory struct{}
