@@ -133,7 +133,8 @@ func (l *loop) run(ctx context.Context) error {
 			}
 		case <-look.C:
 		case <-issue.timer.C:
-			now, at := false, time.Now()
+			var now bool
+			at := time.Now()
 			if now, l.holding = issue.due(at, (l.ahead.Load() || l.app.crowd.on(at)) && !l.full); !now {
 				continue
 			}

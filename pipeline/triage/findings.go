@@ -390,7 +390,7 @@ func (d *decider) admit(h *Hot, rec *Record, f *pipeline.Finding) error {
 		if err != nil {
 			return err
 		}
-		own, err := d.splitInto(c, v) // another equivalence map may have given it another group
+		own, err := d.ownCase(c, v)
 		if err != nil {
 			return err
 		}

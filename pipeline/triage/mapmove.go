@@ -181,6 +181,15 @@ func (d *decider) splitInto(c *Case, v Verdict) (*Case, error) {
 	return w, nil
 }
 
+// ownCase is the case that a finding goes on in which counts again: the one it was in, unless an equivalence map gave it the group
+// of another open one. Changed rules alone move nothing.
+func (d *decider) ownCase(c *Case, v Verdict) (*Case, error) {
+	if !c.Holds(v.Key) && !slices.Contains(c.Rekeyed, v.Key) {
+		return c, nil
+	}
+	return d.splitInto(c, v)
+}
+
 // settleJoined brings a finding up to the reports that came to it from another one.
 func (d *decider) settleJoined(h, n *Hot, rec *Record, f *pipeline.Finding) error {
 	counts := n.Member == Open || n.Member == Watched || n.Member == Suppressed

@@ -112,7 +112,7 @@ func (d *decider) unsuppress(h *Hot, rec *Record, f *pipeline.Finding, why strin
 	if err != nil {
 		return err
 	}
-	own, err := d.splitInto(c, d.r.Judge(f))
+	own, err := d.ownCase(c, d.r.Judge(f))
 	switch {
 	case err != nil:
 		return err
