@@ -90,7 +90,7 @@ func (f *offline) Verify(ctx context.Context) (api.Verification, error) {
 			return out, err
 		}
 		held, err := inspect(ctx, f.cfg, at, f.o.Log)
-		giveToOwner(DataDir(f.cfg), f.o.Log)
+		warnOfRoot(DataDir(f.cfg), f.o.Log)
 		compare(&out, at, restored, held, err)
 		return out, nil
 	})
@@ -255,7 +255,7 @@ func Restore(ctx context.Context, cfg *config.Config, o RunOptions, from io.Read
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	defer giveToOwner(DataDir(cfg), o.Log)
+	defer warnOfRoot(DataDir(cfg), o.Log)
 	path := filepath.Join(DataDir(cfg), stateFile)
 	p("reading and checking the backup", 0, 0)
 	x, err := state.Restore(path, &until{ctx, from.Read})
@@ -368,7 +368,7 @@ func Compact(cfg *config.Config) (api.Compaction, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return api.Compaction{}, fmt.Errorf("%w: no state in %s", api.ErrNotFound, DataDir(cfg))
 	}
-	defer giveToOwner(DataDir(cfg), nil)
+	defer warnOfRoot(DataDir(cfg), slog.Default())
 	before, after, err := state.Compact(path)
 	if errors.Is(err, state.ErrLocked) {
 		return api.Compaction{}, fmt.Errorf("%w (%s)", ErrRunning, path)

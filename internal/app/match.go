@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"crypto/fips140"
 	"crypto/md5" //nolint:gosec // the other tool's label is an MD5; nothing rests on its strength
 	"encoding/hex"
 	"fmt"
@@ -179,8 +180,10 @@ func (m *adopting) byWords(records []pipeline.Listed) {
 	for i := range m.wanted {
 		for _, id := range m.wanted[i].reports {
 			note(reports, id, i)
-			sum := md5.Sum([]byte(id))
-			note(reports, "aws-sec-"+hex.EncodeToString(sum[:]), i)
+			if !fips140.Enforced() { // there MD5 panics, and the record is found by the id in its text alone
+				sum := md5.Sum([]byte(id))
+				note(reports, "aws-sec-"+hex.EncodeToString(sum[:]), i)
+			}
 		}
 		for _, id := range m.wanted[i].places {
 			note(places, id, i)

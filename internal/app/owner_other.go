@@ -4,4 +4,4 @@ package app
 
 import "log/slog"
 
-func giveToOwner(string, *slog.Logger) {}
+func warnOfRoot(string, *slog.Logger) {}

@@ -3,51 +3,47 @@
 package app
 
 import (
-	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
-// giveToOwner gives what root made in a data folder to the user that the folder belongs to: a docket that runs as
-// them could not open it. For anybody else it does nothing. log may be nil.
-func giveToOwner(dir string, log *slog.Logger) {
-	if os.Geteuid() != 0 {
+// warnOfRoot warns root after a command that wrote to the data folder of another user, where files of docket in it
+// are root's: a docket that runs as that user cannot open them. Giving them away is left to people, as who owns the
+// folder decides what lies under these names. log may be nil.
+func warnOfRoot(dir string, log *slog.Logger) {
+	if log == nil || os.Geteuid() != 0 || ownedByRoot(dir) {
 		return
 	}
-	if err := giveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && log != nil {
-		log.Warn("files that root made could not be given to the owner of the folder; docket can open them as root alone", "data_dir", dir, "err", err)
+	for _, name := range []string{stateFile, claimsFile, streamDir} {
+		if path := rootsFile(filepath.Join(dir, name)); path != "" {
+			log.Warn("files in data_dir belong to root, and docket cannot open them as the user whose folder it is: "+
+				"`chown -R --reference=DIR DIR` gives them to that user; `sudo -u USER docket …` makes none", "data_dir", dir, "file", path)
+			return
+		}
 	}
 }
 
-func giveAll(dir string) error {
-	root, err := os.OpenRoot(dir) // whoever owns the folder may put links there, and none leads out of it
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	info, err := root.Stat(".")
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
-		return nil
-	}
-	return fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+// rootsFile is the first of a file, or of a folder and what is in it, that is root's; "" where there is none.
+func rootsFile(path string) (found string) {
+	_ = filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+		if err == nil && ownedByRoot(name) {
+			found = name
+			return fs.SkipAll
 		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		// A file with another name elsewhere is left as it is: that may be anybody's.
-		st, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || st.Uid != 0 || !e.IsDir() && st.Nlink > 1 {
-			return nil
-		}
-		return root.Lchown(name, int(owner.Uid), int(owner.Gid))
+		return nil // what cannot be looked at is not warned of
 	})
+	return found
+}
+
+// ownedByRoot reports whether what has this name, be it a link, is root's. What is not there is not.
+func ownedByRoot(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0
 }

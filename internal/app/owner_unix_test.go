@@ -3,79 +3,65 @@
 package app
 
 import (
-	"io/fs"
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
 )
 
-// TestRootLeavesFilesToTheirOwner: what root does with the state of a docket that runs as somebody else leaves nothing that they cannot open.
-func TestRootLeavesFilesToTheirOwner(t *testing.T) {
+func TestWarnOfRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make files of others")
 	}
-	const docket = 65532
-	s := newSite(t, fileSite)
-	s.put("in/a.json", ndjson(t, samples(0, 2)...))
-	s.once()
-	data := filepath.Join(s.dir, "data")
-	files := func(see func(name string, st *syscall.Stat_t)) {
-		t.Helper()
-		err := filepath.WalkDir(data, func(name string, e fs.DirEntry, err error) error {
-			if err != nil {
-				return err
+	const root, docket = 0, 65532
+	for _, c := range []struct {
+		name   string
+		folder int
+		files  map[string]int // owner of each
+		want   string         // the file that is named; "" for no warning
+	}{
+		{"all is root's", root, map[string]int{"state.db": root}, ""},
+		{"all is another user's", docket, map[string]int{"state.db": docket, "claims.db": docket, "stream/1.blk": docket}, ""},
+		{"the state is root's", docket, map[string]int{"state.db": root, "claims.db": root}, "state.db"},
+		{"the claims are root's", docket, map[string]int{"state.db": docket, "claims.db": root}, "claims.db"},
+		{"a file of the stream is root's", docket, map[string]int{"state.db": docket, "stream/1.blk": root}, "stream/1.blk"},
+		{"what is not docket's is root's", docket, map[string]int{"state.db": docket, "backup": root, "lost+found/x": root}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			give := func(path string, to int) {
+				t.Helper()
+				if err := os.Lchown(path, to, to); err != nil {
+					t.Skipf("giving files to others: %v", err)
+				}
 			}
-			info, err := e.Info()
-			if err == nil {
-				see(name, info.Sys().(*syscall.Stat_t))
+			give(dir, c.folder)
+			for name, owner := range c.files {
+				path := filepath.Join(dir, name)
+				if folder := filepath.Dir(path); folder != dir {
+					if err := os.MkdirAll(folder, 0o700); err != nil {
+						t.Fatal(err)
+					}
+					give(folder, c.folder)
+				}
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				give(path, owner)
 			}
-			return err
+			var out bytes.Buffer
+			warnOfRoot(dir, slog.New(slog.NewTextHandler(&out, nil)))
+			got := out.String()
+			if c.want == "" && got != "" || strings.Count(got, "\n") > 1 || !strings.Contains(got, c.want) || c.want != "" && !strings.Contains(got, "chown -R") {
+				t.Errorf("warnOfRoot() logged %q; want %q", got, c.want)
+			}
+			for name, owner := range c.files {
+				if path := filepath.Join(dir, name); ownedByRoot(path) != (owner == root) {
+					t.Errorf("warnOfRoot() gave %s away", name)
+				}
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	theirs := func(after string) {
-		t.Helper()
-		files(func(name string, st *syscall.Stat_t) {
-			if st.Uid != docket || st.Gid != docket {
-				t.Errorf("after %s: %s belongs to %d:%d; want %d", after, name, st.Uid, st.Gid, docket)
-			}
-		})
-	}
-	files(func(name string, _ *syscall.Stat_t) {
-		if err := os.Lchown(name, docket, docket); err != nil {
-			t.Skipf("giving files to others: %v", err)
-		}
-	})
-	b := s.backup()
-	theirs("backup")
-	s.clean()
-	theirs("verify")
-	if _, err := Compact(s.config()); err != nil {
-		t.Fatal(err)
-	}
-	theirs("compact")
-	if _, err := s.restore(b, RestoreRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	theirs("restore")
-	s.once()
-	theirs("run --once")
-
-	// Neither a link that leads out of the folder nor a second name of a file elsewhere is followed.
-	outside := filepath.Join(s.dir, "outside")
-	s.put("outside", []byte("root's"))
-	if err := os.Symlink(outside, filepath.Join(data, "link")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Link(outside, filepath.Join(data, "second")); err != nil {
-		t.Fatal(err)
-	}
-	s.once()
-	info, err := os.Stat(outside)
-	if err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("a file outside the folder was given away, %v", err)
 	}
 }

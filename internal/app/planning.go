@@ -105,7 +105,7 @@ func (f *offline) Plan(ctx context.Context, p api.Progress) (api.Plan, error) {
 		}
 		p("copying the state, which an older docket wrote", 0, 0)
 		notes = append(notes, "the state has an older docket's layout: the plan was made over a copy, and the first start brings the state itself up to date")
-		return state.OpenCopy(path)
+		return state.OpenCopy(ctx, path)
 	}
 	read := func(fn func(*reader) error) error { return f.readBy(open, fn) }
 	return one(read, func(r *reader) (api.Plan, error) {

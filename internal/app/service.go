@@ -51,7 +51,7 @@ func with(ctx context.Context, cfg *config.Config, o RunOptions, fn func(*App) e
 
 func withOptions(ctx context.Context, cfg *config.Config, opts Options, fn func(*App) error) (err error) {
 	opts.HoldIssue = true
-	defer giveToOwner(DataDir(cfg), opts.Log)
+	defer warnOfRoot(DataDir(cfg), opts.Log)
 	a, err := Open(ctx, cfg, opts)
 	if err != nil {
 		return err

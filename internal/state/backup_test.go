@@ -200,21 +200,47 @@ func TestRestoreRefuses(t *testing.T) {
 	if _, err := Restore(s.Path(), bytes.NewReader(b)); !errors.Is(err, ErrLocked) {
 		t.Errorf("Restore(beside an open state) = %v; want ErrLocked", err)
 	}
-	damaged := filepath.Join(t.TempDir(), "state.db")
-	if err := os.WriteFile(damaged, []byte(strings.Repeat("x", 20_000)), 0o600); err != nil {
+}
+
+func TestRestoreOverDamage(t *testing.T) {
+	s := newStore(t)
+	commit(t, s, someState())
+	b, _ := backupOf(t, s)
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	x, err := Restore(damaged, bytes.NewReader(b))
+	whole, err := os.ReadFile(s.Path())
 	if err != nil {
-		t.Fatalf("Restore(over a damaged state) = %v; want no error", err)
+		t.Fatal(err)
 	}
-	if _, err := x.Swap(start); err != nil {
-		t.Errorf("Swap(over a damaged state) = %v; want no error", err)
+	const metas = 2 * 4096 // of pages of 4096 bytes: with larger ones less is left
+	for _, c := range []struct {
+		name string
+		was  []byte
+	}{
+		{"not a state", bytes.Repeat([]byte("x"), 20_000)},
+		{"truncated", whole[:metas+4096]},
+		{"zeroed behind the first pages", append(bytes.Clone(whole[:metas]), make([]byte, len(whole)-metas)...)},
+		{"empty", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state.db")
+			if err := os.WriteFile(path, c.was, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			x, err := Restore(path, bytes.NewReader(b))
+			if err != nil {
+				t.Fatalf("Restore() = %v; want no error", err)
+			}
+			if _, err := x.Swap(start); err != nil {
+				t.Errorf("Swap() = %v; want no error", err)
+			}
+			if err := x.Close(); err != nil {
+				t.Error(err)
+			}
+			sound(t, openStore(t, path))
+		})
 	}
-	if err := x.Close(); err != nil {
-		t.Error(err)
-	}
-	sound(t, openStore(t, damaged))
 }
 
 // TestRestoreWaits: whoever waits for the file while it is replaced gets the new one, not the one that has no name any more.

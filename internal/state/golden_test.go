@@ -3,11 +3,13 @@ package state
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -83,9 +85,12 @@ func checkOpenCopy(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenCopy(path)
+	s, err := OpenCopy(t.Context(), path)
 	if err != nil {
 		t.Fatalf("OpenCopy() = %v; want no error", err)
+	}
+	if left, _ := os.ReadDir(temp); runtime.GOOS == "linux" && len(left) > 0 {
+		t.Errorf("OpenCopy() has %v while it is open; want no name", left)
 	}
 	sound(t, s)
 	checkGolden(t, s)
@@ -99,8 +104,16 @@ func checkOpenCopy(t *testing.T, path string) {
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		t.Errorf("OpenCopy() left %v", left)
 	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s, err := OpenCopy(ended, path); !errors.Is(err, context.Canceled) {
+		t.Errorf("OpenCopy(of a context that ended) = %v, %v; want %v", s, err, context.Canceled)
+	}
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("OpenCopy(of a context that ended) left %v", left)
+	}
 	t.Setenv("TMPDIR", filepath.Join(temp, "missing"))
-	if s, err := OpenCopy(path); err == nil {
+	if s, err := OpenCopy(t.Context(), path); err == nil {
 		s.Close()
 		t.Error("OpenCopy(without a folder for temporary files) = nil; want an error")
 	}

@@ -64,7 +64,7 @@ type Options struct {
 type Store struct {
 	db       *bolt.DB
 	path     string
-	temp     string // removed by Close: a copy of path that is open in its place
+	temp     *os.File // removed by Close: a copy of path that is open in its place
 	readOnly bool
 	lookups  atomic.Int64 // since memory was last looked at; each may touch a page of its own
 
@@ -183,7 +183,7 @@ func openFile(path string, opt Options) (*bolt.DB, error) {
 	}
 }
 
-// openOnce opens the file and tells which one it is.
+// openOnce opens the file and tells which one it is. Where bbolt panics over damaged pages nothing of it stays locked.
 func openOnce(path string, opt Options, file **os.File) (*bolt.DB, error) {
 	o := &bolt.Options{
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -199,6 +199,14 @@ func openOnce(path string, opt Options, file **os.File) (*bolt.DB, error) {
 		// which would make a commit wait for every open snapshot.
 		o.InitialMmapSize = 16 << 30
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			if *file != nil {
+				letGo(*file)
+			}
+			panic(r)
+		}
+	}()
 	db, err := bolt.Open(path, 0o600, o)
 	if err != nil && o.InitialMmapSize > 0 && !errors.Is(err, berrors.ErrTimeout) && !errors.Is(err, fs.ErrNotExist) {
 		o.InitialMmapSize = 0 // address space may be limited
@@ -284,8 +292,8 @@ func (s *Store) Close() error {
 	s.commitMu.Lock()
 	defer s.commitMu.Unlock()
 	s.watch.end()
-	if s.temp != "" {
-		defer os.Remove(s.temp) // gone already where it could go while it was open
+	if s.temp != nil {
+		defer dropTemp(s.temp)
 	}
 	defer s.own.close()
 	if !s.readOnly && s.db.Path() != "" {

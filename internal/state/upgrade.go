@@ -1,10 +1,13 @@
 package state
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -64,33 +67,77 @@ func (s *Store) checkSchema() error {
 }
 
 // OpenCopy opens the state of an older docket without changing it: a copy in the folder for temporary files, which is
-// brought up to date and goes with the store. Path and the size in Stats are those of the original.
-func OpenCopy(path string) (*Store, error) {
+// brought up to date and takes its room until the store is closed. On Linux it has no name, so that nothing is left of
+// it whatever ends the process. Path and the size in Stats are those of the original.
+func OpenCopy(ctx context.Context, path string) (_ *Store, err error) {
 	f, err := os.CreateTemp("", "docket-state-*.db") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("copying state: %w", err)
 	}
-	defer os.Remove(f.Name()) // where an open file can lose its name, nothing is left of it whatever ends the process
+	defer func() {
+		if err != nil {
+			dropTemp(f)
+		}
+	}()
+	name := unname(f)
 	err = guard(func() error {
 		db, err := openFile(path, Options{ReadOnly: true, Timeout: time.Second})
 		if err != nil {
 			return err
 		}
 		err = db.View(func(tx *bolt.Tx) error {
-			_, err := tx.WriteTo(f)
-			return err
+			if _, err := tx.WriteTo(&whileWanted{ctx, f}); ctx.Err() == nil {
+				return err
+			}
+			return context.Cause(ctx) // of which bbolt keeps the words alone
 		})
 		return errors.Join(err, db.Close())
 	})
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("copying state %s: %w", path, err)
 	}
-	s, err := Open(f.Name(), Options{})
+	s, err := Open(name, Options{})
 	if err != nil {
 		return nil, err
 	}
-	s.path, s.temp = path, f.Name()
+	s.path, s.temp = path, f
 	return s, nil
+}
+
+// unname takes an open file's name away where the system has another way to open it (proc_pid_fd(5)), and returns
+// what it can be opened by for as long as f is open.
+func unname(f *os.File) string {
+	if runtime.GOOS != "linux" {
+		return f.Name()
+	}
+	name := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	is, err := f.Stat()
+	if err != nil {
+		return f.Name()
+	}
+	if there, err := os.Stat(name); err != nil || !os.SameFile(is, there) || os.Remove(f.Name()) != nil { // /proc may be missing
+		return f.Name()
+	}
+	return name
+}
+
+// dropTemp closes a temporary file and removes the name that it may still have.
+func dropTemp(f *os.File) {
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+}
+
+// whileWanted writes for as long as a context lasts.
+type whileWanted struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (w *whileWanted) Write(b []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	return w.w.Write(b)
 }
 
 // layout is the version that stands in the file; 0 for a file without any content.
