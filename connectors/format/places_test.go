@@ -25,11 +25,23 @@ func TestPlacesThatKICSTakesForOne(t *testing.T) {
 			t.Errorf("Decode(place %d) = %q, %v; want %q", i, rep.Remediation.Text, err, want)
 		}
 	}
-	_, _, long := scansOf(t, `{"files_scanned": 1, "queries_total": 1, "queries": [{"query_id": "q", "severity": "LOW", "files": [`+
-		place("a", strings.Repeat("v", 3<<10))+","+place("a", strings.Repeat("w", 3<<10))+`]}]}`)
-	for i := range long {
-		if n := len(long[i].Data); n > 8<<10 {
-			t.Errorf("record %d has %d bytes; want what is said of the other places bounded", i, n)
+	// Of texts that are too long together the first is said everywhere, and a place without one says what the others do.
+	for name, texts := range map[string][2]string{
+		"too long together": {strings.Repeat("v", 3<<10), strings.Repeat("w", 3<<10)}, "too long alone": {strings.Repeat("v", 5<<10), "w"},
+		"one says nothing": {"v", ""},
+	} {
+		_, _, records := scansOf(t, `{"files_scanned": 1, "queries_total": 1, "queries": [{"query_id": "q", "severity": "LOW", "files": [`+
+			place("a", texts[0])+","+place("a", texts[1])+`]}]}`)
+		var said []string
+		for i := range records {
+			rep, err := format.Decode(records[i])
+			if n := len(records[i].Data); err != nil || n > 10<<10 {
+				t.Errorf("%s: record %d has %d bytes, %v; want what is said of the other places bounded", name, i, n, err)
+			}
+			said = append(said, rep.Remediation.Text)
+		}
+		if len(said) != 2 || said[0] != said[1] || said[0] == "" {
+			t.Errorf("%s: the places say %.40q; want the same", name, said)
 		}
 	}
 }

@@ -26,7 +26,7 @@ const (
 type crowd struct {
 	mu    sync.Mutex
 	here  int
-	level int       // of findings: each adds one, a second takes crowdRate away
+	level float64   // of findings: each adds one, a second takes crowdRate away
 	at    time.Time // when level was worked out
 	seen  time.Time // when it was last there
 }
@@ -42,15 +42,15 @@ func (c *crowd) enter() {
 func (c *crowd) leave(findings int, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.level, c.at = min(c.levelAt(now), crowdMost)+findings, now
+	c.level, c.at = min(c.levelAt(now), crowdMost)+float64(findings), now
 	if c.many(now) {
 		c.seen = now
 	}
 	c.here--
 }
 
-func (c *crowd) levelAt(now time.Time) int {
-	return max(0, c.level-int(now.Sub(c.at).Seconds()*crowdRate))
+func (c *crowd) levelAt(now time.Time) float64 {
+	return max(0, c.level-now.Sub(c.at).Seconds()*crowdRate)
 }
 
 func (c *crowd) many(now time.Time) bool {
@@ -66,7 +66,7 @@ func (c *crowd) on(now time.Time) bool {
 
 // way is how triage gives way to a crowd. The zero value is ready.
 type way struct {
-	given  time.Duration // as of at, less what it recovered
+	given  time.Duration // as of at, less what it recovered; at most giveWayFor, for it may have been busy elsewhere meanwhile
 	at     time.Time
 	giving bool // since at
 }
@@ -77,7 +77,7 @@ func (w *way) give(crowded bool, now time.Time) bool {
 	if !w.giving {
 		past = -past
 	}
-	w.given, w.at = max(0, w.given+past), now
+	w.given, w.at = min(giveWayFor, max(0, w.given+past)), now
 	w.giving = crowded && w.given < giveWayFor
 	return w.giving
 }

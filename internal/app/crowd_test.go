@@ -41,6 +41,29 @@ func TestCrowdIsManyRequestsWithAFlood(t *testing.T) {
 	}
 }
 
+// TestCrowdThinsOut has single findings follow a burst, each a bit later than a flood's would.
+func TestCrowdThinsOut(t *testing.T) {
+	var c crowd
+	now := time.Now()
+	for range 2 * crowdSize {
+		c.enter()
+	}
+	for range crowdSize {
+		c.leave(crowdFindings/crowdSize, now)
+	}
+	if !c.on(now) {
+		t.Fatal("on() = false in the burst; want true")
+	}
+	for range 100 {
+		now = now.Add(time.Second * 3 / 2 / crowdRate)
+		c.enter()
+		c.leave(1, now)
+	}
+	if c.on(now) {
+		t.Error("on() = true after the burst; want false")
+	}
+}
+
 func TestWayIsGivenForAWhile(t *testing.T) {
 	type look struct {
 		at      time.Duration
@@ -53,6 +76,7 @@ func TestWayIsGivenForAWhile(t *testing.T) {
 		"a long one":     {{0, true, true}, {giveWayFor - 1, true, true}, {giveWayFor, true, false}},
 		"one that stays": {{0, true, true}, {giveWayFor, true, false}, {giveWayFor + time.Second, true, true}, {giveWayFor + 2*time.Second, true, false}},
 		"a second one":   {{0, true, true}, {giveWayFor, false, false}, {2 * giveWayFor, true, true}, {3*giveWayFor - 1, true, true}, {3 * giveWayFor, true, false}},
+		"busy elsewhere": {{0, true, true}, {time.Hour, true, false}, {time.Hour + giveWayFor, true, true}},
 		"long after one": {{0, true, true}, {giveWayFor, true, false}, {time.Hour, true, true}, {time.Hour + giveWayFor - 1, true, true}, {time.Hour + giveWayFor, true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {

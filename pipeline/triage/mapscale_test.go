@@ -191,6 +191,20 @@ var scaleCases = []struct {
 		}
 		return w, w.open(tb)
 	}, func(int) []int { return []int{0} }},
+	{"their product is told of all", 2, func(tb testing.TB, n int) (*large, []int) {
+		w := newLarge(tb, map[string]string{}, findingsOf(n, false, "a"))
+		w.config.back, w.config.hash = "Hub", "c2"
+		w.decide(tb, Input{Config: &ConfigChange{Hash: "c2"}})
+		for w.view.Meta().Sweep != 0 {
+			w.decide(tb, Input{Sweep: migrationStep})
+		}
+		w.settle(tb)
+		told := 0
+		if err := w.view.Members(1, func(m Member) bool { told += len(m.Told); return true }); err != nil || told != n {
+			tb.Errorf("%d findings were told (%v); want %d", told, err, n)
+		}
+		return w, w.open(tb)
+	}, func(n int) []int { return []int{n} }},
 	{"the urgent ones become mild one by one", 1, func(tb testing.TB, n int) (*large, []int) {
 		says := findingsOf(n, false, "a")
 		w := newLarge(tb, map[string]string{}, says)

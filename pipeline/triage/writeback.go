@@ -176,49 +176,63 @@ func (d *decider) issueBacks(c *Case) error {
 // marks takes as many members as one action may tell of off what is to be looked at, and says what it tells.
 func (d *decider) marks(c *Case, sink string, e *Entry) ([]pipeline.Mark, error) {
 	b := e.Back
-	seqs := b.Todo
-	if b.All {
-		var err error
-		if seqs, err = d.membersFrom(c, b.From); err != nil {
-			return nil, err
-		}
-	}
 	var marks []pipeline.Mark
-	var next []uint64
-	i := 0
-	for ; i < len(seqs) && len(marks) < pipeline.MarksAtOnce; i++ {
-		more, twice, err := d.markMember(c, sink, b.Epoch, seqs[i])
+	var twice []uint64
+	// tell looks at members until the action is full, and returns how many it looked at.
+	tell := func(seqs []uint64) (n int, err error) {
+		for ; n < len(seqs) && len(marks) < pipeline.MarksAtOnce; n++ {
+			more, again, err := d.markMember(c, sink, b.Epoch, seqs[n])
+			if err != nil {
+				return n, err
+			}
+			marks = append(marks, more...)
+			if again {
+				twice = append(twice, seqs[n])
+			}
+		}
+		return n, nil
+	}
+	if !b.All {
+		n, err := tell(b.Todo)
 		if err != nil {
 			return nil, err
 		}
-		marks = append(marks, more...)
-		if twice {
-			next = append(next, seqs[i])
+		b.Todo = slices.Clone(b.Todo[n:])
+	}
+	for b.All && len(marks) < pipeline.MarksAtOnce {
+		seqs, next, err := d.membersFrom(c, b.From)
+		if err != nil {
+			return nil, err
+		}
+		n, err := tell(seqs)
+		switch {
+		case err != nil:
+			return nil, err
+		case n < len(seqs):
+			b.From = seqs[n]
+		case next != 0:
+			b.From = next
+		default:
+			b.All, b.From = false, 0
 		}
 	}
-	rest := seqs[i:]
-	switch {
-	case b.All && len(rest) > 0:
-		b.From = rest[0]
-	case b.All:
-		b.All, b.From = false, 0
-	default:
-		b.Todo = slices.Clone(rest)
-	}
-	for _, seq := range next {
+	for _, seq := range twice {
 		b.add(seq)
 	}
 	return marks, nil
 }
 
-func (d *decider) membersFrom(c *Case, from uint64) (seqs []uint64, err error) {
-	err = d.l.Members(c.Number, func(m Member) bool {
-		if m.Seq >= from {
-			seqs = append(seqs, m.Seq)
+// membersFrom lists as many members as an action may tell of, from one on, and the one that follows; 0 for none.
+func (d *decider) membersFrom(c *Case, from uint64) (seqs []uint64, next uint64, err error) {
+	err = d.l.MembersFrom(c.Number, from, func(m Member) bool {
+		if len(seqs) == pipeline.MarksAtOnce {
+			next = m.Seq
+			return false
 		}
+		seqs = append(seqs, m.Seq)
 		return true
 	})
-	return seqs, err
+	return seqs, next, err
 }
 
 // markMember says what the product of one member is to be told, and notes that it is told. twice: once that

@@ -78,6 +78,9 @@ const mostText = 4 << 10
 type texts []string
 
 func (t texts) with(text string) texts {
+	if len(text) > mostText {
+		text = strings.ToValidUTF8(text[:mostText], "")
+	}
 	size := len(text)
 	for _, known := range t {
 		size += len(known)
@@ -106,18 +109,19 @@ func (d *document) Split(_ string, element []byte, each func([]byte) error) erro
 	if err != nil {
 		return err
 	}
-	said := map[string]texts{}
+	said, count := map[string]texts{}, map[string]int{}
 	for _, f := range files {
 		// A place that cannot be read is refused by Decode.
 		var p place
 		if json.Unmarshal(f, &p) == nil {
 			said[p.Similarity] = said[p.Similarity].with(p.text())
+			count[p.Similarity]++
 		}
 	}
 	for _, f := range files {
 		var p place
 		var all texts
-		if json.Unmarshal(f, &p) == nil && p.Similarity != "" && len(said[p.Similarity]) > 1 {
+		if json.Unmarshal(f, &p) == nil && p.Similarity != "" && count[p.Similarity] > 1 {
 			all = said[p.Similarity]
 		}
 		b, err := json.Marshal(row{query, f, all})
